@@ -1,0 +1,40 @@
+"""Where Debian put the programs that tests start, and which package brings each."""
+
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+__all__ = ["gstreamer_python", "mosquitto_program", "postgres_programs"]
+
+_TRY_GSTREAMER = """
+import gi
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import Gst, GstRtspServer
+Gst.init(None)
+missing = [name for name in ("qtdemux", "h264parse", "rtph264pay") if Gst.ElementFactory.find(name) is None]
+raise SystemExit(bool(missing))
+"""
+
+
+def mosquitto_program() -> Path | None:
+    """The broker, from Debian's package mosquitto."""
+    found = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+    return Path(found) if found else None
+
+
+def postgres_programs() -> Path | None:
+    """The folder with initdb and postgres of the newest version, from Debian's package postgresql."""
+    folders = [program.parent for program in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
+    return max(folders, key=lambda folder: float(folder.parent.name), default=None)
+
+
+@cache
+def gstreamer_python() -> Path | None:
+    """Debian's own Python, if it can start GStreamer's RTSP server; three packages and the plugins bring that."""
+    python = Path("/usr/bin/python3")
+    if not python.exists():
+        return None
+    trial = subprocess.run([python, "-c", _TRY_GSTREAMER], capture_output=True, check=False)
+    return python if trial.returncode == 0 else None

@@ -1,0 +1,37 @@
+"""A benchmark's last line becomes a table, and nothing else does."""
+
+from datetime import date
+
+import pytest
+
+from tools.bench import Result, page, read_result
+
+
+@pytest.mark.parametrize(
+    ("output", "figures"),
+    [
+        pytest.param('warming up\n{"fps": 38.2}\n', {"fps": 38.2}, id="after other lines"),
+        pytest.param("", None, id="nothing"),
+        pytest.param('{"fps": 38.2}\ndone\n', None, id="not last"),
+        pytest.param("[1, 2]\n", None, id="no object"),
+    ],
+)
+def test_figures_stand_in_the_last_line(output: str, figures: dict[str, float] | None) -> None:
+    result = read_result("tracking", about="", output=output)
+    assert (result and result.figures) == figures
+
+
+def test_the_page_holds_the_machine_and_a_table_for_each_benchmark() -> None:
+    results = [
+        Result(name="tracking", about="How well people are followed.", figures={"hota": 0.54321, "pets": {"ids": 19}}),
+        Result(name="exchange", about="", figures={"items_per_s": 12345.6, "durable": True}),
+    ]
+    assert page(results, machine={"memory": "24 GiB"}, on=date(2026, 1, 2)) == (
+        "# Benchmarks\n\n"
+        "Measured on 2026-01-02 by `make bench`, which writes this page. Figures hold for this machine:\n\n"
+        "| machine |  |\n| --- | --- |\n| memory | 24 GiB |\n\n"
+        "## exchange\n\n"
+        "| figure | value |\n| --- | --- |\n| `items_per_s` | 12,346 |\n| `durable` | true |\n\n"
+        "## tracking\n\nHow well people are followed.\n\n"
+        "| figure | value |\n| --- | --- |\n| `hota` | 0.5432 |\n| `pets.ids` | 19 |\n"
+    )

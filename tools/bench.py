@@ -1,0 +1,151 @@
+"""Runs the benchmarks of tests/benchmarks, and writes docs/benchmarks.md from the figures that they end with.
+
+A benchmark is a module that runs by itself and ends with one line: a JSON object of figures. This file knows nothing
+about what is measured.
+"""
+
+import argparse
+import ast
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+__all__ = ["Result", "main", "page", "read_result"]
+
+Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
+
+_FOLDER = Path("tests/benchmarks")
+_PAGE = Path("docs/benchmarks.md")
+_PACKAGES_THAT_MATTER = ("numpy", "onnxruntime", "opencv-python-headless", "av", "trackers", "sqlalchemy", "paho-mqtt")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What one benchmark measured."""
+
+    name: str
+    about: str
+    figures: Mapping[str, Json]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark that is named, or all of them and write their page; 1 if one failed or gave no figures."""
+    parser = argparse.ArgumentParser(description="Run benchmarks; without a name, all, and write docs/benchmarks.md.")
+    parser.add_argument("name", nargs="?", help=f"one of: {', '.join(_names())}")
+    name: str | None = parser.parse_args(arguments).name
+    if name is not None and name not in _names():
+        parser.error(f"there is no benchmark {name}; there are: {', '.join(_names())}")
+    results = [_run(each) for each in ([name] if name else _names())]
+    measured = [result for result in results if result is not None]
+    if len(measured) < len(results) or not results:
+        print("Not every benchmark gave its figures, so the page stays as it was.", file=sys.stderr)
+        return 1
+    if name is None:
+        _PAGE.write_text(page(measured, machine=_machine(), on=datetime.now(UTC).date()))
+        print(f"wrote {_PAGE}", file=sys.stderr)
+    return 0
+
+
+def read_result(name: str, *, about: str, output: str) -> Result | None:
+    """The result whose figures stand in the last line of a benchmark's output, or None if no object stands there."""
+    lines = output.strip().splitlines()
+    try:
+        figures = json.loads(lines[-1]) if lines else None
+    except json.JSONDecodeError:
+        return None
+    return Result(name=name, about=about, figures=figures) if isinstance(figures, dict) else None
+
+
+def page(results: Sequence[Result], *, machine: Mapping[str, str], on: date) -> str:
+    """The page as Markdown: the machine, then a table for each benchmark."""
+    parts = [
+        "# Benchmarks",
+        f"Measured on {on.isoformat()} by `make bench`, which writes this page. Figures hold for this machine:",
+        _table(("machine", ""), machine.items()),
+    ]
+    for result in sorted(results, key=lambda each: each.name):
+        rows = [(f"`{key}`", _shown(value)) for key, value in _flat(result.figures)]
+        parts += [f"## {result.name}", result.about, _table(("figure", "value"), rows)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _names() -> list[str]:
+    return sorted(path.stem for path in _FOLDER.glob("*.py") if not path.stem.startswith("_"))
+
+
+def _run(name: str) -> Result | None:
+    print(f"== {name}", file=sys.stderr)
+    command = [sys.executable, "-m", f"tests.benchmarks.{name}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        lines = []
+        for line in process.stdout or ():
+            print(line, end="", flush=True)
+            lines.append(line)
+    result = read_result(name, about=_about(name), output="".join(lines))
+    if process.returncode or result is None:
+        print(f"{name} ended with code {process.returncode}, its last line must be a JSON object", file=sys.stderr)
+        return None
+    return result
+
+
+def _about(name: str) -> str:
+    docstring = ast.get_docstring(ast.parse((_FOLDER / f"{name}.py").read_text())) or ""
+    return docstring.partition("\n\n")[0]
+
+
+def _machine() -> dict[str, str]:
+    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    versions = [f"{package} {found}" for package in _PACKAGES_THAT_MATTER if (found := _version(package))]
+    return {
+        "processor": _processor(),
+        "cores this process may use": str(len(os.sched_getaffinity(0))),
+        "memory": f"{memory_gib:.0f} GiB",
+        "system": platform.platform(),
+        "Python": platform.python_version(),
+        "packages": ", ".join(versions),
+    }
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Model"))]
+    return names[0] if names else platform.machine()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _flat(figures: Mapping[str, Json], prefix: str = "") -> Iterator[tuple[str, Json]]:
+    for key, value in figures.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _shown(value: Json) -> str:
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _table(header: tuple[str, str], rows: Iterable[tuple[str, str]]) -> str:
+    lines = [header, ("---", "---"), *rows]
+    return "\n".join(f"| {left} | {right} |" for left, right in lines)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
