@@ -1,0 +1,41 @@
+"""How fast a recorded or drawn film is shown: as fast as it is taken, or as fast as it was filmed.
+
+Knows when the next frame may be handed on; clock and sleep come from outside.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+__all__ = ["AsFastAsPossible", "Pace", "RealTime"]
+
+
+class Pace(Protocol):
+    """Holds a frame back until its moment."""
+
+    def keep(self, at: float) -> None:
+        """Return when the frame shown at `at` may be handed on."""
+        ...
+
+
+class AsFastAsPossible:
+    """Holds nothing back: for replays and tests."""
+
+    def keep(self, at: float) -> None:
+        """Return at once."""
+
+
+class RealTime:
+    """Shows the first frame at once and each further one at its distance from the first."""
+
+    def __init__(self, *, clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
+        self._clock = clock
+        self._sleep = sleep
+        self._lead: float | None = None
+
+    def keep(self, at: float) -> None:
+        """Sleep until the frame's moment; a frame that is late is handed on at once."""
+        if self._lead is None:
+            self._lead = at - self._clock()
+        ahead = at - self._lead - self._clock()
+        if ahead > 0:
+            self._sleep(ahead)

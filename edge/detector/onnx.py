@@ -1,0 +1,99 @@
+"""The detector a box runs: one network under ONNX Runtime.
+
+Knows how a frame passes through: into the tensor, through the network, out as people. Refuses to know
+where the file came from or under which licence: see `edge/models`. A file that can't serve is refused
+when it is opened, with its name, never while frames flow.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from edge.camera.frames import Frame
+from edge.detector.decoders import Candidates, suppress
+from edge.detector.description import USUAL_INPUT, Description, InputFormat, Layout
+from edge.detector.detections import Detections
+from edge.detector.layouts import Output, decoder_for, recognise
+from edge.detector.letterbox import Letterbox, Placement
+from edge.detector.session import AUTO, Network, open_network
+from edge.errors import ModelError
+
+__all__ = ["OnnxDetector"]
+
+COCO_IDS = 91
+"""Classes of a network that speaks COCO's own ids, where a person is 1 and 0 is nothing."""
+
+RFDETR_OUTPUTS = {"dets", "labels"}
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
+
+
+class OnnxDetector:
+    """Finds people with one network.
+
+    `description` is complete: what was said about the network, and what was recognised where nothing was.
+    `providers` are ONNX Runtime's names of who really runs it, the first one first.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: Path,
+        description: Description | None = None,
+        confidence: float = 0.1,
+        iou: float = 0.65,
+        providers: Sequence[str] = AUTO,
+        threads: int = 0,
+    ) -> None:
+        """`confidence` is low because the tracker uses weak boxes; `threads` 0 leaves it to the runtime."""
+        known = description or Description()
+        try:
+            self._network = open_network(path, known=known.input, providers=providers, threads=threads)
+            self._serve(known, self._network, confidence)
+        except ModelError as error:
+            raise ModelError(f"{path}: {error}") from error
+        self.providers = self._network.providers
+        self._iou = iou
+
+    def detect(self, frame: Frame) -> Detections:
+        """The people in this frame."""
+        placement = self._letterbox.fill(frame.image)
+        found = self._decoder.decode(self._network.run(self._letterbox.tensor))
+        return self._people(found, placement)
+
+    def _serve(self, known: Description, network: Network, confidence: float) -> None:
+        width, height, outputs = network.width, network.height, network.outputs
+        layout = known.layout or recognise(outputs, width=width, height=height)
+        person_class = known.person_class if known.person_class is not None else _usual_person_class(layout, outputs)
+        said = known.input or _usual_input(layout, outputs)
+        input_format = said.model_copy(update={"width": width, "height": height})
+        self.description = Description(layout=layout, person_class=person_class, input=input_format)
+        self._decoder = decoder_for(
+            layout, outputs, width=width, height=height, person_class=person_class, confidence=confidence
+        )
+        self._letterbox = Letterbox(width=width, height=height, input_format=input_format)
+
+    def _people(self, found: Candidates, placement: Placement) -> Detections:
+        boxes, confidence = found.boxes, found.confidence
+        if self._decoder.overlapping and len(boxes) > 1:
+            kept = suppress(boxes, confidence, self._iou)
+            boxes, confidence = boxes[kept], confidence[kept]
+        boxes = placement.to_frame(boxes)
+        np.clip(boxes[:, 0::2], 0, placement.frame_width, out=boxes[:, 0::2])
+        np.clip(boxes[:, 1::2], 0, placement.frame_height, out=boxes[:, 1::2])
+        visible = (boxes[:, 2] - boxes[:, 0] >= 1) & (boxes[:, 3] - boxes[:, 1] >= 1)
+        return Detections(boxes=boxes[visible], confidence=confidence[visible])
+
+
+def _usual_person_class(layout: Layout, outputs: Sequence[Output]) -> int:
+    speaks_coco_ids = layout is Layout.DETR_PAIR and any(output.shape[-1] == COCO_IDS for output in outputs)
+    return 1 if speaks_coco_ids else 0
+
+
+def _usual_input(layout: Layout, outputs: Sequence[Output]) -> InputFormat:
+    """RF-DETR, told by its output names, is the one that wants ImageNet's mean and deviation taken out."""
+    usual = USUAL_INPUT[layout]
+    if layout is Layout.DETR_PAIR and {output.name for output in outputs} >= RFDETR_OUTPUTS:
+        return usual.model_copy(update={"mean": IMAGENET_MEAN, "deviation": IMAGENET_DEVIATION})
+    return usual

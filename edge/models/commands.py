@@ -1,0 +1,199 @@
+"""`footfall models list | pull | verify`: what a person at a terminal sees of the folder of models.
+
+Knows arguments, questions, tables and progress. Refuses to know how any of it is done: see `store.py`.
+"""
+
+import argparse
+import datetime as dt
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.table import Table
+
+from edge.errors import ConfigurationError, ModelError
+from edge.models.download import Report, new_client
+from edge.models.manifest import Entry, load_manifest
+from edge.models.store import Checked, Installed, ModelStore, State, default_folder
+
+__all__ = ["add_commands"]
+
+OK, FAILED, MISTAKEN = 0, 1, 2
+
+
+def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `models` to a command; each leaf sets `handler`, which takes the arguments and gives an exit code."""
+    models = subparsers.add_parser("models", help="list, fetch and check the networks that find people")
+    leaves = models.add_subparsers(dest="models_command", metavar="COMMAND", required=True)
+    listing = _leaf(leaves, "list", "which models there are, and which are installed here")
+    listing.set_defaults(handler=_list)
+    pull = _leaf(leaves, "pull", "fetch a model, continuing where an earlier attempt stopped")
+    pull.add_argument("name", help="a name that `footfall models list` shows")
+    pull.add_argument("--from", dest="source", type=Path, metavar="FILE", help="take it from a file, without internet")
+    pull.add_argument("--accept-licence", action="store_true", help="say that you read and accept its licence")
+    pull.set_defaults(handler=_pull)
+    verify = _leaf(leaves, "verify", "hash every installed model anew")
+    verify.set_defaults(handler=_verify)
+
+
+def _leaf(
+    leaves: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str
+) -> argparse.ArgumentParser:
+    leaf = leaves.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    leaf.add_argument("--folder", type=Path, help="the folder of models (default: FOOTFALL_MODELS, else your own data)")
+    leaf.add_argument("--manifest", type=Path, metavar="FILE", help="a TOML file with entries of your own")
+    return leaf
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    with _told() as outcome:
+        store = _store(arguments)
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for heading in ("name", "installed", "size", "licence", "note"):
+            table.add_column(heading, justify="right" if heading == "size" else "left", overflow="fold")
+        for each in store.listing():
+            table.add_row(each.entry.name, _installed(each), _size(each.entry.bytes), _licence(each), each.entry.note)
+        # A pipe has no width: without this its lines would be folded at 80 columns.
+        console = Console(width=None if sys.stdout.isatty() else 200)
+        console.print(table)
+        print(f"\nFolder: {store.folder}\nFetch one: footfall models pull NAME")
+    return outcome.code
+
+
+def _pull(arguments: argparse.Namespace) -> int:
+    with _told() as outcome:
+        store = _store(arguments)
+        entry = store.entry(arguments.name)
+        if not _consented(store, entry, said=arguments.accept_licence):
+            return MISTAKEN
+        pinned_before = store.checksum(entry) is not None
+        with _progress(entry.name) as report:
+            if arguments.source is not None:
+                path = store.install(entry.name, source=arguments.source, report=report)
+            else:
+                with new_client() as client:
+                    path = store.pull(entry.name, client=client, report=report)
+        print(f"{entry.name} is installed: {path}")
+        if not pinned_before:
+            print(f"No checksum is published for it; pinned at this first pull: sha256 {store.checksum(entry)}")
+        if entry.kind == "pytorch":
+            print(f"It can't serve as it is: {entry.note}, and lay the result down as {path.with_suffix('.onnx')}")
+    return outcome.code
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    with _told() as outcome:
+        store = _store(arguments)
+        checked = store.verify()
+        for each in checked:
+            print(_verdict(each))
+        if not checked:
+            print(f"No model is installed in {store.folder}")
+        if any(each.state is State.CHANGED for each in checked):
+            outcome.code = FAILED
+    return outcome.code
+
+
+class _Outcome:
+    """The exit code of a command."""
+
+    def __init__(self) -> None:
+        self.code = OK
+
+
+@contextmanager
+def _told() -> Iterator[_Outcome]:
+    """Say what went wrong on standard error, and turn it into an exit code."""
+    outcome = _Outcome()
+    try:
+        yield outcome
+    except ConfigurationError as error:
+        print(f"error: {error}", file=sys.stderr)
+        outcome.code = MISTAKEN
+    except ModelError as error:
+        print(f"error: {error}", file=sys.stderr)
+        outcome.code = FAILED
+
+
+def _store(arguments: argparse.Namespace) -> ModelStore:
+    folder: Path = arguments.folder or default_folder(os.environ)
+    return ModelStore(folder=folder, manifest=load_manifest(arguments.manifest))
+
+
+def _consented(store: ModelStore, entry: Entry, *, said: bool) -> bool:
+    """Whether the licence is, or now was, accepted: by the flag, or by an answer at a terminal."""
+    if store.permits(entry.name):
+        return True
+    terms = f"{entry.name} is under {entry.licence.spdx}: {entry.licence.url}"
+    if not said and sys.stdin.isatty():
+        print(terms)
+        said = input("Did you read this licence, and do you accept it? [y/N] ").strip().lower() in ("y", "yes")
+        if not said:
+            print("Not accepted; nothing was fetched.", file=sys.stderr)
+            return False
+    if not said:
+        print(
+            f"error: {terms}\nIt has to be accepted once. Read it, then run: "
+            f"footfall models pull {entry.name} --accept-licence",
+            file=sys.stderr,
+        )
+        return False
+    store.accept_licence(entry.name, on=dt.datetime.now(dt.UTC).date())
+    return True
+
+
+@contextmanager
+def _progress(name: str) -> Iterator[Report]:
+    """A bar on a terminal; elsewhere a line for each tenth, so that a log stays readable."""
+    if not sys.stdout.isatty():
+        yield _plain_lines(name)
+        return
+    columns = (TextColumn(name), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns) as bar:
+        task = bar.add_task(name, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _plain_lines(name: str) -> Report:
+    told = -1
+
+    def report(done: int, total: int | None) -> None:
+        nonlocal told
+        tenth = done * 10 // total if total else done // 10_000_000
+        if tenth > told:
+            told = tenth
+            share = f"{done * 100 // total} % of {_size(total)}" if total else _size(done)
+            print(f"{name}: {share}", flush=True)
+
+    return report
+
+
+def _installed(each: Installed) -> str:
+    if each.path is None:
+        return "exported" if each.exported else "no"
+    if each.entry.kind == "pytorch":
+        return "yes" if each.exported else "to be exported"
+    return "yes"
+
+
+def _licence(each: Installed) -> str:
+    return each.entry.licence.spdx + ("" if each.permitted else " (to be accepted)")
+
+
+def _size(size: int | None) -> str:
+    return "?" if size is None else f"{size / 1e6:.1f} MB"
+
+
+def _verdict(each: Checked) -> str:
+    if each.state is State.WHOLE:
+        return f"{each.name}: whole"
+    if each.state is State.UNPINNED:
+        return f"{each.name}: no checksum is known for {each.path}; it has sha256 {each.found}"
+    return (
+        f"{each.name}: CHANGED: {each.path} should have sha256 {each.expected}, has {each.found}; "
+        f"remove it and run: footfall models pull {each.name}"
+    )

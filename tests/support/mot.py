@@ -1,0 +1,84 @@
+"""Ground truth in MOT format, and scores against it by the `trackers` package's evaluator."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from trackers.eval import compute_clear_metrics, compute_hota_metrics, compute_identity_metrics
+
+__all__ = ["People", "Scores", "people_in", "read_mot", "score"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class People:
+    """Who is in one frame: ids int64 (n,), boxes float64 (n, 4) as left, top, right, bottom."""
+
+    ids: npt.NDArray[np.int64]
+    boxes: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """How well tracks agree with the truth, as the field measures it."""
+
+    hota: float
+    idf1: float
+    mota: float
+    id_switches: int
+    ids: int
+
+
+NOBODY = People(ids=np.empty(0, np.int64), boxes=np.empty((0, 4)))
+
+
+def read_mot(path: Path) -> dict[int, People]:
+    """People per frame, frames counted from 0 (MOT files count from 1)."""
+    rows = np.loadtxt(path, delimiter=",", ndmin=2)
+    frames: dict[int, People] = {}
+    for frame in np.unique(rows[:, 0]):
+        there = rows[rows[:, 0] == frame]
+        corners = np.concatenate([there[:, 2:4], there[:, 2:4] + there[:, 4:6]], axis=1)
+        frames[int(frame) - 1] = People(ids=there[:, 1].astype(np.int64), boxes=corners)
+    return frames
+
+
+def people_in(frames: Mapping[int, People]) -> int:
+    """How many different people there are."""
+    return len(_ids(frames.values()))
+
+
+def score(truth: Mapping[int, People], tracks: Mapping[int, People], frames: list[int]) -> Scores:
+    """Scores over these frames; those without a label or a track count too."""
+    wanted = [truth.get(frame, NOBODY) for frame in frames]
+    given = [tracks.get(frame, NOBODY) for frame in frames]
+    truth_ids, track_ids = _dense(wanted), _dense(given)
+    similarity = [_overlap(one.boxes, other.boxes) for one, other in zip(wanted, given, strict=True)]
+    clear = compute_clear_metrics(truth_ids, track_ids, similarity)
+    return Scores(
+        hota=float(compute_hota_metrics(truth_ids, track_ids, similarity)["HOTA"]),
+        idf1=float(compute_identity_metrics(truth_ids, track_ids, similarity)["IDF1"]),
+        mota=float(clear["MOTA"]),
+        id_switches=int(clear["IDSW"]),
+        ids=len(_ids(given)),
+    )
+
+
+def _ids(frames: Iterable[People]) -> set[int]:
+    return {int(one) for people in frames for one in people.ids}
+
+
+def _dense(frames: list[People]) -> list[npt.NDArray[np.intp]]:
+    index = {one: position for position, one in enumerate(sorted(_ids(frames)))}
+    return [np.array([index[int(one)] for one in people.ids], np.intp) for people in frames]
+
+
+def _overlap(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Intersection over union, shape (n, m)."""
+    first, second = one[:, None], other[None]
+    sides = np.minimum(first[..., 2:], second[..., 2:]) - np.maximum(first[..., :2], second[..., :2])
+    shared = np.prod(np.clip(sides, 0, None), axis=-1)
+    areas = np.prod(first[..., 2:] - first[..., :2], axis=-1) + np.prod(second[..., 2:] - second[..., :2], axis=-1)
+    result: npt.NDArray[np.float64] = shared / np.maximum(areas - shared, 1e-9)
+    return result
