@@ -1,0 +1,151 @@
+"""Where vision's parts are built from the settings and put together. Nothing else opens anything."""
+
+import hashlib
+import re
+import secrets
+import threading
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from pydantic import TypeAdapter
+
+from edge import clock
+from edge.backoff import Backoff
+from edge.camera.file import FileSource
+from edge.camera.frames import FrameSource
+from edge.camera.latest import Cameras, Feed
+from edge.camera.pace import RealTime
+from edge.camera.rtsp import RtspSource
+from edge.camera.sampling import Sampler
+from edge.camera.synthetic import SyntheticSource
+from edge.camera.usb import UsbSource
+from edge.detector.detections import Detector
+from edge.detector.motion import MotionDetector
+from edge.detector.onnx import OnnxDetector
+from edge.exchange.writer import Budget, ThisBoot, Writer
+from edge.journal import Journal
+from edge.models.manifest import load_manifest
+from edge.models.store import ModelStore, default_folder
+from edge.settings import CameraSettings, DetectorSettings, Settings
+from edge.vision import LeftOver, Vision, resumable, watch
+from edge.visits import Checkpoint
+from protocol.status import ModelStatus
+
+__all__ = ["Eyes", "eyes", "run_vision"]
+
+MOTION = "motion"
+
+_CHECKPOINT = TypeAdapter(Checkpoint)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Eyes:
+    """A detector, and what to say of its model."""
+
+    detector: Detector
+    models: tuple[ModelStatus, ...]
+
+
+def eyes(settings: DetectorSettings, *, environment: dict[str, str]) -> Eyes:
+    """The detector the settings name; raises ModelError."""
+    if settings.model == MOTION:
+        return Eyes(detector=MotionDetector(), models=(ModelStatus(name=MOTION),))
+    folder = settings.models_folder or default_folder(environment)
+    path, description = ModelStore(folder=folder, manifest=load_manifest()).resolve(settings.model)
+    detector = OnnxDetector(
+        path=path,
+        description=description,
+        confidence=settings.confidence,
+        providers=settings.providers,
+        threads=settings.threads,
+    )
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Eyes(detector=detector, models=(ModelStatus(name=_slug(path.stem), digest=digest),))
+
+
+def run_vision(settings: Settings, stop: threading.Event, *, environment: dict[str, str]) -> None:
+    """See, until stopped."""
+    seen_with = eyes(settings.detector, environment=environment)
+    with ExitStack() as stack:
+        writer = stack.enter_context(_writer(settings))
+        left_over = [
+            LeftOver(boot=boot, checkpoint=_CHECKPOINT.validate_python(visit)) for boot, _, visit in writer.left_over()
+        ]
+        journal = stack.enter_context(Journal(writer, system_fix=lambda: clock.system_fix(settings.clock.trust)))
+        vision = Vision(
+            settings,
+            detector=seen_with.detector,
+            models=seen_with.models,
+            put=journal.put,
+            fix=lambda: journal.fix,
+            resumable=resumable(left_over, boot=clock.boot_id(), now=clock.monotonic()),
+        )
+        vision.close_left_over(left_over, now=clock.monotonic())
+        feeds = [_feed(camera) for camera in settings.cameras]
+        cameras = stack.enter_context(Cameras(feeds, clock=clock.monotonic))
+        watch(vision, cameras, monotonic=clock.monotonic, stop=stop)
+
+
+def _writer(settings: Settings) -> Writer:
+    this_boot = ThisBoot(boot=clock.boot_id(), hardware_offset_ms=clock.hardware_offset_ms())
+    budget = Budget(
+        room_bytes=settings.exchange.room_mb * 2**20, keep_settled_seconds=settings.exchange.keep_days * 86_400
+    )
+    return Writer(
+        settings.exchange.folder,
+        this_boot=this_boot,
+        epoch=secrets.token_hex(8),
+        monotonic=clock.monotonic,
+        budget=budget,
+    )
+
+
+def _feed(camera: CameraSettings) -> Feed:
+    backoff = Backoff(random=Random(), cap_seconds=camera.reconnect_cap_seconds)
+    return Feed(camera=camera.id, source=_source(camera), backoff=backoff)
+
+
+def _source(camera: CameraSettings) -> FrameSource:
+    sampler = Sampler(rate=camera.rate)
+    if camera.url is not None:
+        return RtspSource(
+            camera=camera.id,
+            url=camera.url,
+            clock=clock.monotonic,
+            sampler=sampler,
+            rotation=camera.rotation,
+            open_seconds=camera.open_seconds,
+            read_seconds=camera.read_seconds,
+        )
+    if camera.device is not None:
+        return UsbSource(
+            camera=camera.id, device=camera.device, clock=clock.monotonic, sampler=sampler, rotation=camera.rotation
+        )
+    pace = RealTime(clock=clock.monotonic, sleep=time.sleep)
+    if camera.synthetic is not None:
+        return SyntheticSource(
+            camera=camera.id,
+            seed=camera.synthetic.seed,
+            pace=pace,
+            size=camera.image_size or (640, 480),
+            rate=camera.rate,
+            seconds=camera.synthetic.seconds,
+            people_per_minute=camera.synthetic.people_per_minute,
+            start_at=clock.monotonic(),
+        )
+    return FileSource(
+        camera=camera.id,
+        path=camera.file or Path(),
+        pace=pace,
+        sampler=sampler,
+        start_at=clock.monotonic(),
+        rotation=camera.rotation,
+        loop=camera.loop,
+    )
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9-]+", "-", name.lower())[:63] or "model"

@@ -1,0 +1,206 @@
+"""`footfall edge …`: run a box, or one of its two processes, or replay a video."""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from edge.configuration import CONFIG_VARIABLE, load, load_camera
+from edge.errors import ConfigurationError, EdgeError
+from edge.settings import BoxSettings, CameraSettings, DetectorSettings, Settings
+
+__all__ = ["add_commands"]
+
+_SHARED_UMASK = 0o007
+"""Vision and uplink are two users of one group, and share the exchange's files."""
+
+
+def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `edge` and its commands."""
+    edge = subparsers.add_parser("edge", help="watch cameras: run, replay a video")
+    commands = edge.add_subparsers(title="commands", metavar="COMMAND")
+    for name, handler, text in (
+        ("run", _run, "run vision and uplink together in one process: for a desk"),
+        ("vision", _vision, "run the process that sees the cameras"),
+        ("uplink", _uplink, "run the process that delivers to the cloud"),
+    ):
+        command = commands.add_parser(name, help=text, description=text.capitalize() + ".")
+        command.add_argument(
+            "--config", type=Path, default=os.environ.get(CONFIG_VARIABLE, "/etc/footfall/edge.toml"),
+            help=f"configuration file (default: ${CONFIG_VARIABLE}, else /etc/footfall/edge.toml)",
+        )  # fmt: skip
+        command.set_defaults(handler=_guarded(_serving(handler)))
+    _add_replay(commands)
+
+
+def _add_replay(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser(
+        "replay",
+        help="run the whole pipeline on a video file, as fast as this machine can",
+        description="Run the whole pipeline on a video file. The same input gives the same bytes.",
+        epilog="The last line of output is JSON: frames, analysed, seconds, cpu_ms_per_frame, visits.",
+    )
+    command.add_argument("video", type=Path, metavar="VIDEO")
+    command.add_argument("--camera", type=Path, metavar="FILE.toml", help="zones, lines, masks and calibration")
+    command.add_argument("--model", default="motion", metavar="NAME_OR_PATH", help="detector (default: motion)")
+    command.add_argument("--tracks", type=Path, metavar="OUT.txt", help="write tracks in MOT format")
+    command.add_argument("--events", type=Path, metavar="OUT.jsonl", help="write the items a box would send")
+    command.add_argument("--summary", type=Path, metavar="OUT.json", help="write each visit: when, how long, where")
+    command.add_argument("--seed", type=int, default=0, metavar="N", help="names the epoch (default: 0)")
+    command.add_argument("--mode", choices=("statistics", "live"), default="statistics", help="what may leave a box")
+    command.add_argument(
+        "--start", type=_moment, default="2000-01-01T00:00:00Z", metavar="UTC", help="when the video begins"
+    )
+    command.set_defaults(handler=_guarded(_replay))
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    from edge.assembly import run_vision
+    from edge.uplink.assembly import run_uplink
+
+    settings = load(arguments.config, places=True)
+    with _stopping() as stop:
+        uplink = _Side(lambda: run_uplink(settings, stop), stop)
+        uplink.start()
+        try:
+            run_vision(settings, stop, environment=dict(os.environ))
+        finally:
+            stop.set()
+            uplink.finish()
+
+
+def _vision(arguments: argparse.Namespace) -> None:
+    from edge.assembly import run_vision
+
+    settings = load(arguments.config, places=True)
+    with _stopping() as stop:
+        run_vision(settings, stop, environment=dict(os.environ))
+
+
+def _uplink(arguments: argparse.Namespace) -> None:
+    from edge.uplink.assembly import run_uplink
+
+    settings: Settings = load(arguments.config)
+    with _stopping() as stop:
+        run_uplink(settings, stop)
+
+
+def _replay(arguments: argparse.Namespace) -> None:
+    from edge.assembly import eyes
+    from edge.replay import Outputs, Replay, frame_count, replay
+
+    camera = load_camera(arguments.camera) if arguments.camera else CameraSettings.model_construct(id="camera")
+    plan = Replay(
+        video=arguments.video,
+        camera=camera,
+        box=BoxSettings(id="replay", venue="replay", mode=arguments.mode),
+        seed=arguments.seed,
+        start=arguments.start,
+    )
+    total = frame_count(arguments.video)
+    detector = eyes(DetectorSettings(model=arguments.model), environment=dict(os.environ)).detector
+    outputs = Outputs(tracks=arguments.tracks, events=arguments.events, summary=arguments.summary)
+    try:
+        with _progress(arguments.video.name, total) as progress:
+            result = replay(plan, detector, outputs, progress=progress)
+    except OSError as error:
+        raise EdgeError(f"writing the results of {arguments.video}: {error.strerror}") from error
+    print(result.to_json())
+
+
+def _guarded(handler: Callable[[argparse.Namespace], None]) -> Callable[[argparse.Namespace], int]:
+    """Logging, and exit codes: 0 done, 1 failed, 2 wrongly configured."""
+
+    def guarded(arguments: argparse.Namespace) -> int:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+        try:
+            handler(arguments)
+        except ConfigurationError as error:
+            print(error, file=sys.stderr)
+            return 2
+        except EdgeError as error:
+            print(f"footfall edge: {error}", file=sys.stderr)
+            return 1
+        return 0
+
+    return guarded
+
+
+def _serving(handler: Callable[[argparse.Namespace], None]) -> Callable[[argparse.Namespace], None]:
+    """A process of the box: its files are shared with the group."""
+
+    def serving(arguments: argparse.Namespace) -> None:
+        os.umask(_SHARED_UMASK)
+        handler(arguments)
+
+    return serving
+
+
+class _Side:
+    """A task beside the main one; when it fails the process stops, and `finish` says why."""
+
+    def __init__(self, task: Callable[[], None], stop: threading.Event) -> None:
+        self._task = task
+        self._stop = stop
+        self._defect: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def finish(self) -> None:
+        self._thread.join()
+        if self._defect is not None:
+            raise self._defect
+
+    def _run(self) -> None:
+        try:
+            self._task()
+        except BaseException as defect:  # noqa: BLE001  raised again by finish, on the main thread
+            self._defect = defect
+        finally:
+            self._stop.set()
+
+
+@contextmanager
+def _stopping() -> Iterator[threading.Event]:
+    """An event that SIGTERM and SIGINT set."""
+    stop = threading.Event()
+    former = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _progress(name: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal, nothing elsewhere."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(name, total=total)
+        yield lambda index: progress.update(task, completed=index + 1)
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        msg = f"{text}: give a time zone, for instance {text}Z"
+        raise argparse.ArgumentTypeError(msg)
+    return moment

@@ -1,0 +1,295 @@
+"""Uplink's side of the exchange: what waits is claimed, and settled by what the cloud acknowledges.
+
+Nothing here deletes an item. A claim is a promise to have sent it; one that is not acknowledged lapses, after a time
+that grows with each attempt, and at once with every new connection. Acknowledgements that are older than what is
+known, or that speak of seqs never sent, change nothing.
+"""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from edge.clock import Fix, to_utc
+from edge.exchange import boots
+from edge.exchange.numbering import declare
+from edge.exchange.schema import FILE_NAME, State, connect, get_meta, reading, set_meta, writing
+from protocol.acks import Ack
+from protocol.envelope import Gap, GapReason, Seen, TypeCount
+
+__all__ = ["Claimed", "LiveRow", "Outbox", "Standing", "Verdict"]
+
+_LAPSE_CAP_MS = 600_000
+_LIVE_SHARE = 4
+"""One part in four of each claim goes to the newest items, so that a long backlog does not starve the present."""
+
+_MOST_CONFIGURATIONS = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """An item to send: its name, its kind, its JSON, and how often it has been claimed."""
+
+    epoch: str
+    seq: int
+    type: str
+    body: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveRow:
+    """What vision last said of a subject ("vision" or "camera/…" or "scene/…"), and how many seconds ago."""
+
+    subject: str
+    age_seconds: float
+    body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How much waits: items, and the moment of the oldest in ms of UTC where known."""
+
+    waiting: int
+    oldest_at_ms: int | None
+
+
+class Verdict(StrEnum):
+    """What became of an acknowledgement."""
+
+    TAKEN = "taken"
+    NEW_STORE = "new-store"
+    OLD_STORE = "old-store"
+    OLD_POSITION = "old-position"
+    UNKNOWN_EPOCH = "unknown-epoch"
+    BEYOND_SENT = "beyond-sent"
+
+
+class Outbox:
+    """Claims and settles items of the exchange in `folder`; close it when done."""
+
+    def __init__(self, folder: Path, *, boot: str) -> None:
+        self._connection = connect(folder / FILE_NAME)
+        self._boot = boot
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def head(self) -> str | None:
+        """The writer's present epoch; None before vision has ever run."""
+        return get_meta(self._connection, "head")
+
+    def seen(self) -> Seen:
+        """The last acknowledgement taken."""
+        return Seen(store=get_meta(self._connection, "store"), position=int(self._position()))
+
+    def fix(self) -> Fix | None:
+        """What is known of this boot's UTC."""
+        return boots.current_fix(self._connection, self._boot)
+
+    def offer_fix(self, fix: Fix) -> bool:
+        """Take a better fix of this boot's UTC; says whether it was taken."""
+        with writing(self._connection) as connection:
+            return boots.offer(connection, boot=self._boot, fix=fix)
+
+    def release_claims(self) -> None:
+        """Let every claim lapse: a new connection knows nothing of what the old one sent."""
+        with writing(self._connection) as connection:
+            connection.execute("UPDATE item SET state = ? WHERE state = ?", (State.WAITING, State.CLAIMED))
+
+    def claim(self, *, now_ms: int, window: int, lapse_ms: int) -> list[Claimed]:
+        """Claim as many items as the window of unacknowledged ones has room for, the oldest and some of the newest."""
+        with writing(self._connection) as connection:
+            connection.execute(
+                "UPDATE item SET state = ? WHERE state = ? AND retry_ms <= ?", (State.WAITING, State.CLAIMED, now_ms)
+            )
+            claimed = connection.execute("SELECT count(*) FROM item WHERE state = ?", (State.CLAIMED,)).fetchone()[0]
+            room = window - int(claimed)
+            if room <= 0:
+                return []
+            rows = _waiting(connection, room)
+            for row in rows:
+                connection.execute(
+                    "UPDATE item SET state = ?, attempts = attempts + 1,"
+                    " retry_ms = ? + min(?, ? << min(attempts, 10)) WHERE id = ?",
+                    (State.CLAIMED, now_ms, _LAPSE_CAP_MS, lapse_ms, row[0]),
+                )
+                connection.execute("UPDATE epoch SET sent_seq = max(sent_seq, ?) WHERE epoch = ?", (row[2], row[1]))
+        return [Claimed(epoch=row[1], seq=row[2], type=row[3], body=row[4], attempts=row[5] + 1) for row in rows]
+
+    def unclaim(self, epoch: str, seqs: Sequence[int]) -> None:
+        """Give back claims whose message never left."""
+        with writing(self._connection) as connection:
+            connection.executemany(
+                "UPDATE item SET state = ? WHERE epoch = ? AND seq = ? AND state = ?",
+                [(State.WAITING, epoch, seq, State.CLAIMED) for seq in seqs],
+            )
+
+    def gaps(self, limit: int) -> list[Gap]:
+        """Declared gaps that no `through` has passed, oldest epoch first; they count as sent from now on."""
+        with writing(self._connection) as connection:
+            rows = connection.execute(
+                "SELECT gap.epoch, from_seq, to_seq, reason, start_ms, end_ms, lost FROM gap"
+                " JOIN epoch ON epoch.epoch = gap.epoch WHERE settled = 0 ORDER BY ordinal, from_seq LIMIT ?",
+                (limit,),
+            ).fetchall()
+            connection.executemany(
+                "UPDATE gap SET sent = 1 WHERE epoch = ? AND from_seq = ? AND to_seq = ? AND reason = ? AND sent = 0",
+                [row[:4] for row in rows],
+            )
+            connection.executemany(
+                "UPDATE epoch SET sent_seq = max(sent_seq, ?) WHERE epoch = ?", [(row[2], row[0]) for row in rows]
+            )
+        return [_gap(*row) for row in rows]
+
+    def settle(self, ack: Ack, *, now_ms: int) -> Verdict:
+        """Take an acknowledgement, if it may be taken; one that may not changes nothing."""
+        with writing(self._connection) as connection:
+            verdict = self._judge(connection, ack)
+            if verdict is Verdict.NEW_STORE:
+                self._send_all_again(connection)
+            if verdict in {Verdict.TAKEN, Verdict.NEW_STORE}:
+                set_meta(connection, "store", ack.store)
+                set_meta(connection, "position", str(ack.position))
+                if ack.epoch is not None:
+                    self._settle_epoch(connection, ack, self._age_ms(connection, now_ms))
+        return verdict
+
+    def quarantine(self, epoch: str, seq: int, *, now_ms: int) -> None:
+        """Set aside an item that the cloud cannot even read, and declare its seq."""
+        with writing(self._connection) as connection:
+            row = connection.execute(
+                "UPDATE item SET state = ?, settled_ms = ? WHERE epoch = ? AND seq = ? AND state <= ?"
+                " RETURNING type, at_ms",
+                (State.QUARANTINED, self._age_ms(connection, now_ms), epoch, seq, State.CLAIMED),
+            ).fetchone()
+            if row is not None:
+                declare(connection, epoch, reason=GapReason.QUARANTINED, lost=[(seq, row[0], row[1])])
+
+    def standing(self) -> Standing:
+        """How much waits for the cloud."""
+        with reading(self._connection) as connection:
+            # One query a state, so that each reads its own small index and never all that is kept.
+            found = [
+                connection.execute("SELECT count(*), min(id) FROM item WHERE state = ?", (state,)).fetchone()
+                for state in (State.WAITING, State.CLAIMED)
+            ]
+            first = min((identity for _, identity in found if identity is not None), default=None)
+            oldest = connection.execute("SELECT at_ms FROM item WHERE id = ?", (first,)).fetchone()
+        return Standing(waiting=sum(count for count, _ in found), oldest_at_ms=None if oldest is None else oldest[0])
+
+    def live(self, *, now_ms: int) -> list[LiveRow]:
+        """What vision last said of itself in this boot."""
+        rows = self._connection.execute(
+            "SELECT subject, mono_ms, body FROM live WHERE boot = ? ORDER BY subject", (self._boot,)
+        )
+        return [LiveRow(subject=row[0], age_seconds=max(0, now_ms - row[1]) / 1000, body=row[2]) for row in rows]
+
+    def remembered(self, key: str) -> str | None:
+        """What uplink noted under this key."""
+        return get_meta(self._connection, f"uplink.{key}")
+
+    def remember(self, key: str, value: str) -> None:
+        """Note something across restarts."""
+        with writing(self._connection) as connection:
+            set_meta(connection, f"uplink.{key}", value)
+
+    def receive(self, *, kind: str, name: str, body: str) -> None:
+        """Lay a verified message of the cloud where vision will find it."""
+        with writing(self._connection) as connection:
+            connection.execute(
+                "INSERT INTO inbox (kind, name, body) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET"
+                " body = excluded.body, taken = 0 WHERE body <> excluded.body",
+                (kind, name, body),
+            )
+
+    def _position(self) -> int:
+        return int(get_meta(self._connection, "position") or 0)
+
+    def _age_ms(self, connection: sqlite3.Connection, now_ms: int) -> int:
+        return boots.age_ms(connection, boot=self._boot, now_ms=now_ms)
+
+    def _judge(self, connection: sqlite3.Connection, ack: Ack) -> Verdict:
+        known = get_meta(connection, "store")
+        if known is not None and ack.store < known:
+            return Verdict.OLD_STORE
+        renewed = known is not None and ack.store > known
+        if not renewed and ack.position <= self._position():
+            return Verdict.OLD_POSITION
+        if ack.epoch is not None:
+            row = connection.execute("SELECT sent_seq FROM epoch WHERE epoch = ?", (ack.epoch,)).fetchone()
+            if row is None:
+                return Verdict.UNKNOWN_EPOCH
+            furthest = max([ack.through or 0, *(span.last for span in ack.received), *ack.rejected])
+            if ack.epoch == get_meta(connection, "head") and furthest > row[0]:
+                return Verdict.BEYOND_SENT
+        return Verdict.NEW_STORE if renewed else Verdict.TAKEN
+
+    def _send_all_again(self, connection: sqlite3.Connection) -> None:
+        """The cloud has a new store: everything held waits again, and what is gone is declared expired."""
+        connection.execute(
+            "UPDATE item SET state = ?, retry_ms = 0, settled_ms = NULL WHERE state IN (?, ?, ?)",
+            (State.WAITING, State.CLAIMED, State.SETTLED, State.REJECTED),
+        )
+        connection.execute("UPDATE epoch SET through = 0")
+        connection.execute("UPDATE gap SET settled = 0")
+        connection.execute("DELETE FROM gap WHERE reason = ?", (str(GapReason.EXPIRED),))
+        connection.execute(
+            "INSERT INTO gap (epoch, from_seq, to_seq, reason, start_ms, end_ms, lost)"
+            " SELECT epoch, from_seq, to_seq, ?, start_ms, end_ms, counts FROM history WHERE true"
+            " ON CONFLICT DO NOTHING",
+            (str(GapReason.EXPIRED),),
+        )
+
+    def _settle_epoch(self, connection: sqlite3.Connection, ack: Ack, age_ms: int) -> None:
+        before, next_seq = connection.execute(
+            "SELECT through, next_seq FROM epoch WHERE epoch = ?", (ack.epoch,)
+        ).fetchone()
+        through = min(ack.through or 0, next_seq - 1)
+        connection.executemany(
+            "UPDATE item SET state = ?, settled_ms = ? WHERE epoch = ? AND seq = ? AND state <= ?",
+            [(State.REJECTED, age_ms, ack.epoch, seq, State.CLAIMED) for seq in ack.rejected],
+        )
+        connection.executemany(
+            "UPDATE item SET state = ?, settled_ms = ? WHERE epoch = ? AND seq BETWEEN ? AND ? AND state <= ?",
+            [
+                (State.SETTLED, age_ms, ack.epoch, first, last, State.CLAIMED)
+                for first, last in [(before + 1, through), *((span.first, span.last) for span in ack.received)]
+            ],
+        )
+        connection.execute("UPDATE epoch SET through = max(through, ?) WHERE epoch = ?", (through, ack.epoch))
+        connection.execute("UPDATE gap SET settled = 1 WHERE epoch = ? AND to_seq <= ?", (ack.epoch, through))
+
+
+def _waiting(connection: sqlite3.Connection, room: int) -> list[tuple[int, str, int, str, str, int]]:
+    """Up to `room` waiting rows: mostly the oldest, the rest of the newest, each once, oldest first.
+
+    A configuration that waits goes with the first item made under it.
+    """
+    columns = "SELECT id, epoch, seq, type, body, attempts FROM item WHERE state = ?"
+    newest = connection.execute(f"{columns} ORDER BY id DESC LIMIT ?", (State.WAITING, room // _LIVE_SHARE)).fetchall()
+    oldest = connection.execute(f"{columns} ORDER BY id LIMIT ?", (State.WAITING, room - len(newest))).fetchall()
+    configurations = connection.execute(
+        f"{columns} AND type = 'configuration' ORDER BY id DESC LIMIT ?",
+        (State.WAITING, min(room, _MOST_CONFIGURATIONS)),
+    ).fetchall()
+    rows = {row[0]: row for row in (*configurations, *oldest, *newest)}
+    kept = list(rows)[:room]
+    return [rows[identity] for identity in sorted(kept)]
+
+
+def _gap(
+    epoch: str, from_seq: int, to_seq: int, reason: str, start_ms: int | None, end_ms: int | None, lost: str
+) -> Gap:
+    return Gap(
+        epoch=epoch,
+        from_seq=from_seq,
+        to_seq=to_seq,
+        reason=GapReason(reason),
+        start=None if start_ms is None else to_utc(start_ms),
+        end=None if end_ms is None else to_utc(end_ms),
+        lost_by_type=tuple(TypeCount(type=kind, count=count) for kind, count in json.loads(lost).items()),
+    )

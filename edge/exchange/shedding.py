@@ -1,0 +1,176 @@
+"""Making room: what is settled goes first, then equal things merge, then the least valuable is dropped and declared.
+
+Merging touches only rows never claimed, so the cloud cannot have them; the sum takes a new seq and the old ones are
+declared `merged`. Dropping declares `dropped`. Visits never merge and go last; configurations never go.
+Rows are deleted before anything is written in their place, so that a file which may not grow has room for it.
+"""
+
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from edge.anonymity import Moment, Origin
+from edge.clock import to_utc
+from edge.exchange.numbering import Lost, Span, Unnumbered, append, declare, spans
+from edge.exchange.schema import State, get_meta, set_meta
+from edge.exchange.summing import SumKey, sum_bodies, sum_key
+from protocol.catalogue import ITEM_TYPES
+from protocol.envelope import GapReason
+from protocol.modes import Mode
+
+__all__ = ["drop_oldest", "drop_stretch", "merge_equal", "purge_settled"]
+
+_CHUNK = 500
+_STRETCH = 4_000
+_EVER = 2**62
+_LOOKED = "merge.looked"
+_DROP_ORDER = (
+    ("tile",),
+    tuple(sorted(ITEM_TYPES.keys() - {"tile", "visit", "configuration"})),
+    ("visit",),
+)
+
+
+_Named = tuple[int, str, int, str, int | None]
+"""A row to drop: id, epoch, seq, type, UTC in ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """An unclaimed item that might merge."""
+
+    identity: int
+    epoch: str
+    seq: int
+    type: str
+    origin: Origin
+    at_ms: int
+    body: str
+
+
+def purge_settled(connection: sqlite3.Connection, *, settled_before_ms: int | None) -> int:
+    """Delete a chunk of settled items, oldest first, leaving their ranges and counts; how many went.
+
+    `settled_before_ms` (the exchange's age) spares newer ones; None spares none. A configuration stays while any
+    item made under it does.
+    """
+    rows = connection.execute(
+        "SELECT id, epoch, seq, type, at_ms FROM item WHERE state >= ? AND settled_ms < ?"
+        " AND NOT (type = 'configuration' AND EXISTS"
+        "   (SELECT 1 FROM item AS other WHERE other.config = item.config AND other.type <> 'configuration'))"
+        " ORDER BY settled_ms LIMIT ?",
+        (State.SETTLED, _EVER if settled_before_ms is None else settled_before_ms, _CHUNK),
+    ).fetchall()
+    connection.executemany("DELETE FROM item WHERE id = ?", [(row[0],) for row in rows])
+    for epoch in {row[1] for row in rows}:
+        for span in spans((seq, kind, at_ms) for _, e, seq, kind, at_ms in rows if e == epoch):
+            _remember(connection, epoch, span)
+    return len(rows)
+
+
+def merge_equal(connection: sqlite3.Connection, epoch: str) -> int:
+    """Merge equal tiles and minute reports of one bucket, never claimed; how many rows that saved.
+
+    Looks at one stretch after another, each once, so that a large exchange is not read through for each chunk;
+    what is merged stands at the end, and is looked at again beside what came in later.
+    """
+    saved = 0
+    while not saved and (rows := _next_stretch(connection)):
+        groups: dict[tuple[Origin, int, SumKey], list[_Row]] = defaultdict(list)
+        for row in rows:
+            summed = sum_key(row.type, row.at_ms, row.body, row.origin.mode)
+            if summed is not None:
+                groups[row.origin, *summed].append(row)
+        for (_, bucket_ms, _), equal in groups.items():
+            saved += len(equal) > 1 and _merge(connection, epoch, equal, bucket_ms=bucket_ms)
+    return saved
+
+
+def drop_oldest(connection: sqlite3.Connection) -> int:
+    """Drop and declare a chunk of the least valuable unsent items; how many went."""
+    for kinds in _DROP_ORDER:
+        rows = sorted(row for kind in kinds for row in _oldest(connection, kind))[:_CHUNK]
+        if rows:
+            return _drop(connection, rows)
+    return 0
+
+
+def drop_stretch(connection: sqlite3.Connection) -> int:
+    """Drop and declare the oldest unsent items, whatever they are worth; how many went.
+
+    Neighbours free whole pages and need a line of declaration. It is for when there is no room to declare many holes.
+    """
+    rows: list[_Named] = connection.execute(
+        "SELECT id, epoch, seq, type, at_ms FROM item WHERE state = ? AND type <> 'configuration' ORDER BY id LIMIT ?",
+        (State.WAITING, _CHUNK),
+    ).fetchall()
+    return _drop(connection, rows)
+
+
+def _drop(connection: sqlite3.Connection, rows: list[_Named]) -> int:
+    connection.executemany("DELETE FROM item WHERE id = ?", [(row[0],) for row in rows])
+    _declare_by_epoch(connection, (row[1:] for row in rows), GapReason.DROPPED)
+    return len(rows)
+
+
+def _oldest(connection: sqlite3.Connection, kind: str) -> list[_Named]:
+    return connection.execute(
+        "SELECT id, epoch, seq, type, at_ms FROM item WHERE state = ? AND type = ? ORDER BY id LIMIT ?",
+        (State.WAITING, kind, _CHUNK),
+    ).fetchall()
+
+
+def _merge(connection: sqlite3.Connection, epoch: str, rows: list[_Row], *, bucket_ms: int) -> int:
+    rows = sorted(rows, key=lambda row: (row.at_ms, row.identity))
+    body = sum_bodies(rows[0].type, [json.loads(row.body) for row in rows])
+    if body is None:
+        return 0
+    moment = Moment(at=to_utc(bucket_ms))
+    connection.executemany("DELETE FROM item WHERE id = ?", [(row.identity,) for row in rows])
+    _declare_by_epoch(connection, ((row.epoch, row.seq, row.type, row.at_ms) for row in rows), GapReason.MERGED)
+    append(connection, epoch, [Unnumbered(body=body, origin=rows[0].origin, moment=moment)])
+    return len(rows) - 1
+
+
+def _next_stretch(connection: sqlite3.Connection) -> list[_Row]:
+    """The next items that might merge; notes how far it looked."""
+    looked = int(get_meta(connection, _LOOKED) or 0)
+    rows = connection.execute(
+        "SELECT id, epoch, seq, type, venue, config, mode, at_ms, body FROM item"
+        " WHERE state = ? AND id > ? AND attempts = 0 AND at_ms IS NOT NULL"
+        " AND type IN ('tile', 'occupancy', 'crossing') ORDER BY id LIMIT ?",
+        (State.WAITING, looked, _STRETCH),
+    ).fetchall()
+    if rows:
+        set_meta(connection, _LOOKED, str(rows[-1][0]))
+    return [
+        _Row(row[0], row[1], row[2], row[3], Origin(venue=row[4], config=row[5], mode=Mode(row[6])), row[7], row[8])
+        for row in rows
+    ]
+
+
+def _declare_by_epoch(
+    connection: sqlite3.Connection, lost: Iterable[tuple[str, int, str, int | None]], reason: GapReason
+) -> None:
+    by_epoch: dict[str, list[Lost]] = defaultdict(list)
+    for epoch, seq, kind, at_ms in lost:
+        by_epoch[epoch].append((seq, kind, at_ms))
+    for epoch, rows in by_epoch.items():
+        declare(connection, epoch, reason=reason, lost=rows)
+
+
+def _remember(connection: sqlite3.Connection, epoch: str, span: Span) -> None:
+    for neighbour in connection.execute(
+        "SELECT from_seq, to_seq, start_ms, end_ms, counts FROM history WHERE epoch = ? AND from_seq IN"
+        " ((SELECT max(from_seq) FROM history WHERE epoch = ? AND from_seq < ?), ?)",
+        (epoch, epoch, span.first, span.last + 1),
+    ).fetchall():
+        if span.borders_on(other := Span.of(*neighbour)):
+            span.take(other)
+            connection.execute("DELETE FROM history WHERE epoch = ? AND from_seq = ?", (epoch, neighbour[0]))
+    connection.execute(
+        "INSERT INTO history (epoch, from_seq, to_seq, start_ms, end_ms, counts) VALUES (?, ?, ?, ?, ?, ?)",
+        (epoch, *span.columns()),
+    )

@@ -1,0 +1,305 @@
+"""Vision's side of the exchange: the only appender.
+
+Opening takes an exclusive lock and starts a new epoch. Each commit is one durable transaction of everything that
+belongs together: a minute's reports, its tile increments and the checkpoints; or a closing visit and the end of its
+checkpoint. What can be placed in UTC is numbered in that same transaction.
+
+Theory of operation when room runs out: settled items go first (by age always, then by need), equal ones merge, the
+least valuable are dropped and declared. When the disk itself is full, the ballast file beside the exchange is given
+up, so that there is room to write the declaration; from then on, until the ballast can be laid again, the exchange
+lives within the room that it has: pages freed by shedding, and a log that is begun anew instead of growing.
+"""
+
+import fcntl
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from edge.anonymity import Draft, Origin
+from edge.clock import Fix, to_utc
+from edge.errors import ExchangeError, ExchangeFull
+from edge.exchange import boots, placing, room, shedding
+from edge.exchange.ballast import BALLAST_BYTES, Ballast
+from edge.exchange.numbering import declare, take_seqs
+from edge.exchange.schema import FILE_NAME, connect, get_meta, set_meta, writing
+from protocol.envelope import GapReason
+from protocol.tiles import Layer
+from protocol.wire import JsonObject
+
+__all__ = ["Batch", "Budget", "Checkpointed", "ThisBoot", "TilePart", "Writer"]
+
+_SPARE_BYTES = 256 * 2**10
+"""On a full disk shedding goes on until so much of the file itself is free."""
+
+_SHED_TO = 0.9
+"""Shedding goes on until this share of the budget is in use, so that it does not run at every commit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TilePart:
+    """What one minute adds to one tile; `at` is monotonic seconds, presence is in milliseconds."""
+
+    at: float
+    space: str
+    camera: str
+    layer: Layer
+    tx: int
+    ty: int
+    cells: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpointed:
+    """All open visits of one scene, replacing what was kept for it."""
+
+    scene: str
+    visits: Sequence[JsonObject]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What is committed together, made under one origin.
+
+    `boot` is that of an earlier run when its left-overs are closed.
+    `lost` counts, by type, drafts that could not be kept in memory while the disk was full.
+    """
+
+    origin: Origin
+    drafts: Sequence[Draft] = ()
+    tiles: Sequence[TilePart] = ()
+    checkpoints: Sequence[Checkpointed] = ()
+    live: Mapping[str, JsonObject] = field(default_factory=dict)
+    lost: Mapping[str, int] = field(default_factory=dict)
+    boot: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThisBoot:
+    """The boot the writer runs in, and what `edge.clock.hardware_offset_ms` says in it."""
+
+    boot: str
+    hardware_offset_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """How much room the exchange may take, and how long settled items are kept."""
+
+    room_bytes: int = 2 * 2**30
+    keep_settled_seconds: float = 7 * 86_400.0
+
+
+class Writer:
+    """Appends to the exchange in `folder`; a context manager that holds the lock."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        this_boot: ThisBoot,
+        epoch: str,
+        monotonic: Callable[[], float],
+        budget: Budget | None = None,
+    ) -> None:
+        self.epoch = epoch
+        self._folder = folder
+        self._this_boot = this_boot
+        self._monotonic = monotonic
+        self._budget = budget or Budget()
+        self._ballast = Ballast(folder)
+        self._is_short = False
+
+    def __enter__(self) -> Self:
+        self._lock = _lock(self._folder)
+        try:
+            self._connection = self._open()
+            self._retrying(self._begin_epoch)
+            self._ballast.lay()
+        except BaseException:  # the lock must not outlive a failed opening
+            os.close(self._lock)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+        os.close(self._lock)
+
+    def left_over(self) -> list[tuple[str, str, JsonObject]]:
+        """Checkpoints of a run that did not end: (boot, scene, visit). They go when their scene is checkpointed."""
+        rows = self._connection.execute("SELECT boot, scene, body FROM checkpoint ORDER BY id")
+        return [(boot, scene, json.loads(body)) for boot, scene, body in rows]
+
+    def commit(self, batch: Batch) -> None:
+        """Store a batch durably; raises ExchangeFull when there is no room even after shedding."""
+        self._retrying(lambda: self._store(batch))
+        with suppress(ExchangeFull):  # the batch is stored, and must not be stored again; the next one makes room
+            self.tend()
+
+    def offer_fix(self, fix: Fix) -> bool:
+        """Take a better fix of this boot's UTC; says whether it was taken."""
+        with writing(self._connection) as connection:
+            return boots.offer(connection, boot=self._this_boot.boot, fix=fix)
+
+    def fix(self) -> Fix | None:
+        """What is known of this boot's UTC, by whoever learnt it."""
+        return boots.current_fix(self._connection, self._this_boot.boot)
+
+    def close_buckets(self) -> None:
+        """Number everything that can be placed, buckets still open included: the end of a replay."""
+        with writing(self._connection) as connection:
+            while placing.place_parts(connection, self.epoch):
+                continue
+            placing.place_tiles(connection, self.epoch, now=None)
+
+    def tend(self) -> None:
+        """Keep within the byte budget, and let go of what has been settled long enough."""
+        with writing(self._connection) as connection:
+            age_ms = boots.age_ms(connection, boot=self._this_boot.boot, now_ms=self._now_ms())
+            old_ms = age_ms - round(self._budget.keep_settled_seconds * 1000)
+            shedding.purge_settled(connection, settled_before_ms=old_ms)
+        if room.used_bytes(self._connection) > self._budget.room_bytes:
+            while room.used_bytes(self._connection) > self._budget.room_bytes * _SHED_TO and self._shed():
+                continue
+        if self._ballast.lay():
+            self._is_short = False
+            room.keep_size(self._connection, fixed=False)
+        elif self._is_short:
+            self._keep_spare()
+
+    def _shed(self) -> int:
+        try:
+            with writing(self._connection) as connection:
+                return (
+                    shedding.purge_settled(connection, settled_before_ms=None)
+                    or shedding.merge_equal(connection, self.epoch)
+                    or shedding.drop_oldest(connection)
+                )
+        except ExchangeFull:
+            with writing(self._connection) as connection:
+                return shedding.drop_stretch(connection)
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            return connect(self._folder / FILE_NAME)
+        except ExchangeFull:
+            self._ballast.give_up()
+            return connect(self._folder / FILE_NAME)
+
+    def _retrying(self, act: Callable[[], None]) -> None:
+        """Act; when the disk is full, make room and act once more."""
+        try:
+            act()
+        except ExchangeFull:
+            self._make_room()
+            act()
+
+    def _make_room(self) -> None:
+        """Turn the ballast into room of the exchange's own, shed what that does not serve, and let nothing grow."""
+        self._is_short = not self._ballast.is_affordable
+        had_ballast = self._ballast.give_up()
+        room.restart_log(self._connection)
+        if self._is_short:
+            if had_ballast:
+                room.take_room(self._connection, BALLAST_BYTES * 3 // 8)
+            else:
+                self._shed()
+            self._keep_spare()
+            room.restart_log(self._connection)
+        room.keep_size(self._connection, fixed=self._is_short)
+
+    def _keep_spare(self) -> None:
+        """Shed until the next batch finds free pages, and so does the declaration of what must go for it."""
+        while room.free_bytes(self._connection) < _SPARE_BYTES and self._shed():
+            room.restart_log(self._connection)
+
+    def _begin_epoch(self) -> None:
+        boot = self._this_boot
+        with writing(self._connection) as connection:
+            boots.register(
+                connection,
+                boot=boot.boot,
+                hardware_offset_ms=boot.hardware_offset_ms,
+                now_ms=self._now_ms(),
+            )
+            connection.execute(
+                "INSERT INTO epoch (epoch, ordinal, boot) SELECT ?, coalesce(max(ordinal), 0) + 1, ? FROM epoch",
+                (self.epoch, boot.boot),
+            )
+            set_meta(connection, "head", self.epoch)
+            connection.execute("DELETE FROM live")
+            if get_meta(connection, "made") is None:
+                set_meta(connection, "made", str(round(time.time())))
+
+    def _store(self, batch: Batch) -> None:
+        now_ms = self._now_ms()
+        boot = batch.boot or self._this_boot.boot
+        origin = (batch.origin.venue, batch.origin.config, str(batch.origin.mode))
+        with writing(self._connection) as connection:
+            boots.touch(connection, boot=self._this_boot.boot, now_ms=now_ms)
+            connection.executemany(
+                "INSERT INTO part (boot, mono_ms, venue, config, mode, body) VALUES (?, ?, ?, ?, ?, ?)",
+                [(boot, _ms(draft.at), *origin, json.dumps(draft.body)) for draft in batch.drafts],
+            )
+            connection.executemany(
+                "INSERT INTO tile_part (boot, mono_ms, venue, config, mode, space, camera, layer, tx, ty, cells)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (boot, _ms(tile.at), *origin, tile.space, tile.camera, str(tile.layer), tile.tx, tile.ty,
+                     json.dumps(sorted(tile.cells.items())))
+                    for tile in batch.tiles
+                ],
+            )  # fmt: skip
+            for checkpointed in batch.checkpoints:
+                connection.execute("DELETE FROM checkpoint WHERE scene = ?", (checkpointed.scene,))
+                connection.executemany(
+                    "INSERT INTO checkpoint (boot, scene, body) VALUES (?, ?, ?)",
+                    [(boot, checkpointed.scene, json.dumps(visit)) for visit in checkpointed.visits],
+                )
+            connection.executemany(
+                "INSERT INTO live VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+                " boot = excluded.boot, mono_ms = excluded.mono_ms, body = excluded.body",
+                [(subject, boot, now_ms, json.dumps(body)) for subject, body in batch.live.items()],
+            )
+            self._declare_lost(batch.lost)
+            more_follow = placing.place_parts(connection, self.epoch)
+            fix = boots.current_fix(connection, self._this_boot.boot)
+            if fix is not None and not more_follow:
+                placing.place_tiles(connection, self.epoch, now=to_utc(now_ms + fix.offset_ms))
+
+    def _declare_lost(self, lost: Mapping[str, int]) -> None:
+        for kind, count in lost.items():
+            first = take_seqs(self._connection, self.epoch, count)
+            rows = [(first + index, kind, None) for index in range(count)]
+            declare(self._connection, self.epoch, reason=GapReason.DROPPED, lost=rows)
+
+    def _now_ms(self) -> int:
+        return _ms(self._monotonic())
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _lock(folder: Path) -> int:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / "exchange.lock", os.O_CREAT | os.O_RDWR, 0o660)
+    except OSError as error:
+        msg = f"exchange folder {folder}: {error.strerror}; it must be a folder this user may write to"
+        raise ExchangeError(msg) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        msg = f"exchange {folder}: another vision process already writes it; stop that one first"
+        raise ExchangeError(msg) from error
+    return descriptor

@@ -1,0 +1,239 @@
+"""What a scene saw, as drafts: the door's list of everything that may be said.
+
+Each function takes an internal value and names, field by field, what of it leaves. Seconds leave with one decimal.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from edge.anonymity import Draft, draft
+from edge.camera.health import HealthChange, HealthState, Note
+from edge.exchange.writer import TilePart
+from edge.scene import Minute, floor_of
+from edge.settings import BoxSettings, CameraSettings, Settings
+from edge.visits import Visit
+from protocol import configuration as wire
+from protocol.configuration import Coordinates, Layout
+from protocol.events import (
+    CameraHealth,
+    CameraState,
+    CameraWatch,
+    Configuration,
+    Crossing,
+    HealthReason,
+    LineCount,
+    NamedSeconds,
+    Occupancy,
+    ZoneWatch,
+)
+from protocol.events import Visit as VisitItem
+from protocol.tiles import Layer
+from protocol.wire import MAX_ITEM_BYTES
+
+__all__ = [
+    "camera_state",
+    "configuration",
+    "crossings",
+    "health",
+    "health_reason",
+    "layout_of",
+    "occupancy",
+    "oversized",
+    "tiles",
+    "visit",
+]
+
+_LAYOUT = 256
+_LARGEST_PICTURE = (16_384, 16_384)
+_ITEM_HEADER_BYTES = 512
+"""More than what stands beside a layout in its item."""
+_STATES = {
+    HealthState.STARTING: CameraState.STARTING,
+    HealthState.ONLINE: CameraState.ONLINE,
+    HealthState.OFFLINE: CameraState.OFFLINE,
+    HealthState.FINISHED: CameraState.OFFLINE,
+}
+_REASONS = {
+    Note.PLAYING: HealthReason.NONE,
+    Note.RESOLUTION_CHANGED: HealthReason.RESOLUTION_CHANGED,
+    Note.END_OF_VIDEO: HealthReason.ENDED,
+}
+
+
+def visit(ended: Visit) -> Draft:
+    """A stay that is over, placed where it began."""
+    return draft(
+        VisitItem,
+        at=ended.first_seen,
+        scene=ended.scene,
+        dwell_seconds=round(ended.dwell_seconds, 1),
+        began=ended.began,
+        ended=ended.ended,
+        zones=[
+            NamedSeconds(zone=zone, seconds=round(spent / 1000, 1)) for zone, spent in ended.zone_milliseconds.items()
+        ],
+        lines=[
+            LineCount(line=line, inward=counts.get("in", 0), outward=counts.get("out", 0))
+            for line, counts in ended.crossings.items()
+        ],
+        frames_seen=ended.frames,
+        mean_confidence=round(min(1.0, ended.mean_confidence), 3),
+    )
+
+
+def occupancy(minutes: Sequence[Minute]) -> Draft:
+    """One minute of one scene, from each of its cameras."""
+    first = minutes[0]
+    return draft(
+        Occupancy,
+        at=first.at,
+        scene=first.scene,
+        cameras=[
+            CameraWatch(
+                camera=minute.camera,
+                watched_seconds=_seconds(minute.watched_ms),
+                analysed_frames=minute.analysed_frames,
+                dropped_frames=minute.dropped_frames,
+                person_seconds=_seconds(minute.person_ms),
+                max_people=minute.max_people,
+            )
+            for minute in minutes
+        ],
+        zones=[
+            ZoneWatch(zone=zone.zone, person_seconds=_seconds(zone.person_ms), max_people=zone.max_people)
+            for minute in minutes
+            for zone in minute.zones
+        ],
+        inside=first.inside,
+        drift=first.drift,
+    )
+
+
+def crossings(minute: Minute) -> Draft | None:
+    """The minute's crossings; None when nobody crossed."""
+    if not minute.lines:
+        return None
+    lines = [LineCount(line=line.line, inward=line.inward, outward=line.outward) for line in minute.lines]
+    return draft(Crossing, at=minute.at, scene=minute.scene, lines=lines)
+
+
+def tiles(minute: Minute) -> list[TilePart]:
+    """The minute's increments of heat-map tiles."""
+    return [
+        TilePart(
+            at=minute.at,
+            space=minute.space,
+            camera=minute.camera,
+            layer=Layer(tile.layer),
+            tx=tile.tx,
+            ty=tile.ty,
+            cells=tile.cells,
+        )
+        for tile in minute.tiles
+    ]
+
+
+def health(change: HealthChange, *, scene: str) -> Draft:
+    """A camera's new state; the detail stays on the box."""
+    return draft(
+        CameraHealth,
+        at=change.at,
+        scene=scene,
+        camera=change.camera,
+        state=camera_state(change.state),
+        reason=health_reason(change),
+    )
+
+
+def camera_state(state: HealthState) -> CameraState:
+    """The wire's word for a camera's state."""
+    return _STATES[state]
+
+
+def health_reason(change: HealthChange) -> HealthReason:
+    """The wire's word for why."""
+    return _REASONS[change.reason] if isinstance(change.reason, Note) else HealthReason(str(change.reason))
+
+
+def configuration(layout: Layout, *, at: float) -> Draft:
+    """The layout that items are made under from now on."""
+    return draft(Configuration, at=at, layout=layout)
+
+
+def layout_of(box: BoxSettings, cameras: Sequence[CameraSettings], sizes: Mapping[str, tuple[int, int]]) -> Layout:
+    """What the settings say about places; `sizes` are the reference sizes of the cameras seen so far."""
+    return Layout(
+        mode=box.mode,
+        k=box.k,
+        scenes=tuple(wire.Scene(scene=camera.scene_id, counting=camera.counting) for camera in cameras),
+        cameras=tuple(
+            wire.Camera(camera=camera.id, scene=camera.scene_id, space=_space(camera, sizes).space)
+            for camera in cameras
+        ),
+        spaces=tuple({space.space: space for space in (_space(camera, sizes) for camera in cameras)}.values()),
+        lines=tuple(
+            wire.Line(
+                line=line.id,
+                scene=camera.scene_id,
+                camera=camera.id,
+                kind=line.kind,
+                coordinates=_coordinates(camera),
+                a=line.a,
+                b=line.b,
+            )
+            for camera in cameras
+            for line in camera.lines
+        ),
+        zones=tuple(
+            wire.Zone(
+                zone=zone.id,
+                scene=camera.scene_id,
+                camera=camera.id,
+                kind=zone.kind,
+                coordinates=_coordinates(camera),
+                polygon=zone.polygon,
+            )
+            for camera in cameras
+            for zone in camera.zones
+        ),
+    )
+
+
+def oversized(settings: Settings) -> list[str]:
+    """Why these settings cannot be said in one message, as sentences; none where they can."""
+    counts = {
+        "zones": sum(len(camera.zones) for camera in settings.cameras),
+        "lines": sum(len(camera.lines) for camera in settings.cameras),
+    }
+    many = [
+        f"found {count} {what}; allowed are {_LAYOUT} on one box" for what, count in counts.items() if count > _LAYOUT
+    ]
+    if many:
+        return many
+    sizes = {camera.id: _LARGEST_PICTURE for camera in settings.cameras}
+    size = len(layout_of(settings.box, settings.cameras, sizes).to_json()) + _ITEM_HEADER_BYTES
+    if size > MAX_ITEM_BYTES:
+        found = f"found cameras, zones and lines that take {size} bytes as one message"
+        return [f"{found}; allowed are {MAX_ITEM_BYTES}: draw with fewer points, or share the cameras among two boxes"]
+    return []
+
+
+def _space(camera: CameraSettings, sizes: Mapping[str, tuple[int, int]]) -> wire.Space:
+    size = camera.image_size or sizes.get(camera.id)
+    if size is None:
+        return wire.Space(space=f"{camera.id[:50]}-unsized", coordinates=Coordinates.IMAGE, cell=camera.cell_px)
+    floor = floor_of(camera, size)
+    if camera.calibration is not None:
+        return wire.Space(
+            space=floor.space_id, coordinates=Coordinates.FLOOR, floor=camera.calibration.floor, cell=floor.cell
+        )
+    return wire.Space(
+        space=floor.space_id, coordinates=Coordinates.IMAGE, cell=floor.cell, width=size[0], height=size[1]
+    )
+
+
+def _coordinates(camera: CameraSettings) -> Coordinates:
+    return Coordinates.IMAGE if camera.calibration is None else Coordinates.FLOOR
+
+
+def _seconds(milliseconds: int) -> float:
+    return round(milliseconds / 1000, 1)

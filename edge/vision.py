@@ -1,0 +1,276 @@
+"""The process that sees: one loop from frames to anonymous facts.
+
+    frames → detections → scene → visits as they end; minutes, tiles and checkpoints each minute → journal
+
+The loop is single-threaded. Threads exist only at its rims: one per camera before it, the journal behind it.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+
+from edge import reports
+from edge.anonymity import Origin
+from edge.camera.frames import Frame
+from edge.camera.health import HealthChange, HealthState
+from edge.camera.latest import Cameras
+from edge.camera.masks import IgnoreMasks
+from edge.clock import Fix
+from edge.detector.detections import Detector
+from edge.exchange.writer import Batch, Checkpointed
+from edge.scene import Minute, Scene
+from edge.settings import CameraSettings, Settings
+from edge.visits import Checkpoint, Visit, interrupted
+from protocol.configuration import Layout, config_hash
+from protocol.events import HealthReason
+from protocol.modes import DISCLOSURE
+from protocol.status import CameraStatus, LiveScene, LiveZone, ModelStatus
+from protocol.wire import JsonObject
+
+__all__ = ["LeftOver", "Vision", "minute_end", "resumable", "watch"]
+
+_TURN_SECONDS = 0.25
+_MINUTE_SECONDS = 60.0
+_LIVE_SECONDS = 5.0
+_IDLE_AFTER_SECONDS = 2.0
+_RESUME_WITHIN_SECONDS = 300.0
+"""People who were there when the last run broke off are still the same people within this time."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOver:
+    """A visit that the last run did not end; `boot` is the boot whose clock its times are of."""
+
+    boot: str
+    checkpoint: Checkpoint
+
+
+class Vision:
+    """Turns the frames of a box's cameras into batches for the exchange."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        detector: Detector,
+        models: Sequence[ModelStatus],
+        put: Callable[[Batch], None],
+        fix: Callable[[], Fix | None],
+        resumable: Mapping[str, int] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._cameras = {camera.id: camera for camera in settings.cameras}
+        self._detector = detector
+        self._models = models
+        self._put = put
+        self._fix = fix
+        self._resumable = dict(resumable or {})
+        self._scenes: dict[str, Scene] = {}
+        self._masks: dict[str, IgnoreMasks] = {}
+        self._sizes: dict[str, tuple[int, int]] = {}
+        self._reasons: dict[str, HealthReason] = {}
+        self._dropped: dict[str, int] = {}
+        self._frames: dict[str, int] = {}
+        self._last_frame_at: dict[str, float] = {}
+        self._minute: tuple[float, float] | None = None
+        self._live_at = float("-inf")
+        self._live_every = min(_LIVE_SECONDS, DISCLOSURE[settings.box.mode].live_interval_seconds)
+        self._layout: Layout | None = None
+        self._layout_said: Layout | None = None
+        self._origin: Origin
+
+    def take(self, frame: Frame) -> None:
+        """Analyse one frame."""
+        scene = self._scene_for(frame)
+        size = (frame.image.shape[1], frame.image.shape[0])
+        seen = replace(frame, image=self._masks[frame.camera].apply(frame.image))
+        _, closed = scene.observe(self._detector.detect(seen), at=frame.at, image_size=size)
+        self._last_frame_at[frame.camera] = frame.at
+        self._frames[frame.camera] = self._frames.get(frame.camera, 0) + 1
+        self._say_closed(scene, closed)
+
+    def changed(self, changes: Sequence[HealthChange]) -> None:
+        """Note changes of cameras' health."""
+        for change in changes:
+            self._reasons[change.camera] = reports.health_reason(change)
+            draft = reports.health(change, scene=self._cameras[change.camera].scene_id)
+            self._put(Batch(origin=self._origin_from(change.at), drafts=[draft]))
+
+    def turn(self, now: float, *, dropped: Mapping[str, int], states: Mapping[str, HealthState]) -> None:
+        """Let time pass: end visits of people long gone, close the minute, and say who is there now.
+
+        `dropped` counts each camera's frames dropped since the start.
+        """
+        for camera, scene in self._scenes.items():
+            if now - self._last_frame_at[camera] > self._cameras[camera].gap_seconds + _IDLE_AFTER_SECONDS:
+                self._say_closed(scene, scene.idle(now))
+        began, ends = self._minute or (now, self._boundary(now))
+        self._minute = (began, ends)
+        if now >= ends:
+            next_end = self._boundary(now)
+            # After a standstill the new minute is the present one, and those in between were not watched.
+            self._minute = (max(ends, next_end - _MINUTE_SECONDS), next_end)
+            self._close_minute(began, dropped)
+        if now - self._live_at >= self._live_every:
+            origin = self._origin_from(now)
+            self._put(Batch(origin=origin, live=self._live(now, states, config=origin.config)))
+            self._live_at, self._frames = now, {}
+
+    def stop(self, now: float, *, dropped: Mapping[str, int]) -> None:
+        """Write down the minute so far; visits stay open, for the next run to close or resume."""
+        began, _ = self._minute or (now, now)
+        self._close_minute(began, dropped)
+
+    def close_left_over(self, left_over: Sequence[LeftOver], *, now: float) -> None:
+        """End, as interrupted, what the last run could not."""
+        for boot in {item.boot for item in left_over}:
+            drafts = [reports.visit(interrupted(item.checkpoint)) for item in left_over if item.boot == boot]
+            scenes = {item.checkpoint.scene for item in left_over if item.boot == boot}
+            self._put(
+                Batch(
+                    origin=self._origin_from(now),
+                    drafts=drafts,
+                    checkpoints=[Checkpointed(scene=scene, visits=()) for scene in scenes],
+                    boot=boot,
+                )
+            )
+
+    def _scene_for(self, frame: Frame) -> Scene:
+        scene = self._scenes.get(frame.camera)
+        if scene is None:
+            camera = self._cameras[frame.camera]
+            size = camera.image_size or (frame.image.shape[1], frame.image.shape[0])
+            self._sizes[camera.id] = size
+            self._layout = None
+            scene = Scene(camera, image_size=size, resumable=self._resumable.pop(camera.scene_id, 0))
+            self._scenes[camera.id] = scene
+            self._masks[camera.id] = IgnoreMasks(camera.masks, reference_size=size)
+        return scene
+
+    def _say_closed(self, scene: Scene, closed: Sequence[Visit]) -> None:
+        if closed:
+            self._put(
+                Batch(
+                    origin=self._origin_from(closed[0].first_seen),
+                    drafts=[reports.visit(visit) for visit in closed],
+                    checkpoints=[_checkpointed(scene)],
+                )
+            )
+
+    def _close_minute(self, began: float, dropped: Mapping[str, int]) -> None:
+        minutes = [self._minute_of(camera, began, dropped.get(camera.id, 0)) for camera in self._settings.cameras]
+        drafts = [reports.occupancy([minute]) for minute in minutes]
+        drafts += [draft for draft in map(reports.crossings, minutes) if draft is not None]
+        self._put(
+            Batch(
+                origin=self._origin_from(began),
+                drafts=drafts,
+                tiles=[tile for minute in minutes for tile in reports.tiles(minute)],
+                checkpoints=[_checkpointed(scene) for scene in self._scenes.values()],
+            )
+        )
+
+    def _minute_of(self, camera: CameraSettings, began: float, dropped: int) -> Minute:
+        before, self._dropped[camera.id] = self._dropped.get(camera.id, 0), dropped
+        scene = self._scenes.get(camera.id)
+        if scene is None:
+            return _unwatched(camera, began)
+        return scene.minute(began=began, dropped_frames=dropped - before)
+
+    def _boundary(self, now: float) -> float:
+        """When the running minute ends: on a whole minute of UTC where that is known."""
+        fix = self._fix()
+        return minute_end(now, offset_ms=0 if fix is None else fix.offset_ms)
+
+    def _origin_from(self, at: float) -> Origin:
+        """What is made from `at` on is made under this; the layout goes first when it is new."""
+        if self._layout is None:
+            self._layout = reports.layout_of(self._settings.box, self._settings.cameras, self._sizes)
+        if self._layout != self._layout_said:
+            self._layout_said = self._layout
+            box = self._settings.box
+            self._origin = Origin(venue=box.venue, config=config_hash(self._layout), mode=box.mode)
+            self._put(Batch(origin=self._origin, drafts=[reports.configuration(self._layout, at=at)]))
+        return self._origin
+
+    def _live(self, now: float, states: Mapping[str, HealthState], *, config: str) -> dict[str, JsonObject]:
+        elapsed = now - self._live_at
+        said: dict[str, JsonObject] = {
+            "vision": {"config": config, "models": [model.to_object() for model in self._models]},
+        }
+        for camera in self._settings.cameras:
+            rate = self._frames.get(camera.id, 0) / elapsed if elapsed < 10 * self._live_every else 0.0
+            said[f"camera/{camera.id}"] = CameraStatus(
+                camera=camera.id,
+                scene=camera.scene_id,
+                state=reports.camera_state(states[camera.id]),
+                reason=self._reasons.get(camera.id, HealthReason.NONE),
+                frames_per_second=round(rate, 1),
+            ).to_object()
+            scene = self._scenes.get(camera.id)
+            if scene is not None:
+                said[f"scene/{scene.id}"] = _live_scene(camera, scene, now)
+        return said
+
+
+def watch(vision: Vision, cameras: Cameras, *, monotonic: Callable[[], float], stop: threading.Event) -> None:
+    """Run until stopped, or until every source has ended."""
+    names = list(cameras.names)
+    while not stop.is_set() and not cameras.finished:
+        for frame in cameras.wait(_TURN_SECONDS):
+            vision.take(frame)
+        vision.changed(cameras.changes())
+        dropped = {name: cameras.counters(name).dropped for name in names}
+        vision.turn(monotonic(), dropped=dropped, states={name: cameras.state(name) for name in names})
+    vision.changed(cameras.changes())
+    vision.stop(monotonic(), dropped={name: cameras.counters(name).dropped for name in names})
+
+
+def minute_end(now: float, *, offset_ms: int) -> float:
+    """When the minute running at `now` ends, both monotonic seconds; minutes are whole in now + offset_ms."""
+    return ((round(now * 1000) + offset_ms) // 60_000 * 60_000 + 60_000 - offset_ms) / 1000
+
+
+def resumable(left_over: Sequence[LeftOver], *, boot: str, now: float) -> dict[str, int]:
+    """How many people of each scene may still be there, by the last run's checkpoints."""
+    counts: dict[str, int] = {}
+    for item in left_over:
+        if item.boot == boot and now - item.checkpoint.last_seen <= _RESUME_WITHIN_SECONDS:
+            counts[item.checkpoint.scene] = counts.get(item.checkpoint.scene, 0) + 1
+    return counts
+
+
+def _checkpointed(scene: Scene) -> Checkpointed:
+    return Checkpointed(scene=scene.id, visits=[asdict(checkpoint) for checkpoint in scene.checkpoints()])
+
+
+def _unwatched(camera: CameraSettings, began: float) -> Minute:
+    """A minute of a camera that has not shown a single picture yet."""
+    return Minute(
+        scene=camera.scene_id,
+        camera=camera.id,
+        space="",
+        at=began,
+        watched_ms=0,
+        analysed_frames=0,
+        dropped_frames=0,
+        person_ms=0,
+        max_people=0,
+        zones=(),
+        lines=(),
+        tiles=(),
+        inside=None,
+        drift=None,
+    )
+
+
+def _live_scene(camera: CameraSettings, scene: Scene, now: float) -> JsonObject:
+    people = scene.people_at(now)
+    zones = [
+        LiveZone(zone=zone.id, people=count if people else 0)
+        for zone, count in zip(camera.zones, scene.zone_people, strict=True)
+    ]
+    return LiveScene(scene=scene.id, people=people, inside=scene.inside, zones=tuple(zones)).to_object()

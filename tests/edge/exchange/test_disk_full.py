@@ -1,0 +1,228 @@
+"""A disk that is really full: a small file system of its own, filled to the brim."""
+
+import os
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from edge.errors import ExchangeFull
+from edge.exchange import room
+from edge.exchange.ballast import BALLAST_BYTES, Ballast
+from edge.exchange.writer import Batch
+from edge.journal import Journal
+from tests.support.exchange import NTP, ORIGIN, Exchange, acked, configuration, filled, opened, report, tile_part, visit
+
+DISK_BYTES = 32 * 2**20
+
+
+@pytest.fixture
+def disk() -> Iterator[Path]:
+    """A file system of 32 MiB."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to mount a small file system")
+    with tempfile.TemporaryDirectory(prefix="footfall-disk-") as folder:
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", folder]
+        mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+        if mounted.returncode:
+            pytest.skip(f"may not mount a small file system here: {mounted.stderr.strip()}")
+        try:
+            yield Path(folder)
+        finally:
+            subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def brim(disk: Path, *, leave_bytes: int = 0) -> Path:
+    """Somebody else's file that takes what room there is."""
+    file = disk / "somebody-elses"
+    free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
+    with file.open("ab") as taken:
+        if free <= leave_bytes:
+            return file
+        os.posix_fallocate(taken.fileno(), file.stat().st_size, free - leave_bytes)
+    return file
+
+
+def everything(exchange: Exchange) -> tuple[set[int], set[int], Counter[str]]:
+    """Seqs held, seqs declared, and what was lost by type; together they are all that was issued."""
+    held = set(exchange.states())
+    declared: set[int] = set()
+    lost: Counter[str] = Counter()
+    for _, first, last, reason, counts in exchange.gaps():
+        declared |= set(range(first, last + 1))
+        lost += counts if reason == "dropped" else Counter()
+    issued = int(str(exchange.rows("SELECT next_seq - 1 FROM epoch ORDER BY ordinal LIMIT 1")[0][0]))
+    assert not held & declared
+    assert held | declared == set(range(1, issued + 1))
+    return held, declared, lost
+
+
+def minute(number: int) -> Batch:
+    at = number * 60.0
+    cells = dict.fromkeys(range(200), 1000)
+    drafts = [visit(at=at, frames=number), visit(at=at, frames=number), report(at=at)]
+    return Batch(origin=ORIGIN, drafts=drafts, tiles=[tile_part(cells, at=at)])
+
+
+def test_a_full_disk_costs_the_ballast_first_and_then_what_is_worth_least(disk: Path) -> None:
+    exchange = Exchange(folder=disk / "exchange")
+    with opened(exchange) as writer:
+        ballast = exchange.folder / "exchange.ballast"
+        assert ballast.stat().st_blocks * 512 >= BALLAST_BYTES
+        writer.commit(Batch(origin=ORIGIN, drafts=[configuration()]))
+        for number in range(100):
+            exchange.now = number * 60.0
+            writer.commit(minute(number))
+        brim(disk)
+        number = 100
+        while number < 20_000 and not exchange.gaps():
+            exchange.now = number * 60.0
+            writer.commit(Batch(origin=ORIGIN, drafts=[*minute(number).drafts] * 40, tiles=minute(number).tiles))
+            number += 1
+        assert exchange.gaps(), "the disk never became full"
+        assert not ballast.exists()
+        _, declared, _ = everything(exchange)
+        kept = {kind: [int(str(body["seq"])) for body in exchange.bodies(kind)] for kind in ("occupancy", "visit")}
+        assert kept["visit"]
+        assert not kept["occupancy"] or min(kept["visit"]) < min(kept["occupancy"]), "visits go last"
+        for extra in range(200):
+            brim(disk)
+            writer.commit(minute(number + extra))
+        held, declared, lost = everything(exchange)
+    assert held
+    assert declared
+    assert lost["configuration"] == 0
+    assert exchange.bodies("configuration")
+    assert exchange.bodies("visit")[-1]["frames_seen"] == number + 199
+
+
+def test_nothing_stored_is_lost_when_not_a_byte_is_left_and_all_goes_on_when_there_is_room(disk: Path) -> None:
+    exchange = Exchange(folder=disk / "exchange")
+    with opened(exchange) as writer:
+        filled(writer, exchange, 200)
+        before = exchange.bodies()
+        (exchange.folder / "exchange.ballast").unlink()
+        taken = brim(disk)
+        with pytest.raises(ExchangeFull, match=f"{exchange.folder}/exchange.sqlite: no room on the disk"):
+            writer.commit(Batch(origin=ORIGIN, drafts=[visit() for _ in range(10_000)]))
+        assert exchange.bodies() == before
+        taken.unlink()
+        writer.commit(Batch(origin=ORIGIN, drafts=[visit(frames=4711)]))
+        assert exchange.bodies()[:-1] == before
+        assert exchange.bodies()[-1]["frames_seen"] == 4711
+        assert exchange.gaps() == []
+        assert (exchange.folder / "exchange.ballast").exists()
+
+
+def test_settled_items_go_before_any_that_wait(disk: Path) -> None:
+    exchange = Exchange(folder=disk / "exchange")
+    with opened(exchange) as writer, exchange.outbox() as outbox:
+        filled(writer, exchange, 3000)
+        outbox.claim(now_ms=0, window=2000, lapse_ms=1000)
+        outbox.settle(acked(1, through=1400), now_ms=0)
+        brim(disk)
+        settled = "SELECT count(*) FROM item WHERE state >= 2 AND type <> 'configuration'"
+        for number in range(300):
+            writer.commit(Batch(origin=ORIGIN, drafts=[visit(frames=number) for _ in range(200)]))
+            brim(disk)
+            if exchange.gaps():
+                break
+            if exchange.rows("SELECT 1 FROM history"):
+                assert set(range(1401, 3002)) <= set(exchange.states())
+        assert exchange.rows("SELECT 1 FROM history"), "nothing settled had to go"
+        assert exchange.gaps(), "nothing had to be dropped"
+        assert exchange.rows(settled) == [(0,)]
+
+
+@pytest.mark.parametrize("leave_bytes", [0, 300_000], ids=["every byte", "almost every byte"])
+def test_it_lives_on_within_what_it_has_while_others_take(disk: Path, leave_bytes: int) -> None:
+    exchange, random = Exchange(folder=disk / "exchange"), Random(3)
+    with opened(exchange) as writer, exchange.outbox() as outbox:
+        writer.commit(Batch(origin=ORIGIN, drafts=[configuration()]))
+        stored = failed = 0
+        for number in range(400):
+            brim(disk, leave_bytes=leave_bytes)
+            exchange.now = number * 60.0
+            drafts = [visit(at=exchange.now, frames=number) for _ in range(random.randrange(200))]
+            try:
+                writer.commit(Batch(origin=ORIGIN, drafts=[*drafts, report(at=exchange.now)]))
+                stored += len(drafts)
+            except ExchangeFull:
+                failed += 1
+            if number % 50 == 49:
+                outbox.claim(now_ms=number, window=100, lapse_ms=10)
+        _, _, lost = everything(exchange)
+        pages = writer._connection.execute("PRAGMA page_count").fetchone()
+        assert writer._connection.execute("PRAGMA max_page_count").fetchone() == pages, "the file may not grow"
+        (disk / "somebody-elses").unlink()
+        writer.commit(Batch(origin=ORIGIN))
+        assert writer._connection.execute("PRAGMA max_page_count").fetchone() > pages
+        assert (exchange.folder / "exchange.ballast").exists()
+    assert failed == 0
+    assert lost["visit"] > 0
+    assert lost["visit"] + len(exchange.bodies("visit")) == stored
+
+
+def test_a_file_that_may_not_grow_takes_all_that_comes_however_scattered_what_must_go_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Ballast, "is_affordable", False)
+    exchange = Exchange(folder=tmp_path)
+    with opened(exchange) as writer:
+        writer.commit(Batch(origin=ORIGIN, drafts=[configuration()]))
+        for number in range(150):
+            exchange.now = number * 900.0
+            pairs = [(visit(at=exchange.now + index), report(at=exchange.now + index)) for index in range(100)]
+            drafts = [draft for pair in pairs for draft in pair]
+            writer.commit(Batch(origin=replace(ORIGIN, config=f"{number:032x}"), drafts=drafts))
+        room.keep_size(writer._connection, fixed=True)
+        for number in range(200):
+            drafts = [visit(at=exchange.now, frames=number) for _ in range(100)]
+            writer.commit(Batch(origin=ORIGIN, drafts=drafts))
+        _, _, lost = everything(exchange)
+    assert lost["visit"] + len(exchange.bodies("visit")) == 150 * 100 + 200 * 100
+    assert exchange.bodies("visit")[-1]["frames_seen"] == 199
+
+
+def test_an_exchange_opens_on_a_full_disk(disk: Path) -> None:
+    exchange = Exchange(folder=disk / "exchange")
+    with opened(exchange) as writer:
+        filled(writer, exchange, 100)
+    brim(disk)
+    with exchange.writer() as writer:
+        writer.commit(Batch(origin=ORIGIN, drafts=[visit(frames=4711)]))
+        assert exchange.bodies("visit")[-1]["frames_seen"] == 4711
+        assert len(exchange.bodies("visit")) == 101
+
+
+def test_the_last_room_is_not_taken_for_ballast(disk: Path) -> None:
+    brim(disk, leave_bytes=BALLAST_BYTES + 2**20)
+    exchange = Exchange(folder=disk / "exchange")
+    with opened(exchange):
+        assert not (exchange.folder / "exchange.ballast").exists()
+
+
+def test_the_journal_goes_on_over_a_full_disk_and_declares_what_it_let_go(
+    disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.journal._RETRY_SECONDS", 0.01)
+    exchange = Exchange(folder=disk / "exchange")
+    with opened(exchange) as writer:
+        (exchange.folder / "exchange.ballast").unlink()
+        taken = brim(disk)
+        with Journal(writer, system_fix=lambda: NTP, waiting_batches=20) as journal:
+            put = 0
+            while not journal._lost and put < 3000:
+                taken = brim(disk)
+                journal.put(Batch(origin=ORIGIN, drafts=[visit(frames=put) for _ in range(500)]))
+                put += 1
+            assert journal._lost, "the disk never became full"
+            taken.unlink()
+        _, _, lost = everything(exchange)
+        assert lost["visit"] > 0
+        assert lost["visit"] + len(exchange.bodies("visit")) == 500 * put

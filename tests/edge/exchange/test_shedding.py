@@ -1,0 +1,275 @@
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edge.anonymity import Draft, Origin
+from edge.exchange import room, shedding
+from edge.exchange.schema import State, writing
+from edge.exchange.writer import Batch, Budget, Writer
+from protocol.modes import Mode
+from protocol.tiles import Layer
+from protocol.wire import JsonObject
+from tests.support.exchange import (
+    ORIGIN,
+    Exchange,
+    acked,
+    configuration,
+    crossing,
+    filled,
+    opened,
+    report,
+    tile_part,
+    visit,
+)
+
+EPOCH = f"{1:016x}"
+
+
+@pytest.fixture
+def exchange(tmp_path: Path) -> Exchange:
+    return Exchange(folder=tmp_path)
+
+
+def shed(writer: Writer, how: str) -> int:
+    with writing(writer._connection) as connection:
+        if how == "merge":
+            return shedding.merge_equal(connection, writer.epoch)
+        if how == "purge":
+            return shedding.purge_settled(connection, settled_before_ms=None)
+        return shedding.drop_oldest(connection)
+
+
+def rows(body: JsonObject, field: str) -> list[JsonObject]:
+    found = body[field]
+    assert isinstance(found, list)
+    return [row for row in found if isinstance(row, dict)]
+
+
+def test_what_is_settled_long_enough_goes_and_leaves_its_range_and_counts(exchange: Exchange) -> None:
+    exchange.budget = Budget(keep_settled_seconds=1000)
+    with opened(exchange) as writer, exchange.outbox() as outbox:
+        writer.commit(Batch(origin=ORIGIN, drafts=[configuration(), visit(), report(), visit(), visit(), visit()]))
+        outbox.claim(now_ms=0, window=100, lapse_ms=1000)
+        outbox.settle(acked(1, through=2, received=[(4, 4)]), now_ms=100_000)
+        outbox.settle(acked(2, through=4), now_ms=900_000)
+        exchange.now = 1101.0
+        writer.commit(Batch(origin=ORIGIN))
+        assert sorted(exchange.states()) == [1, 3, 5, 6]
+        exchange.now = 1901.0
+        writer.commit(Batch(origin=ORIGIN))
+        assert sorted(exchange.states()) == [1, 5, 6]
+    history = exchange.rows("SELECT epoch, from_seq, to_seq, counts FROM history")
+    assert history == [(EPOCH, 2, 4, '{"occupancy": 1, "visit": 2}')]
+
+
+def test_ageing_goes_on_over_reboots(exchange: Exchange) -> None:
+    exchange.budget = Budget(keep_settled_seconds=1000)
+    with opened(exchange) as writer, exchange.outbox() as outbox:
+        writer.commit(Batch(origin=ORIGIN, drafts=[visit()]))
+        outbox.claim(now_ms=0, window=100, lapse_ms=1000)
+        outbox.settle(acked(1, through=1), now_ms=100_000)
+        exchange.now = 700.0
+        writer.commit(Batch(origin=ORIGIN))
+    exchange.boot, exchange.now = "boot-2", 399.0
+    with exchange.writer() as writer:
+        writer.commit(Batch(origin=ORIGIN))
+        assert sorted(exchange.states()) == [1]
+        exchange.now = 401.0
+        writer.commit(Batch(origin=ORIGIN))
+        assert sorted(exchange.states()) == []
+
+
+def test_a_configuration_goes_with_the_last_item_made_under_it(exchange: Exchange) -> None:
+    with opened(exchange) as writer, exchange.outbox() as outbox:
+        writer.commit(Batch(origin=ORIGIN, drafts=[configuration(), visit(), visit()]))
+        outbox.claim(now_ms=0, window=100, lapse_ms=1000)
+        outbox.settle(acked(1, through=2), now_ms=0)
+        assert [shed(writer, "purge"), shed(writer, "purge")] == [1, 0]
+        outbox.settle(acked(2, through=3), now_ms=0)
+        assert [shed(writer, "purge"), shed(writer, "purge")] == [1, 1]
+
+
+@pytest.mark.parametrize("mode", [Mode.STATISTICS, Mode.LIVE])
+def test_minute_reports_of_one_bucket_merge_exactly(exchange: Exchange, mode: Mode) -> None:
+    origin = replace(ORIGIN, mode=mode)
+    step = 60.0 if mode is Mode.STATISTICS else 4.0
+    people = [0.1, 0.2, 0.7, 61.3]
+    with opened(exchange) as writer:
+        for number, seconds in enumerate(people):
+            made = report(
+                at=number * step, person_seconds=seconds, max_people=number, inside=number or None, drift=-number
+            )
+            writer.commit(Batch(origin=origin, drafts=[made]))
+        assert shed(writer, "merge") == 3
+    (body,) = exchange.bodies()
+    (camera,) = rows(body, "cameras")
+    (zone,) = rows(body, "zones")
+    assert camera == {
+        "camera": "door-cam",
+        "watched_seconds": 239.2,
+        "analysed_frames": 2000,
+        "dropped_frames": 12,
+        "person_seconds": 62.3,
+        "max_people": 3,
+    }
+    assert (zone["max_people"], body["inside"], body["drift"], body["length_seconds"]) == (3, 3, -6, 240)
+    assert (body["at"], body["seq"]) == ("2026-03-01T12:00:00Z", 5)
+    assert exchange.gaps() == [(EPOCH, 1, 4, "merged", Counter(occupancy=4))]
+
+
+def test_crossings_of_one_bucket_merge_exactly(exchange: Exchange) -> None:
+    with opened(exchange) as writer:
+        writer.commit(Batch(origin=ORIGIN, drafts=[crossing(at=at, inward=3, outward=1) for at in (0.0, 60.0, 899.0)]))
+        assert shed(writer, "merge") == 2
+    (body,) = exchange.bodies()
+    assert body["lines"] == [{"line": "door", "in": 9, "out": 3}]
+
+
+def test_equal_tiles_merge_exactly(exchange: Exchange) -> None:
+    with opened(exchange) as writer:
+        for cells in ({1: 1000, 2: 200}, {2: 300, 9: 100}):
+            writer.commit(Batch(origin=ORIGIN, tiles=[tile_part(cells)]))
+            writer.close_buckets()
+        assert shed(writer, "merge") == 1
+        assert shed(writer, "merge") == 0
+    (body,) = exchange.bodies()
+    assert (body["cells"], body["values"], body["seq"]) == ([1, 2, 9], [10, 5, 1], 3)
+
+
+OTHER_CONFIG = Origin(venue=ORIGIN.venue, config="f" * 32, mode=ORIGIN.mode)
+OTHER_VENUE = Origin(venue="other-shop", config=ORIGIN.config, mode=ORIGIN.mode)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "origin"),
+    [
+        pytest.param(visit(), visit(), ORIGIN, id="visits, equal as they may be"),
+        pytest.param(configuration(), configuration(), ORIGIN, id="configurations"),
+        pytest.param(report(at=899.0), report(at=900.0), ORIGIN, id="reports of two buckets"),
+        pytest.param(report(), report(), OTHER_CONFIG, id="reports under two configurations"),
+        pytest.param(report(), report(), OTHER_VENUE, id="reports of two venues"),
+        pytest.param(report(), report(camera="yard-cam"), ORIGIN, id="reports of two cameras"),
+        pytest.param(report(), crossing(), ORIGIN, id="a report and crossings"),
+    ],
+)
+def test_what_never_merges(exchange: Exchange, first: Draft, second: Draft, origin: Origin) -> None:
+    with opened(exchange) as writer:
+        writer.commit(Batch(origin=ORIGIN, drafts=[first]))
+        writer.commit(Batch(origin=origin, drafts=[second]))
+        assert shed(writer, "merge") == 0
+        assert len(exchange.bodies()) == 2
+
+
+def test_what_was_claimed_once_never_merges(exchange: Exchange) -> None:
+    with opened(exchange) as writer, exchange.outbox() as outbox:
+        writer.commit(Batch(origin=ORIGIN, drafts=[report(), report()]))
+        outbox.claim(now_ms=0, window=100, lapse_ms=1000)
+        outbox.release_claims()
+        writer.commit(Batch(origin=ORIGIN, drafts=[report()]))
+        assert shed(writer, "merge") == 0
+
+
+def test_sums_that_would_not_fit_into_an_item_stay_apart(exchange: Exchange) -> None:
+    with opened(exchange) as writer:
+        tile = tile_part(dict.fromkeys(range(3000), 1), layer=Layer.FLOW)
+        writer.commit(Batch(origin=ORIGIN, drafts=[report(at=number / 8) for number in range(61)], tiles=[tile]))
+        writer.close_buckets()
+        assert shed(writer, "merge") == 0
+        assert len(exchange.bodies()) == 63
+
+
+def test_merging_reads_each_stretch_once(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shedding, "_STRETCH", 100)
+    with opened(exchange) as writer:
+        writer.commit(Batch(origin=ORIGIN, drafts=[report(at=number * 90.0) for number in range(1000)]))
+        saved = 0
+        for _ in range(100):
+            saved += (merged := shed(writer, "merge"))
+            if not merged:
+                break
+        buckets = {str(body["at"])[:15] for body in exchange.bodies()}
+        assert len(exchange.bodies()) == 1000 - saved == 100
+        assert len(buckets) == 100 or len(exchange.bodies()) == 100
+        total = sum(row["person_seconds"] for body in exchange.bodies() for row in rows(body, "cameras"))  # type: ignore[misc]
+        assert total == pytest.approx(61.4 * 1000)
+        assert exchange.gaps() == [(EPOCH, 1, 1000, "merged", Counter(occupancy=1000))]
+
+
+def test_tiles_go_first_then_reports_then_visits_and_configurations_never(exchange: Exchange) -> None:
+    with opened(exchange) as writer:
+        drafts = [configuration(), *(made for _ in range(300) for made in (visit(), report(), crossing()))]
+        writer.commit(Batch(origin=ORIGIN, drafts=drafts, tiles=[tile_part({1: 1000})]))
+        writer.close_buckets()
+        left = []
+        while shed(writer, "drop"):
+            left.append(Counter(str(body["type"]) for body in exchange.bodies()))
+    assert left == [
+        {"configuration": 1, "visit": 300, "occupancy": 300, "crossing": 300},
+        {"configuration": 1, "visit": 300, "occupancy": 50, "crossing": 50},
+        {"configuration": 1, "visit": 300},
+        {"configuration": 1},
+    ]
+    # Once all is gone it is one gap: neighbours declared one after another are declared together.
+    assert exchange.gaps() == [(EPOCH, 2, 902, "dropped", Counter(visit=300, occupancy=300, crossing=300, tile=1))]
+
+
+def test_a_gap_that_was_sent_stays_as_it_was_sent(exchange: Exchange) -> None:
+    with opened(exchange) as writer, exchange.outbox() as outbox:
+        writer.commit(Batch(origin=ORIGIN, drafts=[report(), visit()]))
+        shed(writer, "drop")
+        outbox.gaps(10)
+        shed(writer, "drop")
+    assert [(first, last) for _, first, last, _, _ in exchange.gaps()] == [(1, 1), (2, 2)]
+
+
+def test_what_merged_beside_what_is_dropped_adds_nothing_to_the_loss(exchange: Exchange) -> None:
+    with opened(exchange) as writer:
+        writer.commit(Batch(origin=ORIGIN, drafts=[report(), report(), visit()]))
+        shed(writer, "merge")
+        assert exchange.gaps() == [(EPOCH, 1, 2, "merged", Counter(occupancy=2))]
+        shed(writer, "drop")  # the sum
+        assert [(first, last, reason) for _, first, last, reason, _ in exchange.gaps()] == [
+            (1, 2, "merged"),
+            (4, 4, "dropped"),
+        ]
+        shed(writer, "drop")  # the visit
+    assert exchange.gaps() == [(EPOCH, 1, 4, "dropped", Counter(visit=1, occupancy=1))]
+
+
+def test_what_is_claimed_is_not_dropped(exchange: Exchange) -> None:
+    with opened(exchange) as writer, exchange.outbox() as outbox:
+        filled(writer, exchange, 3)
+        outbox.claim(now_ms=0, window=100, lapse_ms=1000)
+        assert shed(writer, "drop") == 0
+
+
+def test_the_byte_budget_holds_while_ten_times_as_much_is_appended(exchange: Exchange) -> None:
+    room_bytes = 2**20
+    exchange.budget = Budget(room_bytes=room_bytes)
+    with opened(exchange) as writer:
+        writer.commit(Batch(origin=ORIGIN, drafts=[configuration()]))
+        for minute in range(500):
+            at = minute * 60.0
+            exchange.now = at + 60
+            drafts = [visit(at=at, frames=minute) for _ in range(20)] + [report(at=at), crossing(at=at)]
+            cells = {(minute * 7 + cell) % 1024: 1000 for cell in range(200)}
+            writer.commit(Batch(origin=ORIGIN, drafts=drafts, tiles=[tile_part(cells, at=at)]))
+            assert room.used_bytes(writer._connection) <= room_bytes
+        issued = int(str(exchange.rows("SELECT next_seq - 1 FROM epoch")[0][0]))
+    assert issued > 10_000
+    held = set(exchange.states())
+    gaps = exchange.gaps()
+    declared = [seq for _, first, last, _, _ in gaps for seq in range(first, last + 1)]
+    assert len(declared) == len(set(declared))
+    assert not held & set(declared)
+    assert held | set(declared) == set(range(1, issued + 1))
+    assert all(sum(lost.values()) <= last - first + 1 for _, first, last, _, lost in gaps)
+    lost_visits = sum(lost["visit"] for *_, reason, lost in gaps if reason == "dropped")
+    kept_visits = len(exchange.bodies("visit"))
+    assert lost_visits + kept_visits == 500 * 20
+    assert exchange.bodies("configuration")[0]["seq"] == 1
+    assert len(gaps) < 100
+    assert "dropped" in {reason for *_, reason, _ in gaps}
+    assert exchange.rows("SELECT count(*) FROM item WHERE state <> ?", State.WAITING) == [(0,)]

@@ -1,0 +1,192 @@
+from typing import cast
+
+import pytest
+
+from edge import reports
+from edge.anonymity import Draft
+from edge.camera.health import HealthChange, HealthState, Note
+from edge.camera.trouble import Trouble
+from edge.heatmap import TileIncrement
+from edge.scene import LineTally, Minute, ZoneTally
+from edge.settings import Settings
+from edge.visits import Visit
+from protocol.events import HealthReason
+from protocol.tiles import Layer
+from protocol.wire import JsonObject
+
+
+def minute(**changes: object) -> Minute:
+    figures: dict[str, object] = {
+        "scene": "hall",
+        "camera": "door",
+        "space": "door-640x480-40px",
+        "at": 1020.0,
+        "watched_ms": 59_949,
+        "analysed_frames": 598,
+        "dropped_frames": 2,
+        "person_ms": 12_350,
+        "max_people": 3,
+        "zones": (ZoneTally(zone="tills", person_ms=4_049, max_people=2),),
+        "lines": (LineTally(line="entrance", inward=2, outward=1),),
+        "tiles": (TileIncrement(layer="presence", tx=-1, ty=2, cells={5: 700, 6: 50}),),
+        "inside": 4,
+        "drift": -2,
+    }
+    return Minute(**{**figures, **changes})  # type: ignore[arg-type]
+
+
+def without_schema(draft: Draft) -> dict[str, object]:
+    return {key: value for key, value in draft.body.items() if not key.startswith("schema")}
+
+
+def test_an_occupancy_says_what_the_minute_held_in_seconds() -> None:
+    said = reports.occupancy([minute()])
+    assert said.at == 1020.0
+    assert without_schema(said) == {
+        "type": "occupancy",
+        "scene": "hall",
+        "length_seconds": 60,
+        "cameras": [
+            {
+                "camera": "door",
+                "watched_seconds": 59.9,
+                "analysed_frames": 598,
+                "dropped_frames": 2,
+                "person_seconds": 12.3,
+                "max_people": 3,
+            }
+        ],
+        "zones": [{"zone": "tills", "person_seconds": 4.0, "max_people": 2}],
+        "inside": 4,
+        "drift": -2,
+    }
+
+
+def test_crossings_are_said_only_when_there_were_any() -> None:
+    said = reports.crossings(minute())
+    assert said is not None
+    assert without_schema(said) == {
+        "type": "crossing",
+        "scene": "hall",
+        "lines": [{"line": "entrance", "in": 2, "out": 1}],
+    }
+    assert reports.crossings(minute(lines=())) is None
+
+
+def test_tiles_keep_milliseconds_until_their_bucket_is_over() -> None:
+    (part,) = reports.tiles(minute())
+    assert (part.at, part.space, part.camera, part.layer) == (1020.0, "door-640x480-40px", "door", Layer.PRESENCE)
+    assert (part.tx, part.ty, part.cells) == (-1, 2, {5: 700, 6: 50})
+
+
+def test_a_visit_is_placed_where_it_began_and_names_no_person() -> None:
+    said = reports.visit(
+        Visit(
+            scene="hall",
+            first_seen=1000.04,
+            last_seen=1012.3,
+            began="entered",
+            ended="left",
+            zone_milliseconds={"tills": 4_049},
+            crossings={"entrance": {"in": 1}},
+            frames=120,
+            mean_confidence=0.87654,
+        )
+    )
+    assert said.at == 1000.04
+    assert without_schema(said) == {
+        "type": "visit",
+        "scene": "hall",
+        "dwell_seconds": 12.3,
+        "began": "entered",
+        "ended": "left",
+        "zones": [{"zone": "tills", "seconds": 4.0}],
+        "lines": [{"line": "entrance", "in": 1, "out": 0}],
+        "frames_seen": 120,
+        "mean_confidence": 0.877,
+    }
+
+
+@pytest.mark.parametrize("state", HealthState)
+@pytest.mark.parametrize("reason", [*Trouble, *Note])
+def test_every_state_and_reason_has_a_word_on_the_wire(state: HealthState, reason: Trouble | Note) -> None:
+    change = HealthChange(camera="door", at=1.0, state=state, reason=reason, detail="door: rtsp://***@192.0.2.1/")
+    said = reports.health(change, scene="hall")
+    assert said.body["reason"] == reports.health_reason(change) != HealthReason.UNKNOWN
+    assert said.body["state"] == reports.camera_state(state)
+    assert "192.0.2.1" not in str(said)
+
+
+def layout(*cameras: dict[str, object]) -> JsonObject:
+    settings = Settings(box={"id": "b", "venue": "v"}, camera=cameras)  # type: ignore[arg-type]
+    return reports.layout_of(settings.box, settings.cameras, {"door": (1280, 720)}).to_object()
+
+
+CORNERS = [(0, 0), (640, 0), (640, 480), (0, 480)]
+
+
+def test_a_layout_says_places_and_never_addresses() -> None:
+    said = layout(
+        {"id": "door", "url": "rtsp://viewer:hunter2@192.0.2.1/"},
+        {"id": "till", "device": "/dev/video0", "counting": False, "cell_px": 50},
+        {
+            "id": "floor",
+            "scene": "hall",
+            "file": "/films/hall.mp4",
+            "image_size": (640, 480),
+            "calibration": {
+                "floor": "ground",
+                "image_points": CORNERS,
+                "floor_points": [(0, 9), (9, 9), (9, 0), (0, 0)],
+            },
+            "zone": [{"id": "tills", "kind": "queue", "polygon": [(0, 0), (3, 0), (3, 3)]}],
+            "line": [{"id": "gate", "a": (0, 1), "b": (5, 1)}],
+        },
+    )
+    assert said["scenes"] == [
+        {"scene": "door", "counting": True},
+        {"scene": "till", "counting": False},
+        {"scene": "hall", "counting": True},
+    ]
+    door, till, hall = cast("list[dict[str, object]]", said["spaces"])
+    assert door == {
+        "space": "door-1280x720-40px",
+        "coordinates": "image",
+        "cell": 40.0,
+        "width": 1280,
+        "height": 720,
+    }
+    assert till == {"space": "till-unsized", "coordinates": "image", "cell": 50.0}
+    assert (hall["coordinates"], hall["floor"], hall["cell"]) == ("floor", "ground", 0.5)
+    assert said["zones"] == [
+        {
+            "zone": "tills",
+            "scene": "hall",
+            "camera": "floor",
+            "kind": "queue",
+            "coordinates": "floor",
+            "polygon": [[0.0, 0.0], [3.0, 0.0], [3.0, 3.0]],
+        }
+    ]
+    assert said["lines"] == [
+        {
+            "line": "gate",
+            "scene": "hall",
+            "camera": "floor",
+            "kind": "entrance",
+            "coordinates": "floor",
+            "a": [0.0, 1.0],
+            "b": [5.0, 1.0],
+        }
+    ]
+    for secret in ("hunter2", "192.0.2.1", "/dev/video0", "hall.mp4"):
+        assert secret not in str(said)
+
+
+def test_as_many_cameras_as_a_box_takes_fit_into_one_message() -> None:
+    cameras = [{"id": f"camera-{number}", "synthetic": {}} for number in range(200)]
+    settings = Settings(box={"id": "b", "venue": "v"}, camera=cameras)  # type: ignore[arg-type]
+    assert reports.oversized(settings) == []
+    longer = [{"id": f"a-camera-with-quite-a-long-name-{number}", "synthetic": {}} for number in range(256)]
+    (told,) = reports.oversized(Settings(box={"id": "b", "venue": "v"}, camera=longer))  # type: ignore[arg-type]
+    assert "allowed are 61440" in told

@@ -1,0 +1,309 @@
+"""Scenes are fed with people whose whereabouts are known, so that every figure has a truth."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from edge.camera.pace import AsFastAsPossible
+from edge.camera.shop import Truth
+from edge.camera.synthetic import SyntheticSource
+from edge.detector.detections import Detections
+from edge.scene import Minute, Scene
+from edge.settings import CameraSettings
+from edge.visits import Visit
+from tests.support.people import boxes_at, perfect
+
+SIZE = (640, 480)
+RATE = 10.0
+
+
+def camera(**settings: object) -> CameraSettings:
+    return CameraSettings.model_validate({"id": "door", "image_size": SIZE, "synthetic": {}, **settings})
+
+
+def scene(**settings: object) -> Scene:
+    return Scene(camera(**settings), image_size=SIZE)
+
+
+class Film:
+    """Plays what people do into a scene, ten frames a second from `start`."""
+
+    def __init__(self, watched: Scene, *, start: float = 1000.0) -> None:
+        self.scene = watched
+        self.now = start
+        self.visits: list[Visit] = []
+
+    def play(self, seconds: float, people: Callable[[float], dict[str, tuple[float, float]]]) -> "Film":
+        """`people` gives each person's feet at so many seconds into this part."""
+        for number in range(round(seconds * RATE)):
+            self.show(boxes_at(people(number / RATE)))
+        return self
+
+    def show(self, detections: Detections, size: tuple[int, int] = SIZE) -> None:
+        _, closed = self.scene.observe(detections, at=self.now, image_size=size)
+        self.visits += closed
+        self.now += 1 / RATE
+
+    def empty(self, seconds: float) -> "Film":
+        return self.play(seconds, lambda _: {})
+
+    def walk(self, start: tuple[float, float], end: tuple[float, float], seconds: float) -> "Film":
+        """One person walks from here to there."""
+        return self.play(seconds, lambda now: {"one": between(start, end, now / seconds)})
+
+    def stand(self, place: tuple[float, float], seconds: float) -> "Film":
+        return self.walk(place, place, seconds)
+
+    def minute(self) -> Minute:
+        return self.scene.minute(began=0.0, dropped_frames=0)
+
+
+def between(start: tuple[float, float], end: tuple[float, float], share: float) -> tuple[float, float]:
+    return start[0] + share * (end[0] - start[0]), start[1] + share * (end[1] - start[1])
+
+
+def presence(minutes: Sequence[Minute]) -> int:
+    return sum(sum(tile.cells.values()) for one in minutes for tile in one.tiles if tile.layer == "presence")
+
+
+def entries(minutes: Sequence[Minute]) -> int:
+    return sum(sum(tile.cells.values()) for one in minutes for tile in one.tiles if tile.layer == "entries")
+
+
+def shop_truth(seconds: float, *, seed: int, people_per_minute: float) -> Truth:
+    source = SyntheticSource(
+        camera="door",
+        seed=seed,
+        pace=AsFastAsPossible(),
+        size=SIZE,
+        seconds=seconds,
+        people_per_minute=people_per_minute,
+        start_at=1000.0,
+    )
+    return source.truth()
+
+
+LEFT_HALF = {"id": "left", "polygon": [(0, 0), (320, 0), (320, 480), (0, 480)]}
+RIGHT_HALF = {"id": "right", "polygon": [(320, 0), (640, 0), (640, 480), (320, 480)]}
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_busy_shop_adds_up(seed: int) -> None:
+    watched = scene(zone=[LEFT_HALF, RIGHT_HALF])
+    truth = shop_truth(180.0, seed=seed, people_per_minute=10.0)
+    frames = truth.frames
+    minutes: list[Minute] = []
+    visits: list[Visit] = []
+    for number, frame in enumerate(frames, start=1):
+        visits += watched.observe(perfect(frame), at=frame.at, image_size=SIZE)[1]
+        if number % 600 == 0:
+            minutes.append(watched.minute(began=frame.at, dropped_frames=0))
+    visits += watched.finish()
+    person_ms = sum(one.person_ms for one in minutes)
+    truth_ms = sum(len(frame.ids) for frame in frames) * 1000 / RATE
+    people = sum(visit.last_seen - visit.first_seen >= 1.0 for visit in truth.visits)
+    assert person_ms == presence(minutes)
+    assert entries(minutes) == len(visits)
+    assert person_ms == pytest.approx(truth_ms, rel=0.1)
+    assert len(visits) == pytest.approx(people, abs=max(1, 0.15 * people))
+    in_zones = sum(zone.person_ms for one in minutes for zone in one.zones)
+    assert in_zones == pytest.approx(person_ms, rel=0.02)
+    assert in_zones == sum(sum(visit.zone_milliseconds.values()) for visit in visits)
+    assert sum(one.watched_ms for one in minutes) == 179_900
+    assert sum(one.analysed_frames for one in minutes) == 1800
+    assert max(one.max_people for one in minutes) <= max(len(frame.ids) for frame in frames) + 1
+
+
+def test_nobody_gives_an_empty_minute() -> None:
+    assert Film(scene()).empty(60.0).minute() == Minute(
+        scene="door",
+        camera="door",
+        space="door-640x480-40px",
+        at=0.0,
+        watched_ms=59_900,
+        analysed_frames=600,
+        dropped_frames=0,
+        person_ms=0,
+        max_people=0,
+        zones=(),
+        lines=(),
+        tiles=(),
+        inside=None,
+        drift=None,
+    )
+
+
+def test_a_minute_holds_only_what_came_since_the_last() -> None:
+    film = Film(scene()).stand((300, 300), 60.0)
+    first, second = film.minute(), film.stand((300, 300), 60.0).minute()
+    assert first.person_ms == pytest.approx(59_000, abs=500)
+    assert second.person_ms == presence([second]) == 60_000
+    assert (second.watched_ms, second.analysed_frames, second.max_people) == (60_000, 600, 1)
+    assert entries([first, second]) == 1
+
+
+def test_people_stand_in_the_cell_of_their_feet() -> None:
+    film = Film(scene(cell_px=50)).stand((310, 260), 20.0)
+    tiles = [tile for tile in film.minute().tiles if tile.layer == "presence"]
+    assert [(tile.tx, tile.ty, list(tile.cells)) for tile in tiles] == [(0, 0, [5 * 32 + 6])]
+
+
+def test_seconds_go_to_the_zone_of_the_feet() -> None:
+    film = Film(scene(zone=[LEFT_HALF, RIGHT_HALF])).stand((100, 300), 20.0)
+    film.walk((100, 300), (540, 300), 5.0).stand((540, 300), 10.0)
+    minute = film.minute()
+    left, right = minute.zones
+    assert left.person_ms + right.person_ms == minute.person_ms
+    assert left.person_ms == pytest.approx(21_500, abs=1000)
+    assert right.person_ms == pytest.approx(12_500, abs=700)
+    assert (left.max_people, right.max_people) == (1, 1)
+    (visit,) = film.empty(6.0).visits
+    assert visit.zone_milliseconds == {"left": left.person_ms, "right": right.person_ms}
+
+
+LINE = {"id": "entrance", "a": (640, 300), "b": (0, 300)}
+"""Walking down the picture, from the right of a→b to its left, is `in`."""
+
+
+def door(film: Film, direction: str) -> Film:
+    """Somebody comes, crosses the line, and is gone."""
+    ends = [(300, 180), (300, 440)]
+    start, end = ends if direction == "in" else ends[::-1]
+    return film.stand(start, 2.0).walk(start, end, 4.0).stand(end, 1.0).empty(6.0)
+
+
+def test_a_crossing_counts_once_and_in_its_direction() -> None:
+    film = Film(scene(line=[LINE]))
+    for direction in ("in", "in", "out"):
+        door(film, direction)
+    minute = film.minute()
+    assert [(line.line, line.inward, line.outward) for line in minute.lines] == [("entrance", 2, 1)]
+    assert (minute.inside, minute.drift) == (1, None)
+    assert [visit.crossings for visit in film.visits] == [
+        {"entrance": {"in": 1, "out": 0}},
+        {"entrance": {"in": 1, "out": 0}},
+        {"entrance": {"in": 0, "out": 1}},
+    ]
+    assert film.minute().lines == ()
+
+
+def test_only_entrances_say_who_is_inside() -> None:
+    film = door(Film(scene(line=[{**LINE, "kind": "interior"}])), "in")
+    minute = film.minute()
+    assert [line.inward for line in minute.lines] == [1]
+    assert (minute.inside, minute.drift, film.scene.inside) == (None, None, None)
+
+
+def test_a_scene_watched_empty_for_long_starts_anew_and_says_by_how_much_it_was_off() -> None:
+    film = door(Film(scene(line=[LINE], empty_seconds=60)), "in")
+    assert film.empty(50.0).minute().inside == 1
+    minute = film.empty(10.0).minute()
+    assert (minute.inside, minute.drift) == (0, 1)
+    assert (film.minute().inside, film.minute().drift) == (0, None)
+    assert door(film, "out").minute().inside == -1
+
+
+def test_an_outage_is_no_proof_of_emptiness() -> None:
+    film = door(Film(scene(line=[LINE], empty_seconds=60)), "in")
+    film.now += 600.0
+    assert film.empty(55.0).minute().inside == 1
+    assert film.empty(10.0).minute().drift == 1
+
+
+def test_an_outage_is_not_watched() -> None:
+    film = Film(scene()).stand((300, 300), 10.0)
+    film.now += 30.0
+    minute = film.empty(10.0).minute()
+    assert minute.watched_ms == 9_900 + 9_900
+    assert minute.person_ms == presence([minute]) <= 10_000
+
+
+@pytest.mark.parametrize(("gap", "watched"), [(0.5, 10_300), (1.9, 11_700), (2.1, 9_800)])
+def test_a_short_gap_is_watched_and_a_long_one_is_not(gap: float, watched: int) -> None:
+    film = Film(scene()).empty(5.0)
+    film.now += gap
+    assert film.empty(5.0).minute().watched_ms == pytest.approx(watched, abs=101)
+
+
+def test_time_that_stands_still_or_runs_backwards_is_not_watched() -> None:
+    film = Film(scene()).empty(1.0)
+    for at in (film.now, film.now, film.now - 0.5):
+        film.scene.observe(Detections.none(), at=at, image_size=SIZE)
+    assert film.minute().watched_ms == 1_000
+
+
+@pytest.mark.parametrize("size", [(320, 240), (1280, 960), (1920, 480)], ids=["half", "double", "stretched"])
+def test_a_camera_that_changes_resolution_keeps_its_places(size: tuple[int, int]) -> None:
+    film = Film(scene(zone=[LEFT_HALF, RIGHT_HALF], cell_px=50)).stand((460, 310), 10.0)
+    scale = np.array([size[0] / SIZE[0], size[1] / SIZE[1]] * 2, np.float32)
+    for _ in range(100):
+        one = boxes_at({"one": (460, 310)})
+        film.show(Detections(boxes=one.boxes * scale, confidence=one.confidence), size)
+    minute = film.minute()
+    presence_cells = [list(tile.cells) for tile in minute.tiles if tile.layer == "presence"]
+    assert presence_cells == [[6 * 32 + 9]]
+    assert [zone.person_ms for zone in minute.zones] == [0, minute.person_ms]
+    assert minute.space == "door-640x480-40px".replace("40px", "50px")
+    assert len(film.empty(6.0).visits) == 1
+
+
+def test_visits_end_while_a_camera_is_dead() -> None:
+    film = Film(scene()).stand((300, 300), 10.0)
+    assert len(film.scene.checkpoints()) == 1
+    assert film.scene.idle(film.now + 4.5) == ()
+    (visit,) = film.scene.idle(film.now + 5.5)
+    assert (visit.began, visit.ended) == ("appeared", "lost")
+    assert visit.dwell_seconds == pytest.approx(9.9, abs=0.11)
+    assert film.scene.checkpoints() == film.scene.idle(film.now + 60.0) == ()
+
+
+def test_live_figures_forget_people_when_no_frame_comes() -> None:
+    film = Film(scene(zone=[LEFT_HALF])).stand((100, 300), 5.0)
+    assert (film.scene.people_at(film.now), film.scene.zone_people) == (1, (1,))
+    assert film.scene.people_at(film.now + 10.0) == 0
+
+
+FLOOR = {
+    "floor": "ground",
+    "image_points": [(0, 0), (640, 0), (640, 480), (0, 480)],
+    "floor_points": [(0, 12), (16, 12), (16, 0), (0, 0)],
+}
+"""40 pixels to the metre, y up: a camera that looks straight down."""
+
+
+def test_on_a_floor_plan_zones_lines_and_cells_are_in_metres() -> None:
+    tills = {"id": "tills", "polygon": [(10, 0), (16, 0), (16, 5), (10, 5)]}
+    through = {"id": "gate", "a": (8, 0), "b": (8, 12)}
+    film = Film(scene(calibration=FLOOR, zone=[tills], line=[through]))
+    film.stand((200, 410), 5.0).walk((200, 410), (520, 410), 8.0).stand((520, 410), 20.0)
+    minute = film.minute()
+    assert [(line.line, line.inward, line.outward) for line in minute.lines] == [("gate", 0, 1)]
+    assert minute.zones[0].person_ms == pytest.approx(23_000, abs=1500)
+    tiles = {(tile.tx, tile.ty): tile.cells for tile in minute.tiles if tile.layer == "presence"}
+    assert max(tiles[0, 0], key=tiles[0, 0].__getitem__) == 3 * 32 + 26
+    assert minute.person_ms == presence([minute])
+    assert minute.space.startswith("ground-")
+    assert minute.space.endswith("-50cm")
+
+
+def test_feet_on_no_floor_are_in_no_sum() -> None:
+    # The floor's horizon lies at the picture's upper third: feet above it are nowhere.
+    corners = {**FLOOR, "image_points": [(240, 240), (400, 240), (640, 480), (0, 480)]}
+    film = Film(scene(calibration=corners)).stand((320, 110), 20.0)
+    minute = film.minute()
+    assert (minute.person_ms, minute.tiles, minute.max_people) == (0, (), 1)
+
+
+def test_people_of_the_run_before_are_not_counted_again() -> None:
+    film = Film(Scene(camera(), image_size=SIZE, resumable=1))
+    film.play(10.0, lambda _: {"one": (150, 300), "other": (450, 300)}).empty(6.0)
+    assert sorted(visit.began for visit in film.visits) == ["appeared", "resumed"]
+    assert entries([film.minute()]) == 1
+
+
+def test_what_is_still_there_at_the_end_was_interrupted() -> None:
+    film = Film(scene()).stand((300, 300), 10.0)
+    (visit,) = film.scene.finish()
+    assert visit.ended == "interrupted"
+    assert film.scene.checkpoints() == film.scene.finish() == ()

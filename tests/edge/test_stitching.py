@@ -1,0 +1,206 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.detector.detections import Detections
+from edge.floor import Calibration, Floor
+from edge.motion_tracker import MotionTracker
+from edge.stitching import People, Stitcher, StitchingSettings
+from edge.tracker import LibraryTracker, Tracks
+from tests.benchmarks.tracking import PETS, Stitched, Variation, detect, followed, variations
+from tests.support.mot import read_mot, score
+
+SIZE = (640, 480)
+Sighting = tuple[int, float, float]
+"""Track, and where the middle of the feet is, in a picture in which a body is 100 pixels high."""
+
+
+def tracks(at: float, sightings: list[Sighting]) -> Tracks:
+    ordered = sorted(sightings)
+    return Tracks(
+        at=at,
+        ids=np.array([track for track, _, _ in ordered], np.int64),
+        boxes=np.array([[x - 20, y - 100, x + 20, y] for _, x, y in ordered], np.float32).reshape(-1, 4),
+        confidence=np.full(len(ordered), 0.8, np.float32),
+    )
+
+
+class Scene:
+    """People on straight ways, each under given tracks and seen only at given times."""
+
+    def __init__(self) -> None:
+        self._ways: list[tuple[int, float, float, tuple[float, float], tuple[float, float]]] = []
+
+    def walk(
+        self, track: int, start: float, end: float, place: tuple[float, float], speed: tuple[float, float] = (0, 0)
+    ) -> "Scene":
+        """`track` is seen from start to end; it is at `place` at the start."""
+        self._ways.append((track, start, end, place, speed))
+        return self
+
+    def run(self, rate: float = 10, until: float = 30, stitcher: Stitcher | None = None) -> list[People]:
+        stitcher = stitcher or Stitcher(SIZE)
+        found = []
+        for step in range(int(until * rate)):
+            at = step / rate
+            sightings = [
+                (track, x + vx * (at - start), y + vy * (at - start))
+                for track, start, end, (x, y), (vx, vy) in self._ways
+                if start <= at <= end
+            ]
+            found.append(stitcher.update(tracks(at, sightings)))
+        return found
+
+
+def persons(found: list[People]) -> set[int]:
+    return {int(person) for people in found for person in people.ids}
+
+
+@pytest.mark.parametrize("rate", [5, 10, 30])
+@pytest.mark.parametrize(
+    ("scene", "count"),
+    [
+        pytest.param(Scene().walk(1, 0, 5, (300, 200)).walk(2, 9, 15, (310, 205)), 1, id="stands, hidden for 4 s"),
+        pytest.param(Scene().walk(1, 0, 5, (300, 200)).walk(2, 10.5, 15, (300, 200)), 2, id="hidden for too long"),
+        pytest.param(
+            Scene().walk(1, 0, 4, (100, 200), (60, 0)).walk(2, 6, 9, (440, 200), (60, 0)), 1, id="walks behind a shelf"
+        ),
+        pytest.param(Scene().walk(1, 0, 5, (100, 200)).walk(2, 6, 12, (500, 200)), 2, id="nobody walks 4 m in 1 s"),
+        pytest.param(Scene().walk(1, 0, 0.4, (300, 200)), 0, id="a flicker is nobody"),
+        pytest.param(Scene().walk(1, 0, 8, (300, 200)).walk(2, 1, 9, (330, 200)), 2, id="both there at once"),
+        pytest.param(
+            Scene().walk(1, 0, 4, (300, 300), (77, 0)).walk(2, 6.5, 15, (615, 300), (-60, 0)),
+            2,
+            id="one leaves over the edge, another enters there later",
+        ),
+        pytest.param(
+            Scene().walk(1, 0, 5, (618, 300)).walk(2, 8, 12, (618, 300)), 1, id="stands at the edge, hidden for 3 s"
+        ),
+        pytest.param(Scene().walk(1, 0, 5, (300, 200)).walk(2, 4.7, 12, (303, 202)), 1, id="two boxes for a moment"),
+    ],
+)
+def test_how_many_people(scene: Scene, count: int, rate: float) -> None:
+    assert len(persons(scene.run(rate))) == count
+
+
+def test_two_who_cross_behind_a_pillar_keep_their_ways() -> None:
+    """The nearest track is the wrong one for both; only motion tells them apart."""
+    scene = (
+        Scene()
+        .walk(1, 0, 4, (100, 200), (50, 0))
+        .walk(2, 0, 4, (500, 200), (-50, 0))
+        .walk(3, 5, 9, (350, 200), (50, 0))
+        .walk(4, 5, 9, (250, 200), (-50, 0))
+    )
+    found = scene.run()
+    assert persons(found) == {1, 2}
+    last = [people for people in found if len(people) == 2][-1]
+    assert last.boxes[0, 0] > last.boxes[1, 0]
+
+
+def test_the_best_joint_assignment_wins_over_the_first_come() -> None:
+    scene = (
+        Scene()
+        .walk(1, 0, 5, (200, 200))
+        .walk(2, 0, 5, (280, 200))
+        .walk(3, 7, 12, (230, 200))
+        .walk(4, 7, 12, (300, 200))
+    )
+    last = scene.run(until=11)[-1]
+    assert last.ids.tolist() == [1, 2]
+    assert last.boxes[0, 0] < last.boxes[1, 0]
+
+
+def test_a_person_is_dated_back_to_the_first_sighting() -> None:
+    found = Scene().walk(7, 2, 6, (30, 200), (40, 0)).walk(8, 8, 12, (220, 200), (40, 0)).run()
+    first = next(people for people in found if len(people))
+    assert first.at == pytest.approx(2.7)
+    assert first.since.tolist() == [2.0]
+    assert first.from_edge.tolist() == [True]
+    last = [people for people in found if len(people)][-1]
+    assert (last.ids.tolist(), last.since.tolist(), last.from_edge.tolist()) == ([1], [2.0], [True])
+    assert not last.at_edge.any()
+
+
+def test_a_track_that_gave_up_its_person_starts_anew() -> None:
+    scene = Scene().walk(1, 0, 3, (300, 200)).walk(2, 4, 8, (300, 200)).walk(1, 7, 12, (500, 200))
+    found = scene.run()
+    assert persons(found) == {1, 2}
+    assert max(len(people) for people in found) == 2
+    assert all(len(set(people.ids.tolist())) == len(people) for people in found)
+
+
+def test_on_a_floor_distances_are_metres() -> None:
+    """Two places 100 pixels apart are close at the near end of the floor and far apart at the far end."""
+    corners = ((300.0, 100.0), (340.0, 100.0), (640.0, 480.0), (0.0, 480.0))
+    floor = Floor.from_points(
+        Calibration(image_points=corners, floor_points=((0, 20), (8, 20), (8, 0), (0, 0))),
+        camera="shop",
+        floor="ground",
+        image_size=SIZE,
+    )
+    near = Scene().walk(1, 0, 5, (300, 460)).walk(2, 7, 12, (400, 460))
+    far = Scene().walk(1, 0, 5, (300, 110)).walk(2, 7, 12, (400, 110))
+    assert len(persons(near.run(stitcher=Stitcher(SIZE, floor=floor)))) == 1
+    assert len(persons(far.run(stitcher=Stitcher(SIZE, floor=floor)))) == 2
+
+
+def test_somebody_above_the_horizon_joins_nobody_and_harms_nothing() -> None:
+    floor = Floor.from_points(
+        Calibration(
+            image_points=((100.0, 240.0), (540.0, 240.0), (640.0, 480.0), (0.0, 480.0)),
+            floor_points=((0, 20), (8, 20), (8, 0), (0, 0)),
+        ),
+        camera="shop",
+        floor="ground",
+        image_size=SIZE,
+    )
+    assert np.isnan(floor.place(np.array([[300.0, -700.0]]))).all()
+    scene = Scene().walk(1, 0, 3, (300, -700)).walk(2, 5, 8, (300, -700))
+    assert len(persons(scene.run(stitcher=Stitcher(SIZE, floor=floor)))) == 2
+
+
+def test_what_is_over_is_forgotten() -> None:
+    stitcher = Stitcher(SIZE)
+    for step in range(3000):
+        track = step // 20
+        stitcher.update(tracks(step / 10, [(track, 100.0 + 37 * (track % 11), 200.0)]))
+    assert len(stitcher._lives) <= 5
+    assert all(len(life.recent) <= 11 for life in stitcher._lives.values())
+
+
+def test_nobody_is_nobody() -> None:
+    people = Stitcher(SIZE, StitchingSettings()).update(Tracks.none(3.0))
+    assert len(people) == 0
+    assert people.at == 3.0
+    assert people.since.shape == people.from_edge.shape == people.at_edge.shape == (0,)
+
+
+@pytest.fixture(scope="module")
+def pets(assets: Path) -> list[Detections]:
+    return detect(assets, PETS)
+
+
+@pytest.mark.assets
+@pytest.mark.parametrize("variation", variations(PETS), ids=lambda variation: variation.name)
+@pytest.mark.parametrize("tracker", [MotionTracker, LibraryTracker])
+def test_nineteen_real_people_are_seventeen_to_twenty_three(
+    pets: list[Detections], tracker: type[MotionTracker | LibraryTracker], variation: Variation
+) -> None:
+    follower, stitcher = tracker(), Stitcher(PETS.size)
+    found = [
+        stitcher.update(follower.update(pets[frame], at))
+        for frame, at in zip(variation.frames, variation.times, strict=True)
+    ]
+    assert 17 <= len(persons(found)) <= 23
+
+
+@pytest.mark.assets
+def test_real_people_keep_their_identity(assets: Path, pets: list[Detections]) -> None:
+    """The library's best of 108 settings reaches HOTA 0.544 and IDF1 0.712 on such detections."""
+    whole = variations(PETS)[0]
+    truth = read_mot(assets / "videos/pets_s2l1.gt.txt")
+    scores = score(truth, followed(Stitched(MotionTracker(), PETS.size), pets, whole), list(whole.frames))
+    assert scores.hota >= 0.6
+    assert scores.idf1 >= 0.8

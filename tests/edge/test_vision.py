@@ -1,0 +1,389 @@
+"""Vision with a scripted detector and a `put` that remembers: what it commits, in which order, and together."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import cast
+
+import numpy as np
+import pytest
+
+from edge.anonymity import Draft
+from edge.backoff import Backoff
+from edge.camera.frames import Frame
+from edge.camera.health import HealthChange, HealthState
+from edge.camera.latest import Cameras, Feed
+from edge.camera.trouble import Trouble
+from edge.clock import Fix
+from edge.detector.detections import Detections, Detector
+from edge.exchange.writer import Batch
+from edge.settings import Settings
+from edge.vision import LeftOver, Vision, minute_end, resumable, watch
+from edge.visits import Checkpoint
+from protocol.envelope import ClockSource
+from protocol.status import ModelStatus
+from tests.support.people import boxes_at
+
+SIZE = (640, 480)
+RATE = 10.0
+
+
+@dataclass
+class Bench:
+    """A box without cameras: frames are handed to it, and it writes down what it is given to commit."""
+
+    vision: Vision
+    detector: "Scripted"
+    fixes: list[Fix | None]
+    batches: list[Batch]
+    now: float = 1000.0
+    dropped: dict[str, int] = field(default_factory=dict)
+
+    def frame(self, camera: str = "door", size: tuple[int, int] = SIZE) -> None:
+        image = np.zeros((size[1], size[0], 3), np.uint8)
+        self.vision.take(Frame(at=self.now, image=image, camera=camera, index=0))
+
+    def turn(self, seconds: float = 0.0) -> None:
+        """Let the loop turn, four times a second, without a frame."""
+        for _ in range(max(1, round(seconds * 4))):
+            states = dict.fromkeys(("door", "till"), HealthState.ONLINE)
+            self.vision.turn(self.now, dropped=self.dropped, states=states)
+            self.now += 0.25 if seconds else 0.0
+
+    def watch(self, seconds: float, *people: tuple[float, float]) -> None:
+        """People stand before camera `door` for so long."""
+        self.detector.people = {str(number): feet for number, feet in enumerate(people)}
+        for _ in range(round(seconds * RATE)):
+            self.frame()
+            self.turn()
+            self.now += 1 / RATE
+
+    def drafts(self, kind: str) -> list[Draft]:
+        return [draft for batch in self.batches for draft in batch.drafts if draft.type == kind]
+
+
+@dataclass
+class Scripted:
+    """Finds the people that it is told to find."""
+
+    people: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def detect(self, frame: Frame) -> Detections:
+        return boxes_at(self.people)
+
+
+class Bright:
+    """A detector of its own kind: whatever is white in the picture is a person."""
+
+    def detect(self, frame: Frame) -> Detections:
+        rows, columns = np.nonzero((frame.image == 255).all(axis=2))
+        if not len(rows):
+            return Detections.none()
+        box = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        return Detections(boxes=np.array([box], np.float32), confidence=np.array([0.9], np.float32))
+
+
+def settings(**door: object) -> Settings:
+    cameras = [{"id": "door", "synthetic": {}, **door}, {"id": "till", "synthetic": {}}]
+    return Settings(box={"id": "box-1", "venue": "shop", "mode": "live"}, camera=cameras)  # type: ignore[arg-type]
+
+
+def bench(*, detector: Detector | None = None, resumed: Mapping[str, int] | None = None, **door: object) -> Bench:
+    batches: list[Batch] = []
+    fixes: list[Fix | None] = [None]
+    scripted = Scripted()
+    vision = Vision(
+        settings(**door),
+        detector=detector or scripted,
+        models=[ModelStatus(name="scripted")],
+        put=batches.append,
+        fix=lambda: fixes[0],
+        resumable=resumed,
+    )
+    return Bench(vision=vision, detector=scripted, fixes=fixes, batches=batches)
+
+
+def layout_spaces(draft: Draft) -> dict[str, str]:
+    layout = cast("dict[str, list[dict[str, str]]]", draft.body["layout"])
+    return {camera["camera"]: camera["space"] for camera in layout["cameras"]}
+
+
+def figures(draft: Draft) -> dict[str, float]:
+    """What an occupancy report says of its only camera."""
+    return cast("list[dict[str, float]]", draft.body["cameras"])[0]
+
+
+FIRST_ACTS: list[tuple[str, Callable[[Bench], None]]] = [
+    ("a turn", lambda box: box.turn()),
+    ("health", lambda box: box.vision.changed([offline(box.now)])),
+    ("left-over visits", lambda box: box.vision.close_left_over([left_over(box.now)], now=box.now)),
+    ("a stop", lambda box: box.vision.stop(box.now, dropped={})),
+]
+
+
+def offline(at: float) -> HealthChange:
+    return HealthChange(
+        camera="till", at=at, state=HealthState.OFFLINE, reason=Trouble.WRONG_PASSWORD, detail="till: rtsp://***@x"
+    )
+
+
+def left_over(last_seen: float, *, boot: str = "this", scene: str = "door") -> LeftOver:
+    checkpoint = Checkpoint(
+        scene=scene,
+        first_seen=last_seen - 30.0,
+        last_seen=last_seen,
+        began="appeared",
+        zone_milliseconds={},
+        crossings={},
+        frames=300,
+        mean_confidence=0.9,
+    )
+    return LeftOver(boot=boot, checkpoint=checkpoint)
+
+
+@pytest.mark.parametrize("act", [act for _, act in FIRST_ACTS], ids=[name for name, _ in FIRST_ACTS])
+def test_the_configuration_precedes_whatever_comes_first(act: Callable[[Bench], None]) -> None:
+    box = bench()
+    act(box)
+    first, second = box.batches[:2]
+    assert [draft.type for draft in first.drafts] == ["configuration"]
+    assert (first.tiles, first.checkpoints, first.live) == ((), (), {})
+    assert second.origin == first.origin
+    assert len(box.drafts("configuration")) == 1
+
+
+def test_the_configuration_is_said_again_when_a_cameras_size_becomes_known() -> None:
+    box = bench()
+    box.turn()
+    box.watch(5.0)
+    box.turn(60.0)
+    before, after = box.drafts("configuration")
+    assert layout_spaces(before) == {"door": "door-unsized", "till": "till-unsized"}
+    assert layout_spaces(after) == {"door": "door-640x480-40px", "till": "till-unsized"}
+    said = [batch.origin.config for batch in box.batches]
+    assert len(set(said)) == 2
+    announced = next(number for number, batch in enumerate(box.batches) if after in batch.drafts)
+    assert set(said[:announced]) == {said[0]}
+    assert set(said[announced:]) == {said[-1]}
+
+
+def test_with_image_size_the_configuration_is_said_once() -> None:
+    box = bench(image_size=SIZE)
+    box.turn()
+    box.watch(2.0)
+    assert len(box.drafts("configuration")) == 1
+
+
+def test_each_camera_reports_each_minute_though_no_frame_ever_came() -> None:
+    box = bench()
+    box.turn(181.0)
+    reports = box.drafts("occupancy")
+    assert [draft.body["scene"] for draft in reports] == ["door", "till"] * 3
+    assert {figures(draft)["watched_seconds"] for draft in reports} == {0.0}
+
+
+def test_minutes_begin_where_they_end_and_are_utcs_once_it_is_known() -> None:
+    box = bench()
+    box.now = 1000.25
+    box.turn(100.0)
+    # From here on the minute of UTC begins 7.5 seconds after that of the monotonic clock.
+    box.fixes[0] = Fix(offset_ms=60_000 * 28_000_000 - 7_500, source=ClockSource.NTP, uncertainty_ms=1)
+    box.turn(200.0)
+    began = [draft.at for draft in box.drafts("occupancy") if draft.body["scene"] == "door"]
+    assert began == [1000.25, 1020.0, 1080.0, 1140.0, 1147.5, 1207.5]
+
+
+@pytest.mark.parametrize(
+    ("now", "offset_ms", "end"),
+    [(0.0, 0, 60.0), (59.999, 0, 60.0), (60.0, 0, 120.0), (0.0, 30_000, 30.0), (0.0, -30_000, 30.0), (7.0, 1, 59.999)],
+)
+def test_a_minute_ends_on_a_whole_minute(now: float, offset_ms: int, end: float) -> None:
+    assert minute_end(now, offset_ms=offset_ms) == end
+
+
+def test_after_a_standstill_the_minute_is_the_present_one() -> None:
+    box = bench()
+    box.watch(5.0)
+    box.now += 600.0
+    box.watch(65.0)
+    began = [draft.at for draft in box.drafts("occupancy") if draft.body["scene"] == "door"]
+    assert began == [1000.0, 1560.0]
+    watched = [figures(draft)["watched_seconds"] for draft in box.drafts("occupancy") if draft.body["scene"] == "door"]
+    assert watched[0] == pytest.approx(4.9)
+    assert max(watched) <= 60.0
+
+
+def test_reports_tiles_and_checkpoints_of_a_minute_are_one_batch() -> None:
+    box = bench(line=[{"id": "gate", "a": (640, 300), "b": (0, 300)}], image_size=SIZE)
+    for step in range(30):
+        box.watch(0.2, (320, 200 + 8 * step))
+    box.watch(55.0, (320, 432))
+    (batch,) = [batch for batch in box.batches if any(draft.type == "occupancy" for draft in batch.drafts)]
+    assert [draft.type for draft in batch.drafts] == ["occupancy", "occupancy", "crossing"]
+    assert batch.tiles
+    assert [(one.scene, len(one.visits)) for one in batch.checkpoints] == [("door", 1)]
+    watched = figures(batch.drafts[0])
+    milliseconds = sum(sum(tile.cells.values()) for tile in batch.tiles if tile.layer == "presence")
+    assert watched["person_seconds"] == pytest.approx(milliseconds / 1000, abs=0.05)
+
+
+def test_a_closing_visit_and_the_end_of_its_checkpoint_are_one_batch() -> None:
+    box = bench()
+    box.watch(10.0, (150, 300), (450, 300))
+    box.watch(10.0, (450, 300))
+    (batch,) = [batch for batch in box.batches if any(draft.type == "visit" for draft in batch.drafts)]
+    assert [draft.type for draft in batch.drafts] == ["visit"]
+    assert [(one.scene, len(one.visits)) for one in batch.checkpoints] == [("door", 1)]
+
+
+def test_visits_end_while_their_camera_is_dead() -> None:
+    box = bench()
+    box.watch(10.0, (320, 300))
+    box.turn(6.0)
+    assert box.drafts("visit") == []
+    box.turn(3.0)
+    (visit,) = box.drafts("visit")
+    assert visit.body["dwell_seconds"] == pytest.approx(9.9, abs=0.11)
+
+
+def test_a_stop_writes_the_minute_so_far_and_leaves_visits_open() -> None:
+    box = bench()
+    box.watch(10.0, (320, 300))
+    box.vision.stop(box.now, dropped={"door": 7})
+    batch = box.batches[-1]
+    assert [draft.type for draft in batch.drafts] == ["occupancy", "occupancy"]
+    assert [len(one.visits) for one in batch.checkpoints] == [1]
+    assert figures(batch.drafts[0])["dropped_frames"] == 7
+    assert box.drafts("visit") == []
+
+
+def test_dropped_frames_are_those_since_the_last_report() -> None:
+    box = bench()
+    box.watch(1.0)
+    dropped = []
+    for total in (5, 5, 12):
+        box.dropped = {"door": total}
+        box.turn(60.0)
+        last = [draft for draft in box.drafts("occupancy") if draft.body["scene"] == "door"][-1]
+        dropped.append(figures(last)["dropped_frames"])
+    assert dropped == [5, 0, 7]
+
+
+def test_after_a_crash_visits_are_closed_as_interrupted_and_people_still_there_are_not_new() -> None:
+    left = [left_over(990.0), left_over(995.0), left_over(400.0, boot="before", scene="till")]
+    counts = resumable(left, boot="this", now=1000.0)
+    assert counts == {"door": 2}
+    box = bench(resumed=counts)
+    box.vision.close_left_over(left, now=box.now)
+    closed = {batch.boot: batch for batch in box.batches if batch.boot}
+    assert {boot: [draft.body["ended"] for draft in batch.drafts] for boot, batch in closed.items()} == {
+        "this": ["interrupted", "interrupted"],
+        "before": ["interrupted"],
+    }
+    assert {boot: [(one.scene, one.visits) for one in batch.checkpoints] for boot, batch in closed.items()} == {
+        "this": [("door", ())],
+        "before": [("till", ())],
+    }
+    box.watch(10.0, (150, 300), (320, 300), (490, 300))
+    box.watch(51.0)
+    assert sorted(
+        str(draft.body["began"]) for draft in box.drafts("visit") if draft.body["ended"] != "interrupted"
+    ) == [
+        "appeared",
+        "resumed",
+        "resumed",
+    ]
+    entries = [tile for batch in box.batches for tile in batch.tiles if tile.layer == "entries"]
+    assert sum(sum(tile.cells.values()) for tile in entries) == 1
+
+
+@pytest.mark.parametrize(
+    ("left", "counts"),
+    [
+        (left_over(900.0), {"door": 1}),
+        (left_over(600.0), {}),
+        (left_over(990.0, boot="before"), {}),
+    ],
+    ids=["a moment ago", "long ago", "before the last boot"],
+)
+def test_who_may_still_be_there(left: LeftOver, counts: dict[str, int]) -> None:
+    assert resumable([left], boot="this", now=1000.0) == counts
+
+
+def test_health_says_state_and_reason_and_no_address() -> None:
+    box = bench()
+    box.vision.changed([offline(box.now)])
+    (draft,) = box.drafts("camera-health")
+    assert draft.body == {
+        "type": "camera-health",
+        "schema": 1,
+        "scene": "till",
+        "camera": "till",
+        "state": "offline",
+        "reason": "wrong-password",
+    }
+
+
+def test_live_rows_say_who_is_there_now() -> None:
+    left = {"id": "left", "polygon": [(0, 0), (320, 0), (320, 480), (0, 480)]}
+    box = bench(image_size=SIZE, zone=[left], line=[{"id": "gate", "a": (640, 250), "b": (0, 250)}])
+    box.vision.changed([offline(box.now)])
+    box.watch(6.0, (150, 400))
+    live = [batch.live for batch in box.batches if batch.live]
+    assert len(live) == 6
+    assert live[-1]["vision"] == {
+        "config": box.batches[0].origin.config,
+        "models": [{"name": "scripted"}],
+    }
+    assert live[-1]["scene/door"] == {
+        "scene": "door",
+        "people": 1,
+        "inside": 0,
+        "zones": [{"zone": "left", "people": 1}],
+    }
+    assert live[-1]["camera/door"]["frames_per_second"] == pytest.approx(10.0, abs=1.0)
+    assert live[-1]["camera/till"]["reason"] == "wrong-password"
+    assert "scene/till" not in live[-1]
+
+
+def test_what_a_mask_hides_is_never_seen() -> None:
+    corner = [(0, 0), (320, 0), (320, 240), (0, 240)]
+    for masks, seen in (([], 1), ([corner], 0)):
+        box = bench(detector=Bright(), image_size=SIZE, masks=masks)
+        image = np.zeros((960, 1280, 3), np.uint8)
+        image[100:300, 200:280] = 255
+        for number in range(50):
+            box.vision.take(Frame(at=box.now + number / RATE, image=image, camera="door", index=number))
+        box.vision.stop(box.now + 5.0, dropped={})
+        watched = figures(box.drafts("occupancy")[0])
+        assert (watched["max_people"], watched["person_seconds"] > 0, image.max()) == (seen, bool(seen), 255)
+
+
+@dataclass
+class Clip:
+    """A source that shows three frames and ends."""
+
+    camera: str
+
+    def frames(self) -> Iterator[Frame]:
+        image = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
+        for number in range(3):
+            yield Frame(at=1000.0 + number / RATE, image=image, camera=self.camera, index=number)
+
+
+def test_the_loop_ends_when_every_source_has_and_says_so() -> None:
+    box = bench()
+    feeds = [Feed(camera=name, source=Clip(name), backoff=Backoff(random=Random(1))) for name in ("door", "till")]
+    with Cameras(feeds, clock=lambda: 1001.0) as cameras:
+        watch(box.vision, cameras, monotonic=lambda: 1001.0, stop=threading.Event())
+    states = [
+        (draft.body["camera"], draft.body["state"], draft.body["reason"]) for draft in box.drafts("camera-health")
+    ]
+    assert sorted(states) == [
+        ("door", "offline", "ended"),
+        ("door", "online", "none"),
+        ("till", "offline", "ended"),
+        ("till", "online", "none"),
+    ]
+    assert [draft.type for draft in box.batches[-1].drafts] == ["occupancy", "occupancy"]
