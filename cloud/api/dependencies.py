@@ -1,0 +1,165 @@
+"""What routes ask for, as annotated aliases: sessions, keys, the moment, venues and periods.
+
+Everything comes from the application that was put together; nothing here is global.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Depends, Path, Query, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy import Engine
+from sqlmodel import Session
+
+from cloud.api.problems import Unauthorised
+from cloud.auth import AdminKey, box_of_key, key_matches
+from cloud.ingest.commit import Committer
+from cloud.periods import Period, read_period
+from cloud.store.engine import reading, writing
+from cloud.store.moments import to_ms
+from cloud.store.tables import Box, Venue
+from cloud.venues import find_venue, zone_of
+from protocol.wire import Slug
+
+__all__ = [
+    "Admin",
+    "After",
+    "BoxId",
+    "CameraId",
+    "CommitterInUse",
+    "DeviceBox",
+    "EngineInUse",
+    "FloorId",
+    "FromText",
+    "Limit",
+    "Now",
+    "NowMs",
+    "Payload",
+    "PeriodOfVenue",
+    "ReadSession",
+    "Surroundings",
+    "ToText",
+    "VenueId",
+    "VenueRow",
+    "WriteSession",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What the application was put together from."""
+
+    engine: Engine
+    admin: AdminKey
+    committer: Committer
+    clock: Callable[[], datetime]
+
+
+def _surroundings(request: Request) -> Surroundings:
+    found: Surroundings = request.app.state.surroundings
+    return found
+
+
+Around = Annotated[Surroundings, Depends(_surroundings)]
+
+
+def _engine(around: Around) -> Engine:
+    return around.engine
+
+
+def _committer(around: Around) -> Committer:
+    return around.committer
+
+
+def _now(around: Around) -> datetime:
+    return around.clock()
+
+
+def _now_ms(around: Around) -> int:
+    return to_ms(around.clock())
+
+
+def _read_session(around: Around) -> Iterator[Session]:
+    with reading(around.engine) as connection, Session(connection) as session:
+        yield session
+
+
+def _write_session(around: Around) -> Iterator[Session]:
+    with writing(around.engine) as connection, Session(connection) as session:
+        yield session
+        session.flush()
+
+
+EngineInUse = Annotated[Engine, Depends(_engine)]
+CommitterInUse = Annotated[Committer, Depends(_committer)]
+Now = Annotated[datetime, Depends(_now)]
+NowMs = Annotated[int, Depends(_now_ms)]
+# Function scope: the transaction ends before the answer goes out, so that nothing is answered that is not committed.
+ReadSession = Annotated[Session, Depends(_read_session, scope="function")]
+WriteSession = Annotated[Session, Depends(_write_session, scope="function")]
+
+_admin_scheme = HTTPBearer(auto_error=False, scheme_name="admin key", description="The key that guards every write.")
+_device_scheme = HTTPBearer(auto_error=False, scheme_name="device key", description="A box's own key.")
+
+
+def _require_admin(
+    around: Around, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_admin_scheme)]
+) -> None:
+    if credentials is None or not around.admin.matches(credentials.credentials):
+        raise Unauthorised
+
+
+def _device_box(
+    around: Around, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_device_scheme)]
+) -> Box:
+    key = credentials.credentials if credentials else ""
+    with reading(around.engine) as connection, Session(connection, expire_on_commit=False) as session:
+        row = session.get(Box, box_of_key(key).replace("\0", ""))
+        session.expunge_all()
+    # An unknown box takes as long as a wrong key.
+    is_right = key_matches(key, row.key_sha256 if row and row.key_sha256 else "0" * 64)
+    if row is None or not is_right:
+        raise Unauthorised
+    return row
+
+
+Admin = Depends(_require_admin)
+DeviceBox = Annotated[Box, Depends(_device_box)]
+
+VenueId = Annotated[Slug, Path(description="id of the venue", examples=["corner-shop"])]
+BoxId = Annotated[Slug, Path(description="id of the box", examples=["box-1"])]
+CameraId = Annotated[Slug, Path(description="id of the camera", examples=["door"])]
+FloorId = Annotated[Slug, Path(description="id of the floor", examples=["ground"])]
+After = Annotated[Slug | None, Query(description="only what comes after this id")]
+Limit = Annotated[int, Query(ge=1, le=500, description="at most so many")]
+
+_WHEN = "a moment with its zone (`2026-03-29T10:00:00Z`) or a day of the venue (`2026-03-29`)"
+FromText = Annotated[
+    str | None, Query(alias="from", max_length=40, description=f"{_WHEN}; default: the start of the venue's today")
+]
+ToText = Annotated[
+    str | None, Query(alias="to", max_length=40, description=f"{_WHEN}, the day included; default: the end of today")
+]
+
+
+def _venue_row(session: ReadSession, venue: VenueId) -> Venue:
+    return find_venue(session, venue=venue)
+
+
+VenueRow = Annotated[Venue, Depends(_venue_row)]
+
+
+def _period(row: VenueRow, now_ms: NowMs, start: FromText = None, end: ToText = None) -> Period:
+    return read_period(start, end, zone=zone_of(row), now_ms=now_ms)
+
+
+PeriodOfVenue = Annotated[Period, Depends(_period)]
+
+
+async def _payload(request: Request) -> bytes:
+    return await request.body()
+
+
+Payload = Annotated[bytes, Depends(_payload)]

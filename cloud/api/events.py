@@ -1,0 +1,71 @@
+"""Events: taken from a box over HTTPS as over MQTT, and exported as they came."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import StreamingResponse
+
+from cloud.api.dependencies import CommitterInUse, DeviceBox, EngineInUse, Payload, PeriodOfVenue, ReadSession, VenueRow
+from cloud.envelopes import take_envelope
+from cloud.exports import MAX_PAGE, EventPage, EventQuery, csv_lines, event_page
+from protocol.acks import Ack
+from protocol.wire import Slug
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["events"])
+
+_ENVELOPE_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "One envelope of at most 64 KiB, as on the topic `up/events`.",
+        "content": {"application/json": {"schema": {"type": "object"}}},
+    }
+}
+_CSV: dict[int | str, dict[str, object]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
+
+
+class ExportFormat(StrEnum):
+    """How events are exported."""
+
+    JSON = "json"
+    CSV = "csv"
+
+
+class AckWithMore(Ack):
+    """The ack of the envelope's epoch, or of a refused payload; `also` holds those of epochs that its gaps name."""
+
+    also: tuple[Ack, ...] = ()
+
+
+@router.post("/events", openapi_extra=_ENVELOPE_BODY, response_model=AckWithMore)
+def take(committer: CommitterInUse, box: DeviceBox, payload: Payload) -> Response:
+    """Take an envelope from the box whose device key is shown; answered with its ack once it is committed."""
+    first, *more = take_envelope(committer, box=box.box, venue=box.venue, payload=payload)
+    answer = first.to_object() | ({"also": [ack.to_object() for ack in more]} if more else {})
+    return Response(AckWithMore.model_validate(answer).to_json(), media_type="application/json")
+
+
+@router.get("/venues/{venue}/events", response_model=EventPage, responses=_CSV)  # noqa: FAST003  VenueRow takes it
+def export(
+    session: ReadSession,
+    engine: EngineInUse,
+    row: VenueRow,
+    period: PeriodOfVenue,
+    type_: Annotated[Slug | None, Query(alias="type", description="only this type, such as `visit`")] = None,
+    format_: Annotated[ExportFormat, Query(alias="format")] = ExportFormat.JSON,
+    cursor: Annotated[str | None, Query(max_length=400, description="`next` of the page before (JSON)")] = None,
+    limit: Annotated[
+        int | None, Query(ge=1, description=f"JSON: at most {MAX_PAGE}, 500 when left out; CSV: all")
+    ] = None,
+) -> EventPage | StreamingResponse:
+    """Export events in the order of time: JSON page by page, CSV as one stream."""
+    query = EventQuery(venue=row.venue, period=period, type=type_)
+    if format_ is ExportFormat.JSON:
+        return event_page(session, query=query, cursor=cursor, limit=min(limit or 500, MAX_PAGE))
+    return StreamingResponse(
+        csv_lines(engine, query=query, limit=limit),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{row.venue}-events.csv"'},
+    )

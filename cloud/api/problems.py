@@ -1,0 +1,100 @@
+"""Every error as problem+json (RFC 9457): it names what the caller can mend, and nothing of the server's inside."""
+
+import http
+import logging
+from collections.abc import Mapping, Sequence
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from cloud.errors import CloudError, Conflict, Invalid, NotFound, StoreError
+
+__all__ = ["PROBLEM_RESPONSES", "Fault", "Problem", "Unauthorised", "install_problems"]
+
+MEDIA_TYPE = "application/problem+json"
+MAX_FAULTS = 20
+
+_STATUS_OF = {NotFound: 404, Conflict: 409, Invalid: 422, StoreError: 503}
+_log = logging.getLogger(__name__)
+
+
+class Unauthorised(Exception):
+    """A key that opens this is needed in `Authorization: Bearer …`."""
+
+
+class Fault(BaseModel):
+    """One thing that is wrong with a request."""
+
+    where: str = Field(description="as in `body.latitude` or `query.from`")
+    problem: str
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457)."""
+
+    type: str = "about:blank"
+    title: str = Field(examples=["Not Found"])
+    status: int = Field(examples=[404])
+    detail: str = Field(examples=["there is no venue corner-shop"])
+    errors: list[Fault] = Field(default=[], description="each fault of a request that breaks the rules")
+
+
+_SCHEMA = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+PROBLEM_RESPONSES: dict[int | str, dict[str, object]] = {
+    "4XX": {"description": "The request cannot be served; the problem says why", "content": _SCHEMA},
+    "5XX": {"description": "The server cannot serve now", "content": _SCHEMA},
+}
+
+
+def install_problems(app: FastAPI) -> None:
+    """Answer every error of an application as a problem."""
+
+    @app.exception_handler(CloudError)
+    def _cloud(_request: Request, error: CloudError) -> JSONResponse:
+        status = _STATUS_OF.get(type(error), 500)
+        if status < http.HTTPStatus.INTERNAL_SERVER_ERROR:
+            return _respond(status, str(error))
+        _log.error("A request failed: %s", error, extra={"action": "request"})
+        return _respond(status, "the server cannot use its database right now; its log says why")
+
+    @app.exception_handler(Unauthorised)
+    def _unauthorised(_request: Request, _error: Unauthorised) -> JSONResponse:
+        detail = "a key that opens this is needed, as `Authorization: Bearer KEY`"
+        return _respond(http.HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": "Bearer"})
+
+    @app.exception_handler(RequestValidationError)
+    def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+        faults = [_fault(detail) for detail in error.errors()[:MAX_FAULTS]]
+        return _respond(http.HTTPStatus.UNPROCESSABLE_ENTITY, "the request breaks the rules named here", faults=faults)
+
+    @app.exception_handler(HTTPException)
+    def _http(_request: Request, error: HTTPException) -> JSONResponse:
+        return _respond(error.status_code, _DETAILS.get(error.status_code, error.detail), headers=error.headers)
+
+    @app.exception_handler(Exception)
+    def _unexpected(_request: Request, _error: Exception) -> JSONResponse:
+        # whatever it was, the log has it and the caller must not
+        return _respond(http.HTTPStatus.INTERNAL_SERVER_ERROR, "something went wrong in the server; its log says what")
+
+
+_DETAILS = {
+    404: "there is nothing at this address; /api/v1/openapi.json lists what there is",
+    405: "this address does not take this method",
+}
+
+
+def _respond(
+    status: int, detail: str, *, faults: Sequence[Fault] = (), headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    problem = Problem(title=http.HTTPStatus(status).phrase, status=status, detail=detail, errors=list(faults))
+    content = problem.model_dump(exclude_defaults=True) | {"type": problem.type}
+    return JSONResponse(content, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def _fault(detail: dict[str, object]) -> Fault:
+    where = detail["loc"] if isinstance(detail["loc"], tuple) else ()
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    return Fault(where=".".join(str(part) for part in where), problem=message)

@@ -1,0 +1,210 @@
+"""`footfall cloud …`: serve the API and take in what boxes send, migrate the database, show the admin key.
+
+The composition root: settings are read here, the database and the broker are opened here, signals end here.
+"""
+
+import argparse
+import functools
+import logging
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+from sqlalchemy import Engine, make_url
+
+from cloud.api import create_app
+from cloud.auth import AdminKey, admin_key
+from cloud.errors import CloudError, SettingsError
+from cloud.ingest.broker import BrokerAddress
+from cloud.ingest.commit import Committer
+from cloud.ingest.worker import Ingest
+from cloud.settings import BrokerSettings, ListenSettings, Settings, database_url, load_settings
+from cloud.store.engine import open_engine, store_name
+from cloud.store.moments import utc_now
+from cloud.store.schema import check_schema, migrate
+
+__all__ = ["add_commands"]
+
+_log = logging.getLogger(__name__)
+
+Work = Callable[[Settings, argparse.Namespace], int]
+
+
+def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `cloud` and its commands."""
+    cloud = subparsers.add_parser("cloud", help="collect what boxes send, and serve it")
+    commands = cloud.add_subparsers(title="commands", metavar="COMMAND")
+    serve = _add(commands, "serve", _serve, "serve the API, and take in what the boxes send")
+    serve.add_argument("--no-ingest", action="store_true", help="only the API; `footfall cloud ingest` runs elsewhere")
+    _add(commands, "ingest", _ingest, "only take in what the boxes send")
+    _add(commands, "migrate", _migrate, "make the database, or bring it up to this program's schema")
+    key = _add(commands, "key", _key, "tell where the admin key lies, and make it where there is none")
+    key.add_argument("--show", action="store_true", help="print the key itself")
+
+
+def _add(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, work: Work, text: str
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    command.add_argument(
+        "--config", type=Path, metavar="FILE", help="settings file (default: $FOOTFALL_CLOUD_CONFIG, else none)"
+    )
+    command.set_defaults(handler=functools.partial(_guarded, work))
+    return command
+
+
+def _guarded(work: Work, arguments: argparse.Namespace) -> int:
+    """Run a command; what goes wrong becomes a sentence and an exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    try:
+        return work(load_settings(arguments.config), arguments)
+    except SettingsError as error:
+        print(f"footfall cloud: {error}", file=sys.stderr)
+        return 2
+    except CloudError as error:
+        print(f"footfall cloud: {error}", file=sys.stderr)
+        return 1
+
+
+def _serve(settings: Settings, arguments: argparse.Namespace) -> int:
+    engine = _open(settings)
+    key = admin_key(settings)
+    listener = _listen(settings.listen)
+    server = uvicorn.Server(uvicorn.Config(create_app(settings, engine), log_config=None, access_log=False))
+    stop = threading.Event()
+
+    def end() -> None:
+        stop.set()
+        server.should_exit = True
+
+    _on_signals(end)
+    _greet(settings, engine, key, takes_in=not arguments.no_ingest)
+    if arguments.no_ingest:
+        server.run(sockets=[listener])
+        return 0
+    ingest = _Beside(_make_ingest(settings, engine), stop=stop, at_end=end)
+    ingest.start()
+    server.run(sockets=[listener])
+    stop.set()
+    ingest.join()
+    return 1 if ingest.failure else 0
+
+
+def _ingest(settings: Settings, arguments: argparse.Namespace) -> int:
+    del arguments
+    engine = _open(settings)
+    stop = threading.Event()
+    _on_signals(stop.set)
+    print(f"Taking in what boxes send to {_address(settings.broker)}, into {store_name(engine)}. Ctrl-C ends it.")
+    _make_ingest(settings, engine).run(stop)
+    return 0
+
+
+def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:
+    del arguments
+    _make_data_dir(settings)
+    engine = open_engine(database_url(settings))
+    print(f"{store_name(engine)} has schema {migrate(engine)}.")
+    return 0
+
+
+def _key(settings: Settings, arguments: argparse.Namespace) -> int:
+    key = admin_key(settings)
+    if arguments.show:
+        print(key.secret.get_secret_value())
+    else:
+        print(f"The admin key lies in {key.path}." if key.path else "The admin key stands in the settings.")
+    return 0
+
+
+class _Beside(threading.Thread):
+    """The ingest beside the API: when it fails, the whole program ends, so that whoever watches it starts it anew."""
+
+    def __init__(self, ingest: Ingest, *, stop: threading.Event, at_end: Callable[[], None]) -> None:
+        super().__init__(name="ingest")
+        self._ingest = ingest
+        self._stop_event = stop
+        self._at_end = at_end
+        self.failure: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            self._ingest.run(self._stop_event)
+        except Exception as error:  # noqa: BLE001  whatever ended it, the process must not live on without it
+            _log.error("The ingest ended: %s", error, exc_info=error, extra={"action": "ingest"})
+            self.failure = error
+        finally:
+            self._at_end()
+
+
+def _open(settings: Settings) -> Engine:
+    """The database; a new SQLite file is made at once, any other must have been migrated."""
+    _make_data_dir(settings)
+    url = make_url(database_url(settings))
+    engine = open_engine(database_url(settings))
+    if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).exists():
+        migrate(engine)
+    check_schema(engine)
+    return engine
+
+
+def _make_data_dir(settings: Settings) -> None:
+    folder = settings.data_dir.expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+    except OSError as error:
+        raise SettingsError(f"data_dir: {folder} cannot be made: {error.strerror}") from error
+
+
+def _make_ingest(settings: Settings, engine: Engine) -> Ingest:
+    broker = settings.broker
+    return Ingest(
+        Committer(engine, utc_now), _address(broker), client_id=broker.client_id, shared_group=broker.shared_group
+    )
+
+
+def _address(broker: BrokerSettings) -> BrokerAddress:
+    return BrokerAddress(
+        host=broker.host,
+        port=broker.port,
+        username=broker.username,
+        password=broker.password.get_secret_value() if broker.password else None,
+        tls=broker.tls,
+        ca_file=broker.ca_file,
+        certificate_file=broker.certificate_file,
+        key_file=broker.key_file,
+        version=broker.mqtt_version,
+    )
+
+
+def _listen(listen: ListenSettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+    try:
+        return socket.create_server((listen.host, listen.port), family=family)
+    except OSError as error:
+        raise SettingsError(
+            f"listen: {listen.host} port {listen.port} cannot be listened at: {error.strerror}"
+        ) from error
+
+
+def _on_signals(do: Callable[[], object]) -> None:
+    """What Ctrl-C and SIGTERM do."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: do())
+
+
+def _greet(settings: Settings, engine: Engine, key: AdminKey, *, takes_in: bool) -> None:
+    host = f"[{settings.listen.host}]" if ":" in settings.listen.host else settings.listen.host
+    root = f"http://{host}:{settings.listen.port}/api/v1"
+    print(f"API       {root}")
+    print(f"Described {root}/openapi.json; health at {root}/health")
+    print(f"Database  {store_name(engine)}")
+    print(f"Ingest    {_address(settings.broker) if takes_in else 'not in this process'}")
+    where = f"{'made just now, in' if key.is_new else 'in'} {key.path}" if key.path else "from the settings"
+    print(f"Admin key {where}")
+    print("Ctrl-C ends it.", flush=True)

@@ -1,0 +1,38 @@
+"""Everything that can go wrong in the cloud, as one small tree.
+
+CloudError
+├── SettingsError      a setting is wrong; says which, what was found, what is allowed
+├── StoreError         the database cannot be opened, is too old or too new, or has no room
+├── NotFound           no such venue, box, camera or plan
+├── Conflict           it exists already, or its state forbids this
+└── Invalid            what was sent breaks a rule; says what would be right
+"""
+
+__all__ = ["CloudError", "Conflict", "Invalid", "NotFound", "SettingsError", "StoreError"]
+
+
+class CloudError(Exception):
+    """Something in the cloud went wrong."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").splitlines()[0])
+
+
+class SettingsError(CloudError):
+    """The settings have mistakes."""
+
+
+class StoreError(CloudError):
+    """The database cannot be used."""
+
+
+class NotFound(CloudError):
+    """There is no such thing."""
+
+
+class Conflict(CloudError):
+    """It conflicts with what is there."""
+
+
+class Invalid(CloudError):
+    """What was sent breaks a rule."""

@@ -1,0 +1,176 @@
+"""Heat maps of a period, added up from stored tiles: whole days and hours from their own tiles, the edges from buckets.
+
+All sums are exact integers. A space's cells keep their own coordinates: on a floor y runs up, in an image down.
+Knows nothing of colours; `pictures` draws.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import ColumnElement, Row, and_, func, or_, select
+from sqlmodel import Session
+
+from cloud.errors import Conflict, NotFound
+from cloud.ingest.tiles import decode_cells
+from cloud.layouts import venue_layout
+from cloud.periods import Period
+from cloud.store.tables import Tile
+from cloud.store.upsert import table_of
+from protocol.configuration import Coordinates, Space
+from protocol.tiles import DIRECTIONS, TILE_SIDE, Layer
+
+__all__ = ["Grid", "Heat", "SpaceFigures", "covering", "grid_of", "read_heat", "spaces"]
+
+HOUR_SECONDS, DAY_SECONDS = 3_600, 86_400
+MAX_GRID_CELLS = 4_000_000
+_TILES = table_of(Tile)
+
+Cells = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpaceFigures:
+    """A space that heat maps of a venue lie in; what no known layout describes has no shape."""
+
+    space: str
+    coordinates: str | None
+    floor: str | None
+    cell: float | None
+    width_px: int | None
+    height_px: int | None
+    layers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heat:
+    """The sum of a layer over a period: by tile (tx, ty), its cells [row along y, column]; flow has a third axis."""
+
+    space: Space | None
+    layer: Layer
+    tiles: Mapping[tuple[int, int], Cells]
+
+    @property
+    def total(self) -> int:
+        """The sum of all cells."""
+        return sum(int(cells.sum()) for cells in self.tiles.values())
+
+    @property
+    def is_y_up(self) -> bool:
+        """Whether rows go up, as on a floor."""
+        return self.space is None or self.space.coordinates is not Coordinates.IMAGE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """A dense rectangle of cells: `cells[row, column]` is the cell (x + column, y + row); flow has a third axis."""
+
+    x: int
+    y: int
+    cells: Cells
+
+
+def spaces(session: Session, *, venue: str) -> tuple[SpaceFigures, ...]:
+    """Every space that a venue's layouts describe or its tiles lie in, with the layers that have tiles."""
+    known = venue_layout(session, venue=venue).spaces
+    return tuple(
+        _figures(name, known.get(name), layers=_layers(session, venue=venue, space=name))
+        for name in sorted({*known, *map(str, _next_values(session, "space", venue=venue))})
+    )
+
+
+def read_heat(session: Session, *, venue: str, space: str, layer: Layer, period: Period) -> Heat:
+    """The heat of a period; raises NotFound for a space that the venue has never had."""
+    known = venue_layout(session, venue=venue).spaces.get(space)
+    if known is None and not _layers(session, venue=venue, space=space):
+        raise NotFound(f"venue {venue} has no space {space}")
+    lengths = set(_next_values(session, "length_seconds", venue=venue, space=space, layer=str(layer)))
+    parts = [
+        and_(_TILES.c.length_seconds.in_(found), _TILES.c.start_ms >= start_ms, _TILES.c.start_ms < end_ms)
+        for level, start_ms, end_ms in covering(period)
+        if (found := [length for length in lengths if _level_of(int(length)) == level])
+    ]
+    shape = (TILE_SIDE, TILE_SIDE, DIRECTIONS) if layer is Layer.FLOW else (TILE_SIDE, TILE_SIDE)
+    tiles: dict[tuple[int, int], Cells] = {}
+    for tx, ty, blob in _blobs(session, venue=venue, space=space, layer=layer, parts=parts):
+        cells = tiles.setdefault((tx, ty), np.zeros(shape, dtype=np.int64))
+        cells += decode_cells(blob).reshape(shape)
+    return Heat(space=known, layer=layer, tiles=tiles)
+
+
+def covering(period: Period) -> Iterator[tuple[int, int, int]]:
+    """A period as few, disjoint stretches: (level in seconds, start, end); level 0 are the buckets themselves."""
+    yield from _cover(period.start_ms, period.end_ms, (DAY_SECONDS, HOUR_SECONDS, 0))
+
+
+def grid_of(heat: Heat) -> Grid:
+    """All tiles as one rectangle; raises Conflict when they lie too far apart."""
+    if not heat.tiles:
+        shape = (0, 0, DIRECTIONS) if heat.layer is Layer.FLOW else (0, 0)
+        return Grid(x=0, y=0, cells=np.zeros(shape, dtype=np.int64))
+    columns, rows = [tx for tx, _ in heat.tiles], [ty for _, ty in heat.tiles]
+    left, bottom = min(columns), min(rows)
+    width, height = (max(columns) - left + 1) * TILE_SIDE, (max(rows) - bottom + 1) * TILE_SIDE
+    if width * height > MAX_GRID_CELLS:
+        raise Conflict(f"the heat map spans {width} × {height} cells, too many for one grid; ask for its tiles instead")
+    depth = (DIRECTIONS,) if heat.layer is Layer.FLOW else ()
+    cells = np.zeros((height, width, *depth), dtype=np.int64)
+    for (tx, ty), values in heat.tiles.items():
+        row, column = (ty - bottom) * TILE_SIDE, (tx - left) * TILE_SIDE
+        cells[row : row + TILE_SIDE, column : column + TILE_SIDE] = values
+    return Grid(x=left * TILE_SIDE, y=bottom * TILE_SIDE, cells=cells)
+
+
+def _blobs(
+    session: Session, *, venue: str, space: str, layer: Layer, parts: Sequence[ColumnElement[bool]]
+) -> Sequence[Row[int, int, bytes]]:
+    if not parts:
+        return ()
+    of_layer = (_TILES.c.venue == venue, _TILES.c.space == space, _TILES.c.layer == str(layer))
+    query = select(_TILES.c.tx, _TILES.c.ty, _TILES.c.cells).where(*of_layer, or_(*parts))
+    return session.connection().execute(query).all()
+
+
+def _cover(start_ms: int, end_ms: int, levels: tuple[int, ...]) -> Iterator[tuple[int, int, int]]:
+    if start_ms >= end_ms:
+        return
+    level, *finer = levels
+    step_ms = level * 1000 or 1
+    first, last = -(-start_ms // step_ms) * step_ms, end_ms // step_ms * step_ms
+    if first >= last:
+        yield from _cover(start_ms, end_ms, tuple(finer))
+        return
+    yield from _cover(start_ms, first, tuple(finer))
+    yield level, first, last
+    yield from _cover(last, end_ms, tuple(finer))
+
+
+def _level_of(length_seconds: int) -> int:
+    return length_seconds if length_seconds in {HOUR_SECONDS, DAY_SECONDS} else 0
+
+
+def _figures(name: str, space: Space | None, *, layers: tuple[str, ...]) -> SpaceFigures:
+    return SpaceFigures(
+        space=name,
+        coordinates=str(space.coordinates) if space else None,
+        floor=space.floor if space else None,
+        cell=space.cell if space else None,
+        width_px=space.width if space else None,
+        height_px=space.height if space else None,
+        layers=layers,
+    )
+
+
+def _layers(session: Session, *, venue: str, space: str) -> tuple[str, ...]:
+    return tuple(str(layer) for layer in _next_values(session, "layer", venue=venue, space=space))
+
+
+def _next_values(session: Session, column: str, **fixed: str) -> Iterator[str | int]:
+    """The distinct values of a key column behind the ones fixed before it, found by skipping through the index."""
+    wanted = _TILES.c[column]
+    conditions = [_TILES.c[name] == value for name, value in fixed.items()]
+    value = session.connection().execute(select(func.min(wanted)).where(*conditions)).scalar_one()
+    while value is not None:
+        yield value
+        value = session.connection().execute(select(func.min(wanted)).where(*conditions, wanted > value)).scalar_one()

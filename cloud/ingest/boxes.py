@@ -1,0 +1,163 @@
+"""Boxes under lock: who they are, where they were enrolled, which epoch writes, and whether two write at once.
+
+A box row is locked before anything of the box is read, always in key order. A head that returns after another took
+over is a clone of the box's exchange, unless the message is merely late. Knows the box's tables, no items.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, select, update
+
+from cloud.ingest.judgement import Enrolled
+from cloud.store.moments import to_ms
+from cloud.store.tables import Box, Enrolment, EpochRecord
+from cloud.store.upsert import insert_missing, replace, table_of
+from protocol.envelope import Header
+
+__all__ = ["LockedBox", "lock_boxes"]
+
+_BOX, _ENROLMENT, _EPOCH = table_of(Box), table_of(Enrolment), table_of(EpochRecord)
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True, slots=True)
+class _Head:
+    """An epoch as head, in the box's time where it was told."""
+
+    first_ms: int
+    superseded_ms: int | None = None
+    cloned: bool = False
+
+
+@dataclass(kw_only=True, slots=True)
+class LockedBox:
+    """A box's row, its enrolments and its heads, as this transaction changes them."""
+
+    box: str
+    position: int
+    head: str | None
+    state: str
+    session: str | None
+    status: str
+    first_seen_ms: int | None
+    last_seen_ms: int | None
+    enrolments: list[Enrolled] = field(default_factory=list)
+    heads: dict[str, _Head] = field(default_factory=dict)
+    changed_heads: set[str] = field(default_factory=set)
+
+    def next_position(self) -> int:
+        """Count one more acknowledgement."""
+        self.position += 1
+        return self.position
+
+    def saw(self, moment_ms: int) -> None:
+        """Note that the box lived then."""
+        self.first_seen_ms = moment_ms if self.first_seen_ms is None else self.first_seen_ms
+        self.last_seen_ms = max(moment_ms, self.last_seen_ms or moment_ms)
+
+    def is_cloned(self, epoch: str) -> bool:
+        """Whether this epoch's items wait for a person's decision."""
+        record = self.heads.get(epoch)
+        return record is not None and record.cloned
+
+    def note_head(self, header: Header, *, now_ms: int, brings_news: bool) -> None:
+        """Follow the box's head: a new one takes over, a late one changes nothing, a returning one is a clone."""
+        if header.head == self.head:
+            return
+        sent_ms = to_ms(header.sent_at) if header.sent_at else None
+        record = self.heads.get(header.head)
+        if record is None:
+            self._take_over(header.head, sent_ms, now_ms)
+        elif brings_news and not record.cloned and _returned(record, sent_ms):
+            self._flag_clone(header.head, record)
+
+    def _take_over(self, epoch: str, sent_ms: int | None, now_ms: int) -> None:
+        first_ms = now_ms if sent_ms is None else sent_ms
+        current = self.heads.get(self.head) if self.head else None
+        self.changed_heads.add(epoch)
+        if current is not None and first_ms < current.first_ms:
+            self.heads[epoch] = _Head(first_ms=first_ms, superseded_ms=max(now_ms, current.first_ms))
+            return
+        if self.head is not None and current is not None:
+            current.superseded_ms = max(now_ms, first_ms)
+            self.changed_heads.add(self.head)
+        self.heads[epoch] = _Head(first_ms=first_ms)
+        self.head = epoch
+
+    def _flag_clone(self, epoch: str, record: _Head) -> None:
+        record.cloned = True
+        self.changed_heads.add(epoch)
+        _LOG.warning(
+            "Box %s writes in two places: epoch %s returned after %s took over; its items wait for a decision",
+            self.box, epoch, self.head, extra={"action": "clone", "box": self.box, "epoch": epoch},
+        )  # fmt: skip
+
+    def save(self, connection: Connection) -> None:
+        """Write back what changed."""
+        values = {
+            "position": self.position,
+            "head": self.head,
+            "state": self.state,
+            "session": self.session,
+            "status": self.status,
+            "first_seen_ms": self.first_seen_ms,
+            "last_seen_ms": self.last_seen_ms,
+        }
+        connection.execute(update(_BOX).where(_BOX.c.box == self.box).values(values))
+        rows = [
+            {
+                "box": self.box,
+                "epoch": epoch,
+                "first_ms": self.heads[epoch].first_ms,
+                "superseded_ms": self.heads[epoch].superseded_ms,
+                "cloned": self.heads[epoch].cloned,
+            }
+            for epoch in sorted(self.changed_heads)
+        ]
+        replace(connection, EpochRecord, rows)
+
+
+def _returned(record: _Head, sent_ms: int | None) -> bool:
+    """Whether a message was sent under a head after another had taken over.
+
+    Without the box's own time that cannot be told from a message that was long on its way, so it is not.
+    """
+    return record.superseded_ms is not None and sent_ms is not None and sent_ms > record.superseded_ms
+
+
+def lock_boxes(connection: Connection, mentioned: Mapping[str, AbstractSet[str]]) -> dict[str, LockedBox]:
+    """Lock boxes in key order, making those that are unknown, and read what decides about the epochs mentioned."""
+    wanted = sorted(mentioned)
+    present = set(connection.execute(select(_BOX.c.box).where(_BOX.c.box.in_(wanted))).scalars())
+    unknown = [{"box": box, "position": 0, "state": "unknown", "status": "{}"} for box in wanted if box not in present]
+    insert_missing(connection, Box, unknown)
+    boxes = _read_locked(connection, wanted)
+    for row in connection.execute(select(_ENROLMENT).where(_ENROLMENT.c.box.in_(wanted))):
+        enrolled = Enrolled(venue=row.venue, from_ms=row.from_ms, until_ms=row.until_ms)
+        boxes[row.box].enrolments.append(enrolled)
+    epochs = sorted(set().union(*mentioned.values()))
+    relevant = _EPOCH.c.epoch.in_(epochs) | _EPOCH.c.superseded_ms.is_(None) | _EPOCH.c.cloned
+    for row in connection.execute(select(_EPOCH).where(_EPOCH.c.box.in_(wanted), relevant)):
+        head = _Head(first_ms=row.first_ms, superseded_ms=row.superseded_ms, cloned=row.cloned)
+        boxes[row.box].heads[row.epoch] = head
+    return boxes
+
+
+def _read_locked(connection: Connection, wanted: Sequence[str]) -> dict[str, LockedBox]:
+    query = select(_BOX).where(_BOX.c.box.in_(wanted)).order_by(_BOX.c.box).with_for_update(of=_BOX)
+    return {
+        row.box: LockedBox(
+            box=row.box,
+            position=row.position,
+            head=row.head,
+            state=row.state,
+            session=row.session,
+            status=row.status,
+            first_seen_ms=row.first_seen_ms,
+            last_seen_ms=row.last_seen_ms,
+        )
+        for row in connection.execute(query)
+    }

@@ -1,0 +1,215 @@
+"""The rows of one transaction: gathered item by item, written at the end in key order.
+
+Sums are added up in memory first, so that a thousand visits of one bucket touch a handful of rows. The caller holds
+the locks of all boxes that it writes for. Knows the tables, and nothing of receipts, acks or why an item counts.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from pydantic import JsonValue
+from sqlalchemy import Connection
+
+from cloud.ingest.cameras import CameraNews, keep_cameras
+from cloud.ingest.intake import Refused
+from cloud.ingest.judgement import Counted, HeldBack, Rejected, Verdict
+from cloud.ingest.receipts import Range
+from cloud.ingest.rollups import increments, maxima
+from cloud.ingest.tiles import PlacedTile, merge_tiles
+from cloud.store.body import body_of
+from cloud.store.metrics import bucket_of
+from cloud.store.moments import to_ms
+from cloud.store.tables import DeadLetter, Event, GapRecord, Held, Rollup, RollupPeak
+from cloud.store.upsert import Row, add_to, insert_missing, insert_rows, raise_to
+from protocol.envelope import Gap, ReadItem
+from protocol.tiles import Tile
+from protocol.wire import JsonObject
+
+__all__ = ["Arrival", "Ledger"]
+
+_SumKey = tuple[str, str, str, str, str, int, int]
+_PeakKey = tuple[str, str, str, str, str, int]
+_SLUG: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """What names an item for ever, and when it came."""
+
+    box: str
+    epoch: str
+    seq: int
+    received_ms: int
+
+
+@dataclass(kw_only=True, slots=True)
+class Ledger:
+    """What one transaction will write."""
+
+    now_ms: int
+    events: list[Row] = field(default_factory=list)
+    held: list[Row] = field(default_factory=list)
+    dead_letters: list[Row] = field(default_factory=list)
+    gaps: list[Row] = field(default_factory=list)
+    sums: defaultdict[_SumKey, int] = field(default_factory=lambda: defaultdict(int))
+    peaks: dict[_PeakKey, int] = field(default_factory=dict)
+    tiles: list[PlacedTile] = field(default_factory=list)
+    cameras: CameraNews = field(default_factory=CameraNews)
+
+    def enter(self, arrival: Arrival, read: ReadItem, verdict: Verdict) -> None:
+        """Take a newly received item as its verdict says."""
+        match verdict:
+            case Counted():
+                self._count(arrival, read, verdict)
+            case HeldBack():
+                self._hold(arrival, read, verdict)
+            case Rejected():
+                self.bury(arrival, read, verdict.reason)
+
+    def bury(self, arrival: Arrival, read: ReadItem, reason: str) -> None:
+        """Keep an item that breaks its model as a dead letter."""
+        body = body_of(read.raw)
+        self.dead_letters.append(
+            {
+                "id": f"{arrival.box}:{arrival.epoch}:{arrival.seq}",
+                "box": arrival.box,
+                "epoch": arrival.epoch,
+                "seq": arrival.seq,
+                "sha256": hashlib.sha256(body.encode()).hexdigest(),
+                "reason": reason,
+                "received_ms": arrival.received_ms,
+                "body": body,
+            }
+        )
+
+    def bury_payload(self, refused: Refused) -> None:
+        """Keep a payload that could not be taken as a dead letter; a second time changes nothing."""
+        self.dead_letters.append(
+            {
+                "id": f"{refused.box}:{refused.sha256}",
+                "box": refused.box,
+                "epoch": None,
+                "seq": None,
+                "sha256": refused.sha256,
+                "reason": refused.reason,
+                "received_ms": self.now_ms,
+                "body": refused.body,
+            }
+        )
+
+    def enter_gap(self, box: str, gap: Gap, parts: Iterable[Range]) -> None:
+        """Keep the parts of a gap that nothing was received of; what it counts by type stands with the first."""
+        lost_by_type: list[JsonValue] = [one.to_object() for one in gap.lost_by_type]
+        for first, last in parts:
+            self.gaps.append(
+                {
+                    "box": box,
+                    "epoch": gap.epoch,
+                    "first_seq": first,
+                    "last_seq": last,
+                    "reason": str(gap.reason),
+                    "start_ms": to_ms(gap.start) if gap.start else None,
+                    "end_ms": to_ms(gap.end) if gap.end else None,
+                    "lost_by_type": body_of(lost_by_type),
+                    "received_ms": self.now_ms,
+                }
+            )
+            lost_by_type = []
+
+    def write(self, connection: Connection) -> None:
+        """Write everything, each table in the order of its key."""
+        insert_rows(connection, Event, sorted(self.events, key=_by_name))
+        insert_rows(connection, Held, sorted(self.held, key=_by_name))
+        insert_missing(connection, DeadLetter, sorted(self.dead_letters, key=lambda row: str(row["id"])))
+        insert_rows(connection, GapRecord, self.gaps)
+        add_to(connection, Rollup, [_sum_row(key, value) for key, value in sorted(self.sums.items())])
+        raise_to(connection, RollupPeak, [_peak_row(key, value) for key, value in sorted(self.peaks.items())])
+        merge_tiles(connection, self.tiles)
+        keep_cameras(connection, self.cameras, now_ms=self.now_ms)
+
+    def _count(self, arrival: Arrival, read: ReadItem, counted: Counted) -> None:
+        item = counted.item
+        self.events.append(
+            {
+                "box": arrival.box,
+                "epoch": arrival.epoch,
+                "seq": arrival.seq,
+                "type": item.type,
+                "venue": item.venue,
+                "scene": getattr(item, "scene", None),
+                "config": item.config,
+                "at_ms": counted.at_ms,
+                "received_ms": arrival.received_ms,
+                "body": body_of(read.raw),
+            }
+        )
+        self.cameras.note(box=arrival.box, epoch=arrival.epoch, read=read, at_ms=counted.at_ms)
+        if counted.at_ms is None:
+            return
+        if isinstance(item, Tile):
+            self.tiles.append(PlacedTile(box=arrival.box, at_ms=counted.at_ms, tile=item))
+        self._roll_up(arrival.box, counted, bucket_of(counted.at_ms))
+
+    def _roll_up(self, box: str, counted: Counted, bucket_ms: int) -> None:
+        venue = counted.item.venue
+        for one in increments(counted.item):
+            if one.value:
+                self.sums[venue, one.metric, one.scope, box, one.subject, bucket_ms, one.bin] += one.value
+        for top in maxima(counted.item):
+            key = (venue, top.metric, top.scope, box, top.subject, bucket_ms)
+            self.peaks[key] = max(top.value, self.peaks.get(key, top.value))
+
+    def _hold(self, arrival: Arrival, read: ReadItem, verdict: HeldBack) -> None:
+        self.held.append(
+            {
+                "box": arrival.box,
+                "epoch": arrival.epoch,
+                "seq": arrival.seq,
+                "type": read.type,
+                "venue": _venue_of(read.raw),
+                "reason": verdict.reason,
+                "due_ms": verdict.due_ms,
+                "received_ms": arrival.received_ms,
+                "body": body_of(read.raw),
+            }
+        )
+
+
+def _venue_of(raw: JsonObject) -> str:
+    """The venue of an item that may be of a later version; empty when it is nothing like a venue."""
+    venue = raw.get("venue")
+    return venue if isinstance(venue, str) and 0 < len(venue) < 64 and _SLUG.issuperset(venue) else ""
+
+
+def _by_name(row: Row) -> tuple[object, ...]:
+    return row["box"], row["epoch"], row["seq"]
+
+
+def _sum_row(key: _SumKey, value: int) -> Row:
+    venue, metric, scope, box, subject, bucket_ms, place = key
+    return {
+        "venue": venue,
+        "metric": metric,
+        "scope": scope,
+        "box": box,
+        "subject": subject,
+        "bucket_ms": bucket_ms,
+        "bin": place,
+        "value": value,
+    }
+
+
+def _peak_row(key: _PeakKey, value: int) -> Row:
+    venue, metric, scope, box, subject, bucket_ms = key
+    return {
+        "venue": venue,
+        "metric": metric,
+        "scope": scope,
+        "box": box,
+        "subject": subject,
+        "bucket_ms": bucket_ms,
+        "value": value,
+    }

@@ -1,0 +1,102 @@
+"""Adding heat-map tiles up exactly: each increment at its own length, and again into its hour and its day in UTC.
+
+A stored tile is every cell as little-endian int32, zlib-compressed. Tiles of one box are read and written under that
+box's lock, so read-modify-write loses nothing. Knows tiles and their table, nothing of receipts.
+"""
+
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, select, tuple_
+
+from cloud.errors import Invalid
+from cloud.store import tables
+from cloud.store.upsert import Row, replace, table_of
+from protocol.tiles import CELLS_PER_TILE, DIRECTIONS, Layer, Tile
+
+__all__ = ["PlacedTile", "decode_cells", "encode_cells", "merge_tiles"]
+
+LEVELS_SECONDS = (3_600, 86_400)
+_MAX_CELL = 2**31 - 1
+_KEYS_PER_QUERY = 200
+_COMPRESSION = 1
+_TABLE = table_of(tables.Tile)
+_KEY_COLUMNS = tuple(column for column in _TABLE.c if column.primary_key)
+_KEY_NAMES = tuple(column.name for column in _KEY_COLUMNS)
+
+Cells = NDArray[np.int64]
+_Key = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedTile:
+    """A tile increment of a box, and when its bucket starts."""
+
+    box: str
+    at_ms: int
+    tile: Tile
+
+
+def merge_tiles(connection: Connection, placed: Iterable[PlacedTile]) -> None:
+    """Add increments to the stored tiles; raises Invalid when a cell would not fit."""
+    added = _sums(placed)
+    keys = sorted(added)
+    for start in range(0, len(keys), _KEYS_PER_QUERY):
+        chunk = keys[start : start + _KEYS_PER_QUERY]
+        stored = _stored(connection, chunk)
+        replace(connection, tables.Tile, [_row(key, added[key], stored.get(key)) for key in chunk])
+
+
+def decode_cells(blob: bytes) -> NDArray[np.int32]:
+    """Every cell of a stored tile: shape (1024,), or (8192,) for flow."""
+    return np.frombuffer(zlib.decompress(blob), dtype="<i4")
+
+
+def encode_cells(cells: Cells) -> bytes:
+    """Cells as they are stored."""
+    return zlib.compress(cells.astype("<i4").tobytes(), _COMPRESSION)
+
+
+def _sums(placed: Iterable[PlacedTile]) -> dict[_Key, Cells]:
+    """All increments of equal keys added up, at every level."""
+    sums: dict[_Key, Cells] = {}
+    for one in placed:
+        tile = one.tile
+        where, values = np.asarray(tile.cells), np.asarray(tile.values, dtype=np.int64)
+        for length_seconds, start_ms in _levels(one):
+            place: _Key = (one.box, tile.camera, tile.tx, tile.ty)
+            key = (tile.venue, tile.space, str(tile.layer), length_seconds, start_ms, *place)
+            cells = sums.get(key)
+            if cells is None:
+                cells = sums[key] = np.zeros(_cell_count(tile.layer), dtype=np.int64)
+            cells[where] += values
+    return sums
+
+
+def _levels(one: PlacedTile) -> Iterator[tuple[int, int]]:
+    """The lengths and starts of the tiles that an increment belongs to."""
+    own = one.tile.length_seconds
+    yield own, one.at_ms
+    for length_seconds in LEVELS_SECONDS:
+        if own < length_seconds:
+            yield length_seconds, one.at_ms - one.at_ms % (length_seconds * 1000)
+
+
+def _cell_count(layer: Layer) -> int:
+    return CELLS_PER_TILE if layer in {Layer.PRESENCE, Layer.ENTRIES} else CELLS_PER_TILE * DIRECTIONS
+
+
+def _stored(connection: Connection, keys: Sequence[_Key]) -> dict[_Key, bytes]:
+    query = select(*_KEY_COLUMNS, _TABLE.c.cells).where(tuple_(*_KEY_COLUMNS).in_(keys))
+    return {tuple(row[:-1]): row[-1] for row in connection.execute(query)}
+
+
+def _row(key: _Key, cells: Cells, stored: bytes | None) -> Row:
+    total = cells if stored is None else cells + decode_cells(stored)
+    if total.max(initial=0) > _MAX_CELL:
+        where = ", ".join(f"{name} {part}" for name, part in zip(_KEY_NAMES, key, strict=True))
+        raise Invalid(f"A heat-map cell would pass {_MAX_CELL}: {where}")
+    return {**dict(zip(_KEY_NAMES, key, strict=True)), "cells": encode_cells(total)}

@@ -1,0 +1,68 @@
+"""What a venue's boxes were set to see, as the configurations they sent say it: the newest word on each id counts.
+
+Which scenes count, which lines are entrances, and on which spaces heat maps lie. Ids are unique within a box.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from cloud.store.tables import Layout as LayoutRow
+from protocol.configuration import Layout, Line, LineKind, Space, Zone
+
+__all__ = ["Place", "VenueLayout", "venue_layout"]
+
+MAX_LAYOUTS = 200
+
+Place = tuple[str, str]
+"""A box and the id of something in its layout."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueLayout:
+    """Everything known of a venue's layout, by place."""
+
+    counting: Mapping[Place, bool]
+    lines: Mapping[Place, Line]
+    zones: Mapping[Place, Zone]
+    spaces: Mapping[str, Space]
+    camera_scenes: Mapping[Place, str]
+
+    @property
+    def entrances(self) -> frozenset[Place]:
+        """The lines whose inward crossings make the venue's visitors."""
+        return frozenset(place for place, line in self.lines.items() if line.kind is LineKind.ENTRANCE)
+
+    @property
+    def counting_scenes(self) -> frozenset[Place] | None:
+        """The scenes whose visits count; None, for all, where no layout of the venue names one that counts."""
+        return frozenset(place for place, counts in self.counting.items() if counts) or None
+
+    @property
+    def counting_cameras(self) -> frozenset[Place] | None:
+        """The cameras of the scenes that count; None for all."""
+        scenes = self.counting_scenes
+        if scenes is None:
+            return None
+        return frozenset(place for place, scene in self.camera_scenes.items() if (place[0], scene) in scenes)
+
+
+def venue_layout(session: Session, *, venue: str) -> VenueLayout:
+    """The layout of a venue, from its newest configurations."""
+    age = func.coalesce(col(LayoutRow.at_ms), 0).desc(), col(LayoutRow.received_ms).desc(), col(LayoutRow.seq).desc()
+    query = select(LayoutRow).where(col(LayoutRow.venue) == venue).order_by(*age).limit(MAX_LAYOUTS)
+    counting: dict[Place, bool] = {}
+    lines: dict[Place, Line] = {}
+    zones: dict[Place, Zone] = {}
+    spaces: dict[str, Space] = {}
+    camera_scenes: dict[Place, str] = {}
+    for row in reversed(session.exec(query).all()):
+        layout = Layout.read(row.body)
+        counting |= {(row.box, scene.scene): scene.counting for scene in layout.scenes}
+        lines |= {(row.box, line.line): line for line in layout.lines}
+        zones |= {(row.box, zone.zone): zone for zone in layout.zones}
+        spaces |= {space.space: space for space in layout.spaces}
+        camera_scenes |= {(row.box, camera.camera): camera.scene for camera in layout.cameras}
+    return VenueLayout(counting=counting, lines=lines, zones=zones, spaces=spaces, camera_scenes=camera_scenes)

@@ -1,0 +1,90 @@
+"""What is missing from a venue's numbers, and is said so: declared gaps, and visits in groups too small to show."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+from sqlmodel import Session, col, or_, select
+
+from cloud.periods import Period
+from cloud.store.metrics import Metric, UndisclosedBin
+from cloud.store.tables import Enrolment, GapRecord
+from cloud.sums import Sum
+
+__all__ = ["Gaps", "Undisclosed", "lost_by_type", "read_gaps", "undisclosed_of"]
+
+NOTHING_LOST = "merged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gaps:
+    """Holes that the venue's boxes declared, by what they say of when; `merged` ones lost nothing and are left out."""
+
+    declared: int
+    lost_items: int
+    lost_by_type: dict[str, int]
+    lost_by_reason: dict[str, int]
+    without_time: Annotated[int, Field(description="gaps that do not say when; they are counted in each period")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undisclosed:
+    """Visits left out of grouped figures, because fewer than k shared the group."""
+
+    flow: int
+    attention: int
+    demographics: int
+
+
+def read_gaps(session: Session, *, venue: str, period: Period) -> Gaps:
+    """The gaps of a period, of the boxes that were enrolled in the venue at that time."""
+    query = (
+        select(GapRecord)
+        .join(Enrolment, col(Enrolment.box) == col(GapRecord.box))
+        .where(
+            col(Enrolment.venue) == venue,
+            col(GapRecord.reason) != NOTHING_LOST,
+            or_(col(GapRecord.start_ms).is_(None), col(GapRecord.start_ms) < period.end_ms),
+            or_(col(GapRecord.end_ms).is_(None), col(GapRecord.end_ms) >= period.start_ms),
+            or_(col(GapRecord.end_ms).is_(None), col(GapRecord.end_ms) >= col(Enrolment.from_ms)),
+            or_(
+                col(Enrolment.until_ms).is_(None),
+                col(GapRecord.start_ms).is_(None),
+                col(GapRecord.start_ms) < col(Enrolment.until_ms),
+            ),
+        )
+        .distinct()
+    )
+    rows = session.exec(query).all()
+    by_reason, by_type = Counter[str](), Counter[str]()
+    for row in rows:
+        by_reason[row.reason] += row.last_seq - row.first_seq + 1
+        by_type.update(lost_by_type(row))
+    return Gaps(
+        declared=len(rows),
+        lost_items=by_reason.total(),
+        lost_by_type=dict(sorted(by_type.items())),
+        lost_by_reason=dict(sorted(by_reason.items())),
+        without_time=sum(row.start_ms is None for row in rows),
+    )
+
+
+def lost_by_type(row: GapRecord) -> dict[str, int]:
+    """How many items of each type a gap covers, as the box said."""
+    return {entry["type"]: entry["count"] for entry in json.loads(row.lost_by_type)}
+
+
+def undisclosed_of(rows: Iterable[Sum]) -> Undisclosed:
+    """Sums of what was left out, by the figures it is missing from."""
+    counts = Counter[int]()
+    for row in rows:
+        if row.metric is Metric.UNDISCLOSED:
+            counts[row.bin] += row.value
+    return Undisclosed(
+        flow=counts[UndisclosedBin.FLOW],
+        attention=counts[UndisclosedBin.ATTENTION],
+        demographics=counts[UndisclosedBin.DEMOGRAPHICS],
+    )

@@ -1,0 +1,128 @@
+"""Periods of time as the numbers are asked for: half-open, in UTC, on the 15-minute grid of the roll-ups.
+
+Local hours and days are composed here from those buckets, in the venue's zone of today: an hour that a change of the
+clocks repeats is two hours, one that it skips is none, and a zone at UTC+5:45 has hours that begin at a quarter.
+Knows nothing of the database.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+from cloud.errors import Invalid
+from cloud.store.metrics import BUCKET_MS
+
+__all__ = ["LocalHour", "Period", "day_of", "format_local", "local_hours", "read_period"]
+
+MAX_DAYS = 1100
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_LOST_PLUS = re.compile(r" (?=\d{2}:?\d{2}$)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Period:
+    """From `start_ms` up to but without `end_ms`: UTC milliseconds, multiples of 15 minutes."""
+
+    start_ms: int
+    end_ms: int
+
+    def buckets(self) -> range:
+        """The start of each bucket."""
+        return range(self.start_ms, self.end_ms, BUCKET_MS)
+
+    @property
+    def seconds(self) -> float:
+        return (self.end_ms - self.start_ms) / 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalHour:
+    """What falls into one hour of the venue's clock."""
+
+    hour: datetime
+    buckets: tuple[int, ...]
+
+
+def read_period(start: str | None, end: str | None, *, zone: ZoneInfo, now_ms: int, max_days: int = MAX_DAYS) -> Period:
+    """The period between two texts: each a moment with its zone, or a day of the venue (`end` then is included).
+
+    Left out, it is the venue's today. Both ends are floored to 15 minutes; a period that this empties is one bucket.
+    """
+    if start is not None:
+        start_ms = _read_moment(start, name="from", zone=zone, is_end=False)
+    else:
+        before_end = _read_moment(end, name="to", zone=zone, is_end=True) - 1 if end is not None else now_ms
+        start_ms = day_of(before_end, zone=zone).start_ms
+    end_ms = _read_moment(end, name="to", zone=zone, is_end=True) if end else day_of(now_ms, zone=zone).end_ms
+    if end_ms <= start_ms:
+        raise Invalid(f"`from` must be before `to`; found {_show(start_ms)} and {_show(end_ms)}")
+    if end_ms - start_ms > max_days * 86_400_000:
+        raise Invalid(f"at most {max_days} days at a time; found {(end_ms - start_ms) / 86_400_000:.1f}")
+    first = _floor(start_ms)
+    return Period(start_ms=first, end_ms=max(_floor(end_ms), first + BUCKET_MS))
+
+
+def day_of(moment_ms: int, *, zone: ZoneInfo) -> Period:
+    """The local day in which a moment lies, floored to 15 minutes."""
+    day = datetime.fromtimestamp(moment_ms / 1000, zone).date()
+    start_ms, end_ms = (_midnight(day + timedelta(days=offset), zone=zone) for offset in (0, 1))
+    return Period(start_ms=_floor(start_ms), end_ms=_floor(end_ms))
+
+
+def local_hours(period: Period, *, zone: ZoneInfo) -> Iterator[LocalHour]:
+    """The hours of the venue's clock that a period touches, in order, each with its buckets within the period."""
+    hour, buckets = None, list[int]()
+    for bucket in period.buckets():
+        local = datetime.fromtimestamp(bucket / 1000, zone)
+        key = (local.replace(minute=0, tzinfo=None), local.utcoffset())
+        if key != hour:
+            yield from _hour(buckets, zone=zone)
+            hour, buckets = key, []
+        buckets.append(bucket)
+    yield from _hour(buckets, zone=zone)
+
+
+def format_local(moment_ms: int, *, zone: ZoneInfo) -> str:
+    """A moment on the venue's clock, with its offset."""
+    return datetime.fromtimestamp(moment_ms / 1000, zone).isoformat(timespec="seconds")
+
+
+def _hour(buckets: list[int], *, zone: ZoneInfo) -> Iterator[LocalHour]:
+    if buckets:
+        start = datetime.fromtimestamp(buckets[0] / 1000, zone)
+        # With its own offset: where clocks go back by half an hour, the zone would give the other one.
+        offset = timezone(start.utcoffset() or timedelta())
+        yield LocalHour(hour=start.replace(minute=0, tzinfo=offset), buckets=tuple(buckets))
+
+
+def _read_moment(text: str, *, name: str, zone: ZoneInfo, is_end: bool) -> int:
+    try:
+        if _DAY.fullmatch(text):
+            day = date.fromisoformat(text) + timedelta(days=1 if is_end else 0)
+            moment_ms = _midnight(day, zone=zone)
+        else:
+            # A plus sign that was not escaped arrives as a space.
+            moment = datetime.fromisoformat(_LOST_PLUS.sub("+", text))
+            moment_ms = round((moment - _EPOCH).total_seconds() * 1000)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise Invalid(
+            f"`{name}` must be a day like 2026-03-29, or a moment with its zone like 2026-03-29T10:00:00Z"
+        ) from error
+    if not 946_684_800_000 <= moment_ms < 7_258_118_400_000:
+        raise Invalid(f"`{name}` must lie between the years 2000 and 2199")
+    return moment_ms
+
+
+def _midnight(day: date, *, zone: ZoneInfo) -> int:
+    return round(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp() * 1000)
+
+
+def _floor(moment_ms: int) -> int:
+    return moment_ms // BUCKET_MS * BUCKET_MS
+
+
+def _show(moment_ms: int) -> str:
+    return datetime.fromtimestamp(moment_ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

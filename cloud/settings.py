@@ -1,0 +1,238 @@
+"""What the cloud can be told: one TOML file, and FOOTFALL_CLOUD_… in the environment, which wins.
+
+All mistakes are found at once and named by place, key, what was found and what is allowed.
+Knows nothing of the database or the broker beyond their addresses, and never shows a secret.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as EnvironmentMistake
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from cloud.errors import SettingsError
+from cloud.ingest.broker import MqttVersion
+
+__all__ = ["BrokerSettings", "DatabaseSettings", "ListenSettings", "Settings", "database_url", "load_settings"]
+
+CONFIG_VARIABLE = "FOOTFALL_CLOUD_CONFIG"
+PREFIX = "FOOTFALL_CLOUD_"
+DATABASES = ("sqlite", "postgresql+psycopg")
+
+Port = Annotated[int, Field(ge=1, le=65_535)]
+Host = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z.:_-]{1,253}$")]
+ClientId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,64}$")]
+Group = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,64}$")]
+Key = Annotated[SecretStr, Field(min_length=24, max_length=200)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DatabaseSettings(_Section):
+    """Where everything is kept."""
+
+    url: SecretStr | None = Field(
+        default=None,
+        description="`sqlite:///FILE` or `postgresql+psycopg://USER:PASSWORD@HOST/DATABASE`; "
+        "the file `footfall.sqlite` in the data folder when left out",
+    )
+
+    @model_validator(mode="after")
+    def _is_supported(self) -> "DatabaseSettings":
+        if self.url is None:
+            return self
+        try:
+            driver = make_url(self.url.get_secret_value()).drivername
+        except ArgumentError:
+            driver = "something that is no database URL"
+        if driver not in DATABASES:
+            raise ValueError(f"url: a URL that begins with {' or '.join(f'{name}://' for name in DATABASES)}")
+        return self
+
+
+class BrokerSettings(_Section):
+    """The MQTT broker that the boxes speak to."""
+
+    host: Host = Field(default="127.0.0.1", description="name or address of the broker")
+    port: Port = Field(default=1883, description="1883 as a rule, 8883 with TLS")
+    username: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
+        default=None, description="left out: none"
+    )
+    password: SecretStr | None = Field(default=None, description="only together with `username`")
+    tls: bool = Field(default=False, description="speak TLS and check the broker's certificate")
+    ca_file: Path | None = Field(default=None, description="certificates to trust; the system's own when left out")
+    certificate_file: Path | None = Field(default=None, description="this worker's own certificate, where asked for")
+    key_file: Path | None = Field(default=None, description="the private key of `certificate_file`")
+    mqtt_version: MqttVersion = Field(
+        default=MqttVersion.V311, description="`3.1.1` works everywhere; `5` lets the broker send more at a time"
+    )
+    client_id: ClientId = Field(
+        default="footfall-cloud", description="one for each worker, and the same after a restart"
+    )
+    shared_group: Group | None = Field(
+        default=None, description="name of a shared subscription, where several workers share the boxes"
+    )
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> "BrokerSettings":
+        if self.password is not None and self.username is None:
+            raise ValueError("password: only together with `username`")
+        if (self.certificate_file is None) != (self.key_file is None):
+            raise ValueError("certificate_file: only together with `key_file`")
+        for name in ("ca_file", "certificate_file", "key_file"):
+            path: Path | None = getattr(self, name)
+            if path is not None and not self.tls:
+                raise ValueError(f"{name}: only together with `tls = true`")
+            if path is not None and not path.is_file():
+                raise ValueError(f"{name}: a file that exists; there is none at {path}")
+        return self
+
+
+class ListenSettings(_Section):
+    """Where the API listens."""
+
+    host: Host = Field(default="127.0.0.1", description="address to listen at; `0.0.0.0` lets the whole network in")
+    port: Port = Field(default=8080, description="port to listen at")
+
+
+def _default_data_dir() -> Path:
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "footfall" / "cloud"
+
+
+class Settings(BaseSettings):
+    """Everything the cloud can be told."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+    )
+
+    data_dir: Path = Field(
+        default_factory=_default_data_dir, description="folder for the SQLite database and the made admin key"
+    )
+    admin_key: Key | None = Field(
+        default=None,
+        description="the key that guards every write, 24 characters or more; made at the first start when left out",
+    )
+    database: DatabaseSettings = DatabaseSettings()
+    broker: BrokerSettings = BrokerSettings()
+    listen: ListenSettings = ListenSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+
+def load_settings(path: Path | None) -> Settings:
+    """The settings of a file and of the environment; raises SettingsError that names every mistake."""
+    path = path or (Path(os.environ[CONFIG_VARIABLE]) if os.environ.get(CONFIG_VARIABLE) else None)
+    values = _read_file(path) if path else {}
+    mistakes = list(_unknown_variables(os.environ))
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        mistakes += [_describe(detail, path=path, environ=os.environ) for detail in _in_known_settings(error)]
+    except EnvironmentMistake as error:
+        mistakes.append(f"environment: {error}")
+    if mistakes:
+        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        raise SettingsError("\n  ".join([f"{count} in the settings:", *mistakes]))
+    return settings
+
+
+def database_url(settings: Settings) -> str:
+    """The database's URL, with its password; for opening it, never for showing."""
+    if settings.database.url is not None:
+        return settings.database.url.get_secret_value()
+    return f"sqlite:///{settings.data_dir.expanduser().resolve() / 'footfall.sqlite'}"
+
+
+def _read_file(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: the settings file cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: the settings file is not TOML: {error}") from error
+
+
+def _unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:
+    known = {CONFIG_VARIABLE, *_variables()}
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in known:
+            yield f"environment: {name}: no such setting{_suggestion(name, sorted(known))}"
+
+
+def _in_known_settings(error: ValidationError) -> Iterator[ErrorDetails]:
+    """The mistakes but for those of unknown variables, which are found by their names."""
+    for detail in error.errors(include_url=False):
+        if detail["type"] != "extra_forbidden" or _variable([str(part) for part in detail["loc"]]) not in os.environ:
+            yield detail
+
+
+def _variable(keys: list[str]) -> str:
+    return PREFIX + "__".join(keys).upper()
+
+
+def _variables() -> Iterator[str]:
+    for name, field in Settings.model_fields.items():
+        yield f"{PREFIX}{name}".upper()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from (f"{PREFIX}{name}__{key}".upper() for key in field.annotation.model_fields)
+
+
+def _describe(detail: ErrorDetails, *, path: Path | None, environ: Mapping[str, str]) -> str:
+    keys = [str(part) for part in detail["loc"]]
+    message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "value_error" and ": " in message:
+        key, message = message.split(": ", 1)
+        keys.append(key)
+    variable = _variable(keys)
+    place = f"environment: {variable}" if variable in environ else f"{path or 'settings'}: {'.'.join(keys)}"
+    if detail["type"] == "extra_forbidden":
+        return f"{place}: no such setting{_suggestion(keys[-1], _siblings(keys))}"
+    return f"{place}: found {_found(detail['input'], keys)}; allowed: {_allowed(message)}"
+
+
+def _allowed(message: str) -> str:
+    return message.removeprefix("Input should be ").removeprefix("String should ").removeprefix("Value should ")
+
+
+def _found(value: object, keys: list[str]) -> str:
+    if keys[-1] in {"password", "admin_key", "url"} or isinstance(value, SecretStr):
+        return "a value that is not shown"
+    if isinstance(value, dict | BaseModel):
+        return "that"
+    return repr(value)[:100]
+
+
+def _siblings(keys: list[str]) -> list[str]:
+    field = Settings.model_fields.get(keys[0]) if len(keys) > 1 else None
+    section = field.annotation if field else Settings
+    return list(section.model_fields) if isinstance(section, type) and issubclass(section, BaseModel) else []
+
+
+def _suggestion(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"

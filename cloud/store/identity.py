@@ -1,0 +1,53 @@
+"""Which database this is: a ULID made with it, and made anew when it turns out to have been restored.
+
+A new ULID always sorts after the one it follows, also when the clock went back, because boxes ignore older stores.
+"""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, insert, select, update
+from ulid import ULID
+
+from cloud.store.moments import to_ms
+from cloud.store.tables import StoreIdentity
+from cloud.store.upsert import table_of
+
+__all__ = ["create_identity", "is_ahead", "read_identity", "renew_identity"]
+
+_STORE = table_of(StoreIdentity)
+CLOCK_TOLERANCE = timedelta(minutes=5)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def create_identity(connection: Connection, now: datetime) -> str:
+    """The store's ULID, made now if there is none yet."""
+    found = connection.execute(select(_STORE.c.store)).scalar_one_or_none()
+    if found is not None:
+        return str(found)
+    store = str(ULID.from_datetime(now))
+    connection.execute(insert(_STORE).values(id=1, store=store, created_ms=to_ms(now)))
+    return store
+
+
+def read_identity(connection: Connection) -> str:
+    """The store's ULID."""
+    return str(connection.execute(select(_STORE.c.store)).scalar_one())
+
+
+def is_ahead(*, seen_store: str, seen_position: int, store: str, position: int, now: datetime) -> bool:
+    """Whether a box has seen more than this database holds, so that the database must have been restored.
+
+    That is a higher position in this store, or a store made after this one; one from the future is not believed.
+    """
+    if seen_store == store:
+        return seen_position > position
+    seen = ULID.from_str(seen_store)
+    return seen > ULID.from_str(store) and seen.datetime <= now + CLOCK_TOLERANCE
+
+
+def renew_identity(connection: Connection, *, old: str, after: str, now: datetime) -> str:
+    """Replace `old` by a ULID that sorts after it and after `after`; another worker's new one is taken as it is."""
+    newest = max(ULID.from_str(old), ULID.from_str(after)).datetime
+    store = str(ULID.from_datetime(max(now, newest + _MILLISECOND)))
+    connection.execute(update(_STORE).where(_STORE.c.store == old).values(store=store, created_ms=to_ms(now)))
+    return read_identity(connection)

@@ -1,0 +1,77 @@
+"""Brings a database to the schema of this program, and refuses to work on any other.
+
+A migration is one transaction. Knows Alembic; the steps themselves stand in `migrations/versions`.
+"""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine
+
+from cloud.errors import StoreError
+from cloud.store.engine import reading, store_name, writing
+from cloud.store.identity import create_identity
+from cloud.store.moments import utc_now
+
+__all__ = ["alembic_config", "check_schema", "migrate"]
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def migrate(engine: Engine) -> str:
+    """Bring the database up to this program's schema and make its identity; the revision it has now."""
+    _refuse_newer(engine)
+    with writing(engine) as connection:
+        command.upgrade(alembic_config(connection), "head")
+        create_identity(connection, utc_now())
+    return _head()
+
+
+def check_schema(engine: Engine) -> None:
+    """Raise StoreError, saying what to do, unless the database has this program's schema."""
+    found = _refuse_newer(engine)
+    if found is None:
+        raise StoreError(f"Database {store_name(engine)} is empty: run `footfall cloud migrate`")
+    if found != _head():
+        raise StoreError(
+            f"Database {store_name(engine)} has the older schema {found}; this program needs {_head()}: "
+            "run `footfall cloud migrate`"
+        )
+
+
+def alembic_config(connection: Connection) -> Config:
+    """Alembic's settings for running the steps on an open connection."""
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def _refuse_newer(engine: Engine) -> str | None:
+    found = _revision(engine)
+    if found is not None and found not in _known_revisions():
+        raise StoreError(
+            f"Database {store_name(engine)} has schema {found}, which is newer than this program: "
+            "install the version that made it, or a later one"
+        )
+    return found
+
+
+def _revision(engine: Engine) -> str | None:
+    with reading(engine) as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def _known_revisions() -> set[str]:
+    return {script.revision for script in _scripts().walk_revisions()}
+
+
+def _head() -> str:
+    return _scripts().get_current_head() or ""
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory(str(_MIGRATIONS))

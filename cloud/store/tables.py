@@ -1,0 +1,310 @@
+"""The tables, as SQLModel classes: the schema's one description, from which migrations are checked.
+
+Times are UTC whole milliseconds since 1970 in BIGINT columns (`…_ms`), so that SQLite and PostgreSQL agree to the bit.
+Everything the boxes sent is kept as the JSON text that came; roll-ups and tiles are sums of it and can be recounted.
+The ingest path writes these through SQLAlchemy Core, never as objects.
+"""
+
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, Text
+from sqlmodel import Field, SQLModel
+
+__all__ = [
+    "Box",
+    "Camera",
+    "CameraState",
+    "DeadLetter",
+    "Enrolment",
+    "EpochRecord",
+    "Event",
+    "FloorPlan",
+    "GapRecord",
+    "Held",
+    "Layout",
+    "Live",
+    "Receipt",
+    "Rollup",
+    "RollupPeak",
+    "StoreIdentity",
+    "Tile",
+    "Venue",
+]
+
+
+def _big(*, key: bool = False, nullable: bool = False) -> Column[int]:
+    return Column(BigInteger, primary_key=key, nullable=nullable, autoincrement=False)
+
+
+class StoreIdentity(SQLModel, table=True):
+    """Which database this is: one row, whose ULID changes at every restore."""
+
+    __tablename__ = "store"
+    id: int = Field(default=1, primary_key=True)
+    store: str
+    created_ms: int = Field(sa_column=_big())
+
+
+class Venue(SQLModel, table=True):
+    """A place of business. Archived venues keep their data and leave the lists."""
+
+    __tablename__ = "venue"
+    venue: str = Field(primary_key=True)
+    name: str
+    timezone: str
+    kind: str
+    city: str = ""
+    country: str = ""
+    latitude: float | None = None
+    longitude: float | None = None
+    h3_cell: str | None = Field(default=None, index=True)
+    area_m2: float | None = None
+    capacity: int | None = None
+    opening_hours: str = Field(default="{}", sa_column=Column(Text, nullable=False))
+    created_ms: int = Field(sa_column=_big())
+    archived_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
+
+
+class FloorPlan(SQLModel, table=True):
+    """An image of a floor and how it lies in metres: the pixel of the origin, and metres a pixel."""
+
+    __tablename__ = "floor_plan"
+    venue: str = Field(primary_key=True, foreign_key="venue.venue")
+    floor: str = Field(primary_key=True)
+    name: str
+    media_type: str
+    width_px: int
+    height_px: int
+    metres_per_pixel: float
+    origin_x_px: float
+    origin_y_px: float
+    sha256: str
+    image: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    updated_ms: int = Field(sa_column=_big())
+
+
+class Box(SQLModel, table=True):
+    """A box: its last birth certificate as it came, the acks it was given, and the hash of its device key.
+
+    `state` and `session` follow births and deaths. `position` counts acks; it is read and raised under the row's lock.
+    `venue` is the present enrolment.
+    """
+
+    __tablename__ = "box"
+    box: str = Field(primary_key=True)
+    venue: str | None = Field(default=None, foreign_key="venue.venue", index=True)
+    key_sha256: str | None = None
+    position: int = Field(default=0, sa_column=_big())
+    head: str | None = None
+    state: str = "unknown"
+    session: str | None = None
+    status: str = Field(default="{}", sa_column=Column(Text, nullable=False))
+    first_seen_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
+    last_seen_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
+
+
+class Enrolment(SQLModel, table=True):
+    """Which venue a box belonged to, from when (0 for ever) until when (null for still)."""
+
+    __tablename__ = "enrolment"
+    box: str = Field(primary_key=True, foreign_key="box.box")
+    from_ms: int = Field(sa_column=_big(key=True))
+    until_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
+    venue: str = Field(foreign_key="venue.venue")
+
+
+class EpochRecord(SQLModel, table=True):
+    """An epoch of a box as head: when it was first named so, and when another took over.
+
+    `cloned` is set when a superseded head sends again; from then its items are held until a person decides.
+    """
+
+    __tablename__ = "epoch"
+    box: str = Field(primary_key=True)
+    epoch: str = Field(primary_key=True)
+    first_ms: int = Field(sa_column=_big())
+    superseded_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
+    cloned: bool = False
+
+
+class Receipt(SQLModel, table=True):
+    """Settled seqs of one epoch as disjoint, never adjacent ranges: the whole of deduplication, for ever."""
+
+    __tablename__ = "receipt"
+    box: str = Field(primary_key=True)
+    epoch: str = Field(primary_key=True)
+    first_seq: int = Field(sa_column=_big(key=True))
+    last_seq: int = Field(sa_column=_big())
+
+
+class Event(SQLModel, table=True):
+    """An item as it came. `at_ms` is null for one that could not be placed in time."""
+
+    __tablename__ = "event"
+    __table_args__ = (Index("event_by_venue", "venue", "type", "at_ms"), Index("event_by_time", "at_ms"))
+    box: str = Field(primary_key=True)
+    epoch: str = Field(primary_key=True)
+    seq: int = Field(sa_column=_big(key=True))
+    type: str
+    venue: str
+    scene: str | None = None
+    config: str
+    at_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
+    received_ms: int = Field(sa_column=_big())
+    body: str = Field(sa_column=Column(Text, nullable=False))
+
+
+class Held(SQLModel, table=True):
+    """An acknowledged item that may not count yet, and why.
+
+    reason: unknown-type, newer-schema, future, not-enrolled or clone. Exempt from retention.
+    """
+
+    __tablename__ = "held"
+    __table_args__ = (Index("held_by_reason", "reason", "due_ms"),)
+    box: str = Field(primary_key=True)
+    epoch: str = Field(primary_key=True)
+    seq: int = Field(sa_column=_big(key=True))
+    type: str
+    venue: str
+    reason: str
+    due_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
+    received_ms: int = Field(sa_column=_big())
+    body: str = Field(sa_column=Column(Text, nullable=False))
+
+
+class DeadLetter(SQLModel, table=True):
+    """What could not be taken: an item that breaks its model (with its seq), or a payload that could not be read."""
+
+    __tablename__ = "dead_letter"
+    __table_args__ = (Index("dead_letter_by_box", "box", "received_ms"),)
+    id: str = Field(primary_key=True)
+    box: str
+    epoch: str | None = None
+    seq: int | None = Field(default=None, sa_column=_big(nullable=True))
+    sha256: str
+    reason: str
+    received_ms: int = Field(sa_column=_big())
+    body: str = Field(sa_column=Column(Text, nullable=False))
+
+
+class GapRecord(SQLModel, table=True):
+    """The part of a declared gap that no receipt covered."""
+
+    __tablename__ = "gap"
+    box: str = Field(primary_key=True)
+    epoch: str = Field(primary_key=True)
+    first_seq: int = Field(sa_column=_big(key=True))
+    last_seq: int = Field(sa_column=_big())
+    reason: str
+    start_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
+    end_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
+    lost_by_type: str = Field(default="[]", sa_column=Column(Text, nullable=False))
+    received_ms: int = Field(sa_column=_big())
+
+
+class Layout(SQLModel, table=True):
+    """A configuration by its hash, as the box sent it.
+
+    The greatest `at_ms` of a box is its newest; `epoch` and `seq` name the item that last said so.
+    """
+
+    __tablename__ = "layout"
+    box: str = Field(primary_key=True)
+    config: str = Field(primary_key=True)
+    venue: str
+    at_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
+    epoch: str
+    seq: int = Field(sa_column=_big())
+    received_ms: int = Field(sa_column=_big())
+    body: str = Field(sa_column=Column(Text, nullable=False))
+
+
+class Camera(SQLModel, table=True):
+    """A camera as the newest layout of its box describes it."""
+
+    __tablename__ = "camera"
+    box: str = Field(primary_key=True)
+    camera: str = Field(primary_key=True)
+    venue: str = Field(index=True)
+    scene: str
+    space: str
+    state: str = "unknown"
+    reason: str = "none"
+    state_since_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
+    last_report_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
+
+
+class CameraState(SQLModel, table=True):
+    """A change of a camera's health, from `camera-health` items."""
+
+    __tablename__ = "camera_state"
+    __table_args__ = (Index("camera_state_by_camera", "box", "camera", "at_ms"),)
+    box: str = Field(primary_key=True)
+    epoch: str = Field(primary_key=True)
+    seq: int = Field(sa_column=_big(key=True))
+    venue: str
+    camera: str
+    at_ms: int = Field(sa_column=_big())
+    state: str
+    reason: str
+
+
+class Live(SQLModel, table=True):
+    """The newest `live` message of a box."""
+
+    __tablename__ = "live"
+    box: str = Field(primary_key=True)
+    venue: str = Field(index=True)
+    at_ms: int = Field(sa_column=_big())
+    body: str = Field(sa_column=Column(Text, nullable=False))
+
+
+class Rollup(SQLModel, table=True):
+    """A sum over one 15-minute UTC bucket.
+
+    scope is scene, camera, zone or line and `subject` its id, unique within a box; `metric` names what is summed,
+    `bin` is the histogram bin or the direction (0 where there is none). Rows of one box change under that box's lock.
+    """
+
+    __tablename__ = "rollup"
+    __table_args__ = {"sqlite_with_rowid": False}
+    venue: str = Field(primary_key=True)
+    metric: str = Field(primary_key=True)
+    scope: str = Field(primary_key=True)
+    bucket_ms: int = Field(sa_column=_big(key=True))
+    box: str = Field(primary_key=True)
+    subject: str = Field(primary_key=True)
+    bin: int = Field(primary_key=True)
+    value: int = Field(sa_column=_big())
+
+
+class RollupPeak(SQLModel, table=True):
+    """The greatest value seen in one 15-minute UTC bucket."""
+
+    __tablename__ = "rollup_peak"
+    __table_args__ = {"sqlite_with_rowid": False}
+    venue: str = Field(primary_key=True)
+    metric: str = Field(primary_key=True)
+    scope: str = Field(primary_key=True)
+    bucket_ms: int = Field(sa_column=_big(key=True))
+    box: str = Field(primary_key=True)
+    subject: str = Field(primary_key=True)
+    value: int = Field(sa_column=_big())
+
+
+class Tile(SQLModel, table=True):
+    """The sum of all tiles with one key, as zlib-compressed little-endian int32 of the dense cells.
+
+    Kept at the bucket's own length, and added up into hour (3600) and day (86400) tiles in the same transaction.
+    """
+
+    __tablename__ = "tile"
+    venue: str = Field(primary_key=True)
+    space: str = Field(primary_key=True)
+    layer: str = Field(primary_key=True)
+    length_seconds: int = Field(primary_key=True)
+    start_ms: int = Field(sa_column=_big(key=True))
+    box: str = Field(primary_key=True)
+    camera: str = Field(primary_key=True)
+    tx: int = Field(primary_key=True)
+    ty: int = Field(primary_key=True)
+    cells: bytes = Field(sa_column=Column(LargeBinary, nullable=False))

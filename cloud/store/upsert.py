@@ -1,0 +1,95 @@
+"""Writing many rows at once, over rows that may be there already, in the words of either database.
+
+SQLite takes the rows one by one, which costs it little; PostgreSQL takes them as one array a column, so that a batch
+is one statement. All rows of a call name the same columns. Rows go in the order given: callers sort by key, so that
+two workers never wait for each other in a circle.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+
+from sqlalchemy import ARRAY, Connection, Table, bindparam, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import SQLModel
+
+__all__ = ["Row", "add_to", "insert_missing", "insert_rows", "raise_to", "replace", "table_of"]
+
+Row = Mapping[str, object]
+_Insert = postgresql.Insert | sqlite.Insert
+_Conflict = Callable[[_Insert, Table, tuple[str, ...]], _Insert]
+
+
+def table_of(model: type[SQLModel]) -> Table:
+    """The Core table behind a table class."""
+    return SQLModel.metadata.tables[str(model.__tablename__)]
+
+
+def insert_rows(connection: Connection, model: type[SQLModel], rows: Sequence[Row]) -> None:
+    """Insert rows whose keys are new."""
+    _write(connection, model, rows, _refuse)
+
+
+def insert_missing(connection: Connection, model: type[SQLModel], rows: Sequence[Row]) -> None:
+    """Insert the rows whose keys are new, and leave the others as they are."""
+    _write(connection, model, rows, _keep)
+
+
+def replace(connection: Connection, model: type[SQLModel], rows: Sequence[Row]) -> None:
+    """Insert rows, or replace those of the same key in the columns named."""
+    _write(connection, model, rows, _replace)
+
+
+def add_to(connection: Connection, model: type[SQLModel], rows: Sequence[Row]) -> None:
+    """Insert rows, or add their `value` to what is there."""
+    _write(connection, model, rows, _add)
+
+
+def raise_to(connection: Connection, model: type[SQLModel], rows: Sequence[Row]) -> None:
+    """Insert rows, or raise what is there to their `value` where that is greater."""
+    _write(connection, model, rows, _raise)
+
+
+def _write(connection: Connection, model: type[SQLModel], rows: Sequence[Row], conflict: _Conflict) -> None:
+    if not rows:
+        return
+    columns = tuple(rows[0])
+    statement = _statement(connection.dialect.name, table_of(model), columns, conflict)
+    if connection.dialect.name == "postgresql":
+        connection.execute(statement, {column: [row[column] for row in rows] for column in columns})
+    else:
+        connection.execute(statement, rows)
+
+
+@lru_cache
+def _statement(dialect: str, table: Table, columns: tuple[str, ...], conflict: _Conflict) -> _Insert:
+    if dialect != "postgresql":
+        return conflict(sqlite.insert(table).values({column: bindparam(column) for column in columns}), table, columns)
+    arrays = [func.unnest(bindparam(column, type_=ARRAY(table.c[column].type))) for column in columns]
+    return conflict(postgresql.insert(table).from_select(columns, select(*arrays)), table, columns)
+
+
+def _refuse(insert: _Insert, _table: Table, _columns: tuple[str, ...]) -> _Insert:
+    return insert
+
+
+def _keep(insert: _Insert, _table: Table, _columns: tuple[str, ...]) -> _Insert:
+    return insert.on_conflict_do_nothing()
+
+
+def _replace(insert: _Insert, table: Table, columns: tuple[str, ...]) -> _Insert:
+    keys = table.primary_key.columns.keys()
+    values = {column: insert.excluded[column] for column in columns if column not in keys}
+    return insert.on_conflict_do_update(index_elements=keys, set_=values)
+
+
+def _add(insert: _Insert, table: Table, _columns: tuple[str, ...]) -> _Insert:
+    total = table.c.value + insert.excluded.value
+    return insert.on_conflict_do_update(index_elements=table.primary_key.columns.keys(), set_={"value": total})
+
+
+def _raise(insert: _Insert, table: Table, _columns: tuple[str, ...]) -> _Insert:
+    return insert.on_conflict_do_update(
+        index_elements=table.primary_key.columns.keys(),
+        set_={"value": insert.excluded.value},
+        where=insert.excluded.value > table.c.value,
+    )

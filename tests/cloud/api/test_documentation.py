@@ -1,0 +1,103 @@
+"""docs/api.md is run, call by call."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from tests.support.api import ADMIN_KEY, Api, image_bytes
+
+API_PAGE = Path(__file__).parents[3] / "docs" / "api.md"
+_CALL = re.compile(
+    r"```http\n(?P<method>[A-Z]+) /api/v1(?P<path>\S+)\n(?P<headers>(?:[A-Za-z-]+: .*\n)*)"
+    r"(?:\n(?P<body>(?:(?!```).*\n)+))?```\n"
+    r"```(?P<kind>\w+) (?P<status>\d+)\n(?P<answer>(?:(?!```).*\n)*)```"
+)
+ANYTHING = "…"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A request of the page and the answer that it promises."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: str
+    kind: str
+    status: int
+    answer: str
+
+
+def _calls() -> list[Call]:
+    return [
+        Call(
+            method=found["method"],
+            path=found["path"],
+            headers=dict(line.split(": ", 1) for line in found["headers"].splitlines()),
+            body=(found["body"] or "").strip(),
+            kind=found["kind"],
+            status=int(found["status"]),
+            answer=found["answer"].strip(),
+        )
+        for found in _CALL.finditer(API_PAGE.read_text(encoding="utf-8"))
+    ]
+
+
+def test_each_call_gives_the_answer_that_the_page_promises(api: Api) -> None:
+    device_key = ""
+    calls = _calls()
+    assert len(calls) == API_PAGE.read_text(encoding="utf-8").count("```http") > 30
+    for call in calls:
+        headers = {
+            name: value.replace("ADMIN_KEY", ADMIN_KEY).replace("DEVICE_KEY", device_key)
+            for name, value in call.headers.items()
+        }
+        content = image_bytes() if call.body.startswith("@") else call.body.encode() or None
+        response = api.request(call.method, call.path, key=None, headers=headers, content=content)
+        where = f"{call.method} {call.path}"
+        assert response.status_code == call.status, f"{where}: {response.text}"
+        if call.kind == "json":
+            found: JsonValue = response.json()
+            assert _elided(found, json.loads(call.answer)) == json.loads(call.answer), where
+            if isinstance(found, dict) and "key" in found:
+                device_key = str(found["key"])
+        else:
+            assert response.headers.get("content-type", "nothing").split(";")[0] == call.answer, where
+
+
+def test_every_route_has_its_heading_and_a_call(api: Api) -> None:
+    page = API_PAGE.read_text(encoding="utf-8")
+    routes = {
+        f"### `{method.upper()} {path.removeprefix('/api/v1')}`"
+        for path, ways in api.app.openapi()["paths"].items()
+        for method in ways
+    }
+    headings = set(re.findall(r"^### `.*`$", page, flags=re.MULTILINE))
+    assert headings == routes
+    for section in page.split("\n### ")[1:]:
+        assert _CALL.search(section), section.splitlines()[0]
+
+
+def test_every_route_is_described(api: Api) -> None:
+    for path, ways in api.app.openapi()["paths"].items():
+        for method, operation in ways.items():
+            assert operation.get("description"), f"{method} {path}"
+            assert operation["tags"], f"{method} {path}"
+            assert "4XX" in operation["responses"], f"{method} {path}"
+            writes = method != "get"
+            assert bool(operation.get("security")) == writes, f"{method} {path}"
+
+
+def _elided(found: JsonValue, promised: JsonValue) -> JsonValue:
+    """The answer, with whatever the page leaves open left open."""
+    if promised == ANYTHING:
+        return ANYTHING
+    if isinstance(found, dict) and isinstance(promised, dict):
+        return {name: _elided(value, promised.get(name)) for name, value in found.items()}
+    if isinstance(found, list) and isinstance(promised, list):
+        filled = [*promised, *[None] * (len(found) - len(promised))]
+        return [_elided(one, other) for one, other in zip(found, filled, strict=False)]
+    return found

@@ -1,0 +1,328 @@
+import random
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from statistics import mean
+from zoneinfo import ZoneInfo
+
+import pytest
+from pydantic import JsonValue
+
+from tests.support.api import ON_SQLITE, Api
+from tests.support.envelopes import JsonObject, crossing, gap, item, occupancy, visit
+
+BUCKET = timedelta(minutes=15)
+
+
+def layout(seq: int, *, at: datetime, entrance: bool = False, storage: bool = True) -> JsonObject:
+    """A scene that counts and one that does not, a camera in each, a door and a shelf."""
+    scenes: list[JsonValue] = [{"scene": "floor", "counting": True}]
+    cameras: list[JsonValue] = [{"camera": "cam-1", "scene": "floor", "space": "ground-1"}]
+    if storage:
+        scenes.append({"scene": "storage", "counting": False})
+        cameras.append({"camera": "cam-2", "scene": "storage", "space": "ground-1"})
+    at_floor: JsonObject = {"scene": "floor", "camera": "cam-1", "coordinates": "floor"}
+    return item(
+        seq,
+        "configuration",
+        at=at,
+        layout={
+            "mode": "statistics",
+            "k": 5,
+            "scenes": scenes,
+            "cameras": cameras,
+            "spaces": [{"space": "ground-1", "coordinates": "floor", "floor": "ground", "cell": 0.5}],
+            "lines": [
+                {"line": "door", "kind": "entrance" if entrance else "interior", "a": [0, 0], "b": [2, 0], **at_floor}
+            ],
+            "zones": [
+                {"zone": "shelf", "kind": "area", "polygon": [[0, 0], [1, 0], [1, 1]], **at_floor},
+                {"zone": "never-entered", "kind": "queue", "polygon": [[5, 5], [6, 5], [6, 6]], **at_floor},
+            ],
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What happened, as plain tuples to count."""
+
+    visits: list[tuple[datetime, str, str, float]]
+    crossings: list[tuple[datetime, int, int]]
+    minutes: list[tuple[datetime, float, float, int]]
+
+    def items(self) -> Iterator[JsonObject]:
+        for at, scene, began, dwell in self.visits:
+            yield visit(
+                0, at=at, scene=scene, began=began, dwell_seconds=dwell, zones=[{"zone": "shelf", "seconds": dwell / 2}]
+            )
+        for at, inward, outward in self.crossings:
+            yield crossing(0, at=at, inward=inward, outward=outward)
+        for at, watched, person_seconds, peak in self.minutes:
+            camera: JsonObject = {
+                "camera": "cam-1",
+                "watched_seconds": watched,
+                "analysed_frames": 300,
+                "dropped_frames": 0,
+                "person_seconds": person_seconds,
+                "max_people": peak,
+            }
+            zone: JsonObject = {"zone": "shelf", "person_seconds": person_seconds, "max_people": peak}
+            yield occupancy(0, at=at, cameras=[camera], zones=[zone])
+
+
+def happenings(*, seed: int, start: datetime, end: datetime) -> World:
+    """A seeded world between two moments; the camera is blind now and then."""
+    rng, span = random.Random(seed), (end - start).total_seconds()
+    moments = [start + timedelta(seconds=rng.randrange(int(span) // 10) * 10) for _ in range(150)]
+    minutes = [start + timedelta(minutes=minute) for minute in range(int(span) // 60) if rng.random() > 0.2]
+    return World(
+        visits=[
+            (
+                at,
+                rng.choice(["floor", "floor", "storage"]),
+                rng.choice(["entered", "appeared", "resumed"]),
+                rng.randrange(1, 900),
+            )
+            for at in moments
+        ],
+        crossings=[(at, rng.randrange(4), rng.randrange(4)) for at in rng.sample(moments, 60)],
+        minutes=[(at, 60.0, rng.randrange(0, 1200) / 10, rng.randrange(1, 9)) for at in minutes],
+    )
+
+
+def send(api: Api, key: str, items: Sequence[JsonObject]) -> None:
+    for start in range(0, len(items), 100):
+        chunk = [{**one, "seq": start + offset + 1} for offset, one in enumerate(items[start : start + 100])]
+        api.send(key, *chunk)
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "hours"),
+    [
+        pytest.param("Europe/Berlin", "2026-03-29", 23, id="the day on which clocks go forward"),
+        pytest.param("Europe/Berlin", "2025-10-26", 25, id="the day on which clocks go back"),
+        pytest.param("Asia/Kathmandu", "2026-05-01", 24, id="UTC+5:45"),
+        pytest.param("Australia/Lord_Howe", "2026-04-05", 25, id="a change of half an hour"),
+    ],
+)
+def test_the_numbers_equal_a_recount(api: Api, zone: str, day: str, hours: int) -> None:
+    api.make_venue(timezone=zone)
+    key = api.make_box()
+    clock = ZoneInfo(zone)
+    start = datetime.fromisoformat(day).replace(tzinfo=clock)
+    end = (start + timedelta(days=1)).replace(tzinfo=clock)
+    around = happenings(seed=7, start=start.astimezone(UTC) - BUCKET * 6, end=end.astimezone(UTC) + BUCKET * 6)
+    send(api, key, [layout(0, at=start), *around.items()])
+
+    def today(at: datetime) -> bool:
+        return start.timestamp() <= at.timestamp() < end.timestamp()
+
+    floor = [one for one in around.visits if today(one[0]) and one[1] == "floor"]
+    counted = [one for one in floor if one[2] in {"entered", "appeared"}]
+    minutes = [one for one in around.minutes if today(one[0])]
+    summary = api.read("/venues/corner-shop/summary", from_=day, to=day)
+    assert summary["visits"] == summary["visitors"] == len(counted)
+    assert summary["counted_by"] == "visits"
+    assert summary["dwell"]["visits"] == len(floor)
+    assert summary["dwell"]["mean_seconds"] == pytest.approx(mean(one[3] for one in floor), abs=0.001)
+    present = sum(one[2] for one in minutes)
+    assert summary["occupancy"]["person_seconds"] == pytest.approx(present, abs=0.01)
+    assert summary["occupancy"]["mean"] == pytest.approx(present / (60 * len(minutes)), abs=1e-4)
+    assert summary["occupancy"]["peak"] == max(one[3] for one in minutes)
+    # cam-2 is expected all day and never reports, so half of what was scheduled is all there could be
+    assert summary["coverage"]["watched_seconds"] == 60 * len(minutes)
+    length = (end.timestamp() - start.timestamp()) * 2
+    assert summary["coverage"]["fraction"] == pytest.approx(60 * len(minutes) / length, abs=1e-6)
+    assert summary["period"]["start"] == start.isoformat()
+
+    table = api.read("/venues/corner-shop/hourly", from_=day, to=day)["hours"]
+    by_hour = Counter(_hour(one[0], clock) for one in counted)
+    assert len(table) == hours
+    assert {str(row["hour"]): row["visits"] for row in table if row["visits"]} == by_hour
+    assert sum(row["coverage"]["watched_seconds"] for row in table) == 60 * len(minutes)
+    assert sum(row["occupancy"]["person_seconds"] for row in table) == pytest.approx(present, abs=0.01)
+    busiest = summary["peak_hour"]
+    assert busiest["visitors"] == max(by_hour.values()) == by_hour[str(busiest["hour"])]
+
+    zones = {str(row["zone"]): row for row in api.read("/venues/corner-shop/zones", from_=day, to=day)["zones"]}
+    everyone = [one for one in around.visits if today(one[0])]
+    assert zones["shelf"]["visits"] == len(everyone)
+    assert zones["shelf"]["dwell"]["mean_seconds"] == pytest.approx(mean(v[3] / 2 for v in everyone), abs=0.001)
+    assert zones["shelf"]["person_seconds"] == pytest.approx(present, abs=0.01)
+    assert zones["never-entered"] | {"dwell": None} == {
+        "box": "box-1", "zone": "never-entered", "scene": "floor", "kind": "queue",
+        "visits": 0, "dwell": None, "person_seconds": 0, "peak": None,
+    }  # fmt: skip
+
+    (line,) = api.read("/venues/corner-shop/lines", from_=day, to=day)["lines"]
+    assert (line["crossings_in"], line["crossings_out"]) == (
+        sum(one[1] for one in around.crossings if today(one[0])),
+        sum(one[2] for one in around.crossings if today(one[0])),
+    )
+
+
+def test_percentiles_lie_in_the_bin_of_the_true_ones(api: Api, device_key: str) -> None:
+    dwells = sorted(random.Random(3).randrange(1, 2000) for _ in range(200))
+    api.send(device_key, *(visit(number + 1, dwell_seconds=dwell) for number, dwell in enumerate(dwells)))
+    dwell = api.read("/venues/corner-shop/summary")["dwell"]
+    edges = [0, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 300, 420, 600, 900, 1200, 1800, 2700]
+    for name, fraction in (("p50_seconds", 0.5), ("p90_seconds", 0.9)):
+        true = dwells[int(fraction * len(dwells)) - 1]
+        low = max(edge for edge in edges if edge <= true)
+        assert low <= dwell[name] <= edges[edges.index(low) + 1]
+
+
+def test_entrance_lines_make_the_visitors_less_the_staff(api: Api, device_key: str) -> None:
+    at = api.clock.now - timedelta(hours=2)
+    staff = item(4, "staff", at=at, scene="floor", length_seconds=900, lines=[{"line": "door", "in": 3, "out": 1}])
+    inner: JsonObject = {**crossing(5, at=at), "lines": [{"line": "inner-door", "in": 50, "out": 50}]}
+    api.send(
+        device_key,
+        layout(1, at=at, entrance=True),
+        visit(2, at=at),
+        crossing(3, at=at, inward=11, outward=9),
+        staff,
+        inner,
+    )
+    summary = api.read("/venues/corner-shop/summary")
+    assert (summary["visitors"], summary["counted_by"], summary["visits"]) == (8, "entrance-lines", 1)
+    hours = api.read("/venues/corner-shop/hourly")["hours"]
+    assert [row["visitors"] for row in hours if row["visitors"]] == [8]
+    lines = {str(row["line"]): row for row in api.read("/venues/corner-shop/lines")["lines"]}
+    assert {name: lines["door"][name] for name in ("kind", "crossings_in", "staff_in", "staff_out")} == {
+        "kind": "entrance", "crossings_in": 11, "staff_in": 3, "staff_out": 1,
+    }  # fmt: skip
+    assert lines["inner-door"]["kind"] is None
+
+
+def test_silence_is_not_emptiness(api: Api, device_key: str) -> None:
+    """Open from 09:00 to 12:00 in Berlin: watched and empty until 10:00, blind until 11:00, closed from 12:00."""
+    api.write("PATCH", "/venues/corner-shop", {"opening_hours": {"weekly": {"fri": [["09:00", "12:00"]]}}})
+    nine = datetime(2026, 11, 20, 8, tzinfo=UTC)
+    watched = [nine + timedelta(minutes=minute) for minute in (*range(60), *range(120, 180))]
+    late = [nine + timedelta(minutes=minute) for minute in range(180, 190)]
+    empty: JsonObject = {
+        "camera": "cam-1", "watched_seconds": 60, "person_seconds": 0, "max_people": 0,
+        "analysed_frames": 9, "dropped_frames": 0,
+    }  # fmt: skip
+    reports = [occupancy(seq + 2, at=at, cameras=[empty], zones=[]) for seq, at in enumerate([*watched, *late])]
+    api.send(device_key, layout(1, at=nine, storage=False), *reports)
+    api.clock.now = datetime(2026, 11, 20, 20, tzinfo=UTC)
+    summary = api.read("/venues/corner-shop/summary")
+    assert summary["coverage"] == {"watched_seconds": 7800, "scheduled_seconds": 10800, "fraction": 0.666667}
+    assert summary["occupancy"] == {"mean": 0, "peak": 0, "person_seconds": 0}
+    hours = {str(row["hour"])[11:13]: row for row in api.read("/venues/corner-shop/hourly")["hours"]}
+    assert {hour: row["coverage"]["fraction"] for hour, row in hours.items() if "08" <= hour <= "12"} == {
+        "08": None, "09": 1, "10": 0, "11": 1, "12": None,
+    }  # fmt: skip
+    assert hours["09"]["occupancy"]["mean"] == 0
+    assert hours["10"]["occupancy"]["mean"] is None
+
+
+def test_the_future_is_not_scheduled_and_a_new_camera_not_before_its_first_report(api: Api, device_key: str) -> None:
+    api.clock.now = datetime(2026, 11, 20, 12, tzinfo=UTC)
+    at = api.clock.now - timedelta(minutes=30)
+    api.send(
+        device_key,
+        layout(1, at=at, storage=False),
+        *(occupancy(2 + n, at=at + timedelta(minutes=n)) for n in range(30)),
+    )
+    coverage = api.read("/venues/corner-shop/summary")["coverage"]
+    assert coverage == {"watched_seconds": 1794.0, "scheduled_seconds": 1800.0, "fraction": 0.996667}
+
+
+def test_a_corrected_time_zone_corrects_the_past(api: Api, device_key: str) -> None:
+    api.send(device_key, visit(1, at=datetime(2026, 11, 19, 20, tzinfo=UTC)))
+    assert api.read("/venues/corner-shop/summary", from_="2026-11-20", to="2026-11-20")["visits"] == 0
+    api.write("PATCH", "/venues/corner-shop", {"timezone": "Asia/Kathmandu"})
+    summary = api.read("/venues/corner-shop/summary", from_="2026-11-20", to="2026-11-20")
+    assert (summary["visits"], summary["peak_hour"]["hour"]) == (1, "2026-11-20T01:00:00+05:45")
+
+
+def test_what_is_missing_is_said(api: Api, device_key: str) -> None:
+    flow = item(1, "flow", scene="floor", length_seconds=900, paths=[{"zones": ["a", "b"], "count": 6}], undisclosed=4)
+    lost: list[JsonValue] = [{"type": "visit", "count": 3}, {"type": "tile", "count": 2}]
+    gaps = [
+        gap(10, 14, **{"from": "2026-11-20T08:00:00Z", "to": "2026-11-20T09:00:00Z"}, lost_by_type=lost),
+        gap(20, 29, **{"from": "2026-11-18T08:00:00Z", "to": "2026-11-18T09:00:00Z"}),
+        gap(30, 39, reason="merged", **{"from": "2026-11-20T08:00:00Z", "to": "2026-11-20T09:00:00Z"}),
+        gap(40, 40, reason="expired"),
+    ]
+    api.send(device_key, flow, gaps=gaps)
+    summary = api.read("/venues/corner-shop/summary")
+    assert summary["gaps"] == {
+        "declared": 2,
+        "lost_items": 6,
+        "lost_by_type": {"tile": 2, "visit": 3},
+        "lost_by_reason": {"dropped": 5, "expired": 1},
+        "without_time": 1,
+    }
+    assert summary["undisclosed"] == {"flow": 4, "attention": 0, "demographics": 0}
+
+
+def test_an_empty_venue_has_no_numbers_and_no_errors(api: Api) -> None:
+    api.make_venue()
+    summary = api.read("/venues/corner-shop/summary")
+    assert summary["dwell"] == {"visits": 0, "mean_seconds": None, "p50_seconds": None, "p90_seconds": None}
+    assert summary["occupancy"] == {"mean": None, "peak": None, "person_seconds": 0}
+    assert summary["coverage"] == {"watched_seconds": 0, "scheduled_seconds": 0, "fraction": None}
+    assert summary["peak_hour"] is None
+    assert len(api.read("/venues/corner-shop/hourly")["hours"]) == 24
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    ("query", "start", "end"),
+    [
+        pytest.param({}, "2026-11-20T00:00:00+01:00", "2026-11-21T00:00:00+01:00", id="today"),
+        pytest.param(
+            {"from_": "2026-11-18"}, "2026-11-18T00:00:00+01:00", "2026-11-21T00:00:00+01:00", id="until today"
+        ),
+        pytest.param({"to": "2026-11-18"}, "2026-11-18T00:00:00+01:00", "2026-11-19T00:00:00+01:00", id="one day"),
+        pytest.param(
+            {"from_": "2026-11-20T08:07:59Z", "to": "2026-11-20T09:59:00Z"},
+            "2026-11-20T09:00:00+01:00",
+            "2026-11-20T10:45:00+01:00",
+            id="floored to 15 minutes",
+        ),
+        pytest.param(
+            {"from_": "2026-11-20T08:07:00+02:00", "to": "2026-11-20T08:08:00+02:00"},
+            "2026-11-20T07:00:00+01:00",
+            "2026-11-20T07:15:00+01:00",
+            id="never empty",
+        ),
+    ],
+)
+def test_each_answer_says_which_period_it_used(api: Api, query: dict[str, str], start: str, end: str) -> None:
+    api.make_venue()
+    for path in ("summary", "hourly", "zones", "lines"):
+        used = api.read(f"/venues/corner-shop/{path}", **query)["period"]
+        assert used == {"start": start, "end": end, "timezone": "Europe/Berlin"}
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        pytest.param({"from_": "yesterday"}, "`from` must be a day like", id="words"),
+        pytest.param({"from_": "2026-11-20T08:00:00"}, "`from` must be a day like", id="a moment without zone"),
+        pytest.param({"to": "2026-02-30"}, "`to` must be a day like", id="no such day"),
+        pytest.param({"from_": "2026-11-20", "to": "2026-11-18"}, "`from` must be before `to`", id="backwards"),
+        pytest.param({"from_": "1970-01-01", "to": "1970-01-02"}, "between the years 2000 and 2199", id="long ago"),
+        pytest.param({"from_": "2020-01-01", "to": "2026-01-01"}, "at most 92 days at a time", id="too long"),
+        pytest.param({"from_": "9999-12-31", "to": "9999-12-31"}, "must", id="the end of time"),
+    ],
+)
+def test_a_period_that_is_none_is_refused(api: Api, query: dict[str, str], says: str) -> None:
+    api.make_venue()
+    response = api.get("/venues/corner-shop/hourly", **query)
+    assert response.status_code == 422
+    assert says in response.json()["detail"]
+
+
+def _hour(at: datetime, clock: ZoneInfo) -> str:
+    """The hour of the clock on the wall, by its own obvious way."""
+    text = at.astimezone(clock).isoformat()
+    return f"{text[:14]}00:00{text[19:]}"

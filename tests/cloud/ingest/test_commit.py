@@ -1,0 +1,330 @@
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Engine, RowMapping
+from ulid import ULID
+
+from cloud.ingest.commit import Acknowledgement, Committer
+from cloud.ingest.intake import Refused
+from cloud.store.engine import reading, writing
+from cloud.store.identity import read_identity
+from cloud.store.moments import to_ms
+from cloud.store.tables import (
+    Box,
+    DeadLetter,
+    EpochRecord,
+    Event,
+    GapRecord,
+    Held,
+    Receipt,
+    Rollup,
+    StoreIdentity,
+    Tile,
+)
+from cloud.store.upsert import table_of
+from protocol.wire import MAX_MESSAGE_BYTES
+from tests.support.envelopes import (
+    BOX,
+    EPOCH,
+    NOW,
+    JsonObject,
+    crossing,
+    deliver,
+    enrol,
+    envelope,
+    gap,
+    item,
+    occupancy,
+    rows_of,
+    tile,
+    visit,
+)
+
+OTHER_EPOCH, THIRD_EPOCH = "b" * 16, "d" * 16
+
+
+@pytest.fixture
+def committer(engine: Engine) -> Committer:
+    enrol(engine)
+    made = str(ULID.from_datetime(NOW - timedelta(days=1)))
+    with writing(engine) as connection:
+        connection.execute(table_of(StoreIdentity).update().values(store=made))
+    return Committer(engine, lambda: NOW)
+
+
+def commit(committer: Committer, *payloads: bytes) -> tuple[Acknowledgement, ...]:
+    return committer.commit(deliver(*payloads))
+
+
+def seqs(rows: Sequence[RowMapping]) -> list[int]:
+    return [row["seq"] for row in rows]
+
+
+def test_an_envelope_is_stored_counted_and_acknowledged(engine: Engine, committer: Committer) -> None:
+    (answer,) = commit(committer, envelope([visit(1), visit(2), crossing(3), tile(5)]))
+    assert (answer.venue, answer.box) == ("corner-shop", BOX)
+    assert (answer.ack.epoch, answer.ack.through, answer.ack.position) == (EPOCH, 3, 1)
+    assert [(one.first, one.last) for one in answer.ack.received] == [(5, 5)]
+    assert answer.ack.at == NOW
+    assert seqs(rows_of(engine, Event)) == [1, 2, 3, 5]
+    sums = {(row["metric"], row["subject"], row["bin"]): row["value"] for row in rows_of(engine, Rollup)}
+    assert sums["visits", "floor", 0] == 2
+    assert sums["dwell_ms", "floor", 0] == 85_000
+    assert sums["crossings", "door", 0] == 2
+    assert {row["length_seconds"] for row in rows_of(engine, Tile)} == {900, 3600, 86_400}
+    with reading(engine) as connection:
+        assert answer.ack.store == read_identity(connection)
+
+
+def test_a_duplicate_is_acknowledged_and_changes_nothing_else(engine: Engine, committer: Committer) -> None:
+    payload = envelope([visit(1), occupancy(2), tile(3), item(4, "novelty")], gaps=[gap(6, 9)])
+    commit(committer, payload)
+    models = (Event, Rollup, Tile, Receipt, GapRecord, Held)
+    before = [rows_of(engine, model) for model in models]
+    (answer,) = commit(committer, payload, payload)
+    assert (answer.ack.through, answer.ack.position) == (4, 2)
+    assert [rows_of(engine, model) for model in models] == before
+
+
+def test_a_box_that_nobody_knows_is_made_and_its_items_wait(engine: Engine) -> None:
+    (answer,) = Committer(engine, lambda: NOW).commit(deliver(envelope([visit(1)], box="stranger"), box="stranger"))
+    assert answer.ack.through == 1
+    assert [row["reason"] for row in rows_of(engine, Held, box="stranger")] == ["not-enrolled"]
+    assert rows_of(engine, Box, box="stranger")[0]["venue"] is None
+    assert rows_of(engine, Rollup, box="stranger") == []
+
+
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        pytest.param(visit(1, at=NOW + timedelta(minutes=6)), "future", id="an item from the future"),
+        pytest.param({**visit(1), "venue": "elsewhere"}, "not-enrolled", id="a venue that the box never was in"),
+        pytest.param(item(1, "novelty", anything=[1]), "unknown-type", id="a type of a later version"),
+        pytest.param({**visit(1), "schema": 2}, "newer-schema", id="a schema of a later version"),
+        pytest.param(tile(1, layer="warmth"), "newer-schema", id="a tile layer of a later version"),
+    ],
+)
+def test_items_that_wait(engine: Engine, committer: Committer, sent: JsonObject, reason: str) -> None:
+    (answer,) = commit(committer, envelope([sent]))
+    assert answer.ack.through == 1
+    assert [row["reason"] for row in rows_of(engine, Held)] == [reason]
+    assert rows_of(engine, Event) == []
+    assert rows_of(engine, Rollup) == []
+
+
+def test_a_clock_slightly_ahead_is_no_future(engine: Engine, committer: Committer) -> None:
+    commit(committer, envelope([visit(1, at=NOW + timedelta(minutes=5))]))
+    assert seqs(rows_of(engine, Event)) == [1]
+
+
+def test_an_item_without_a_place_in_time_is_stored_and_counts_nowhere(engine: Engine, committer: Committer) -> None:
+    commit(committer, envelope([visit(1, at=None), tile(2, at=None), occupancy(3, at=None)]))
+    assert [(row["seq"], row["at_ms"]) for row in rows_of(engine, Event)] == [(1, None), (2, None), (3, None)]
+    assert rows_of(engine, Rollup) == rows_of(engine, Tile) == []
+
+
+def test_a_broken_item_is_buried_and_the_rest_counts(engine: Engine, committer: Committer) -> None:
+    payload = envelope([visit(1), visit(2, dwell_seconds=-1), visit(3)])
+    (answer,) = commit(committer, payload)
+    assert (answer.ack.through, answer.ack.rejected) == (3, (2,))
+    (dead,) = rows_of(engine, DeadLetter)
+    assert (dead["seq"], "dwell_seconds" in dead["reason"]) == (2, True)
+    (again,) = commit(committer, payload)
+    assert again.ack.rejected == (2,)
+    assert len(rows_of(engine, DeadLetter)) == 1
+
+
+@pytest.mark.parametrize(
+    ("payload", "said"),
+    [
+        pytest.param(b"\xff\x00garbage", "not JSON", id="not JSON"),
+        pytest.param(b"[]", "JSON object", id="no object"),
+        pytest.param(envelope([visit(1), visit(1)]), "twice", id="a seq twice"),
+        pytest.param(envelope([], box="someone-else"), "box someone-else", id="another box's envelope"),
+        pytest.param(envelope([visit(1, note="a\0b")]), "", id="text that PostgreSQL cannot keep"),
+        pytest.param(envelope([visit(1, note="a\ud800b")]), "", id="text that is no Unicode"),
+        pytest.param(b" " * (MAX_MESSAGE_BYTES + 1), "bytes", id="too large"),
+    ],
+)
+def test_a_payload_that_cannot_be_read(engine: Engine, committer: Committer, payload: bytes, said: str) -> None:
+    (delivery,) = deliver(payload)
+    assert isinstance(delivery, Refused)
+    (answer,) = committer.commit((delivery,))
+    assert (answer.ack.refused, answer.ack.epoch) == (delivery.sha256, None)
+    committer.commit((delivery,))
+    (dead,) = rows_of(engine, DeadLetter)
+    assert said in dead["reason"]
+    assert rows_of(engine, Receipt) == []
+
+
+def test_a_payload_that_cannot_be_stored_is_refused_alone(engine: Engine, committer: Committer) -> None:
+    good = envelope([visit(1), tile(2, cells=[0], values=[2**31 - 1])])
+    bad = envelope([visit(3), tile(4, cells=[0], values=[1])])
+    answers = commit(committer, good, bad, envelope([visit(5)]))
+    assert [answer.ack.through for answer in answers if answer.ack.epoch] == [2, 2]
+    assert [answer.ack.refused is not None for answer in answers] == [False, True, False]
+    assert seqs(rows_of(engine, Event)) == [1, 2, 5]
+    assert "heat-map cell" in str(rows_of(engine, DeadLetter)[0]["reason"])
+
+
+@pytest.mark.parametrize(
+    ("before", "gaps", "kept"),
+    [
+        pytest.param([1, 2], [gap(3, 5)], [(3, 5)], id="a gap after what came"),
+        pytest.param([1, 4], [gap(1, 6)], [(2, 3), (5, 6)], id="a gap leaves out what came"),
+        pytest.param([1], [gap(2, 4), gap(3, 7)], [(2, 4), (5, 7)], id="overlapping gaps count once"),
+        pytest.param([1], [gap(2, 4), gap(2, 4)], [(2, 4)], id="a gap declared twice"),
+    ],
+)
+def test_gaps(
+    engine: Engine, committer: Committer, before: list[int], gaps: list[JsonObject], kept: list[tuple[int, int]]
+) -> None:
+    commit(committer, envelope([visit(seq) for seq in before]))
+    for declared in gaps:
+        commit(committer, envelope(gaps=[declared]))
+    assert [(row["first_seq"], row["last_seq"]) for row in rows_of(engine, GapRecord)] == kept
+
+
+def test_an_item_that_comes_after_its_gap_no_longer_counts(engine: Engine, committer: Committer) -> None:
+    (answer,) = commit(committer, envelope(gaps=[gap(1, 3)]), envelope([visit(2), visit(4)]))
+    assert answer.ack.through == 4
+    assert seqs(rows_of(engine, Event)) == [4]
+
+
+def test_a_gap_of_another_epoch_is_acknowledged_for_that_epoch(committer: Committer) -> None:
+    answers = commit(committer, envelope([visit(1)], gaps=[gap(1, 9, epoch=OTHER_EPOCH, reason="expired")]))
+    assert {answer.ack.epoch: answer.ack.through for answer in answers} == {EPOCH: 1, OTHER_EPOCH: 9}
+    assert sorted(answer.ack.position for answer in answers) == [1, 2]
+
+
+def test_what_a_gap_lost_stands_once(engine: Engine, committer: Committer) -> None:
+    commit(committer, envelope([visit(3)]), envelope(gaps=[gap(1, 6, lost_by_type=[{"type": "visit", "count": 5}])]))
+    assert [row["lost_by_type"] for row in rows_of(engine, GapRecord)] == ['[{"type":"visit","count":5}]', "[]"]
+
+
+def test_many_rejected_items_take_several_acks(committer: Committer) -> None:
+    broken = [item(seq, "visit") for seq in range(1, 502)]
+    answers = commit(committer, envelope(broken[:300]), envelope(broken[300:]))
+    assert [len(answer.ack.rejected) for answer in answers] == [200, 200, 101]
+    assert [answer.ack.position for answer in answers] == [1, 2, 3]
+
+
+def test_an_ack_stays_under_the_size_of_a_message(committer: Committer) -> None:
+    far = 9_000_000
+    for start in range(0, 1200, 200):
+        (answer,) = commit(committer, envelope(gaps=[gap(far + 2 * n, far + 2 * n) for n in range(start, start + 200)]))
+    assert len(answer.ack.received) == 1000
+    assert len(answer.ack.to_json().encode()) < MAX_MESSAGE_BYTES
+
+
+class TestClone:
+    """A head that returns after another took over."""
+
+    def test_a_restart_is_no_clone(self, engine: Engine, committer: Committer) -> None:
+        commit(committer, envelope([visit(1)], sent_at=NOW - timedelta(minutes=9)))
+        commit(committer, envelope([visit(1)], epoch=OTHER_EPOCH, sent_at=NOW - timedelta(minutes=8)))
+        commit(committer, envelope([visit(2)], epoch=EPOCH, head=OTHER_EPOCH, sent_at=NOW))
+        assert not any(row["cloned"] for row in rows_of(engine, EpochRecord))
+        assert len(rows_of(engine, Event)) == 3
+
+    @pytest.mark.parametrize(
+        ("sent_after_minutes", "seq", "is_clone"),
+        [
+            pytest.param(5, 2, True, id="sent later, with new items"),
+            pytest.param(5, 1, False, id="sent later, with nothing new"),
+            pytest.param(-5, 2, False, id="sent before, and late on its way"),
+            pytest.param(None, 2, False, id="sent by a box without a clock"),
+        ],
+    )
+    def test_a_returning_head(
+        self, engine: Engine, committer: Committer, sent_after_minutes: int | None, seq: int, *, is_clone: bool
+    ) -> None:
+        commit(committer, envelope([visit(1)], sent_at=NOW - timedelta(minutes=9)))
+        commit(committer, envelope([visit(1)], epoch=OTHER_EPOCH, sent_at=NOW))
+        sent_at = None if sent_after_minutes is None else NOW + timedelta(minutes=sent_after_minutes)
+        (answer,) = commit(committer, envelope([visit(seq)], sent_at=sent_at))
+        assert answer.ack.through == seq
+        flags = {row["epoch"]: row["cloned"] for row in rows_of(engine, EpochRecord)}
+        assert flags == {EPOCH: is_clone, OTHER_EPOCH: False}
+        assert [row["reason"] for row in rows_of(engine, Held)] == ["clone"] * is_clone
+        assert rows_of(engine, Box)[0]["head"] == OTHER_EPOCH
+
+    def test_a_head_first_seen_late_takes_nothing_over(self, engine: Engine, committer: Committer) -> None:
+        commit(committer, envelope([visit(1)], epoch=OTHER_EPOCH, sent_at=NOW - timedelta(minutes=1)))
+        commit(committer, envelope([visit(1)], epoch=EPOCH, sent_at=NOW - timedelta(minutes=2)))
+        commit(committer, envelope([visit(2)], epoch=OTHER_EPOCH, sent_at=NOW))
+        assert rows_of(engine, Box)[0]["head"] == OTHER_EPOCH
+        assert not any(row["cloned"] for row in rows_of(engine, EpochRecord))
+        assert len(rows_of(engine, Event)) == 3
+
+    def test_a_box_whose_clock_is_fast_is_no_clone(self, engine: Engine, committer: Committer) -> None:
+        fast = timedelta(hours=3)
+        commit(committer, envelope([visit(1)], sent_at=NOW + fast))
+        commit(committer, envelope([visit(1)], epoch=OTHER_EPOCH, sent_at=NOW + fast + timedelta(minutes=1)))
+        commit(committer, envelope([visit(2)], sent_at=NOW + fast + timedelta(seconds=30)))
+        assert not any(row["cloned"] for row in rows_of(engine, EpochRecord))
+
+    def test_items_written_before_the_copy_still_count(self, engine: Engine, committer: Committer) -> None:
+        commit(committer, envelope([visit(1)], epoch=EPOCH, sent_at=NOW - timedelta(minutes=9)))
+        commit(committer, envelope([visit(1)], epoch=OTHER_EPOCH, sent_at=NOW - timedelta(minutes=8)))
+        commit(committer, envelope([visit(1)], epoch=THIRD_EPOCH, sent_at=NOW - timedelta(minutes=7)))
+        commit(committer, envelope([visit(2)], epoch=OTHER_EPOCH, sent_at=NOW + timedelta(minutes=1)))
+        commit(committer, envelope([visit(2)], epoch=EPOCH, head=OTHER_EPOCH, sent_at=NOW + timedelta(minutes=1)))
+        assert [(row["epoch"], row["seq"]) for row in rows_of(engine, Held)] == [(OTHER_EPOCH, 2)]
+
+
+class TestRestoredDatabase:
+    """A box that has seen what the database does not hold."""
+
+    def store(self, engine: Engine) -> str:
+        return str(rows_of(engine, StoreIdentity, box=None)[0]["store"])
+
+    @pytest.mark.parametrize(
+        ("position", "renewed"),
+        [pytest.param(1, False, id="as far as we are"), pytest.param(2, True, id="further than we are")],
+    )
+    def test_the_position_that_a_box_has_seen(
+        self, engine: Engine, committer: Committer, position: int, *, renewed: bool
+    ) -> None:
+        commit(committer, envelope([visit(1)]))
+        old = self.store(engine)
+        (answer,) = commit(committer, envelope([visit(2)], seen={"store": old, "position": position}))
+        assert (self.store(engine) > old) is renewed
+        assert answer.ack.store == self.store(engine)
+        assert answer.ack.position > position
+
+    def test_a_store_restored_twice_is_newer_than_both(self, engine: Engine, committer: Committer) -> None:
+        commit(committer, envelope([visit(1)]))
+        backup = self.store(engine)
+        commit(committer, envelope([visit(2)], seen={"store": backup, "position": 9}))
+        first = self.store(engine)
+        with writing(engine) as connection:
+            connection.execute(table_of(StoreIdentity).update().values(store=backup))
+        (answer,) = commit(committer, envelope([visit(3)], seen={"store": first, "position": 1}))
+        assert answer.ack.store > first
+
+    def test_a_store_from_the_far_future_is_not_believed(self, engine: Engine, committer: Committer) -> None:
+        old = self.store(engine)
+        commit(committer, envelope([visit(1)], seen={"store": "7" + "Z" * 25, "position": 9}))
+        assert self.store(engine) == old
+
+
+def test_two_epochs_of_one_box_do_not_mix(engine: Engine, committer: Committer) -> None:
+    answers = commit(committer, envelope([visit(1)]), envelope([visit(1), visit(2)], epoch=OTHER_EPOCH))
+    assert {answer.ack.epoch: answer.ack.through for answer in answers} == {EPOCH: 1, OTHER_EPOCH: 2}
+    assert len(rows_of(engine, Event)) == 3
+
+
+def test_boxes_of_one_batch_are_answered_each(engine: Engine, committer: Committer) -> None:
+    enrol(engine, box="box-0")
+    both = (*deliver(envelope([visit(1)])), *deliver(envelope([visit(1)], box="box-0"), box="box-0"))
+    assert sorted((answer.box, answer.ack.position) for answer in committer.commit(both)) == [("box-0", 1), (BOX, 1)]
+
+
+def test_an_enrolment_ends(engine: Engine) -> None:
+    enrol(engine, start=NOW - timedelta(hours=3), end=NOW - timedelta(hours=1))
+    moments = [NOW - timedelta(hours=4), NOW - timedelta(hours=2), NOW - timedelta(hours=1)]
+    Committer(engine, lambda: NOW).commit(deliver(envelope([visit(seq, at=at) for seq, at in enumerate(moments, 1)])))
+    assert [row["at_ms"] for row in rows_of(engine, Event)] == [to_ms(moments[1])]
+    assert seqs(rows_of(engine, Held)) == [1, 3]

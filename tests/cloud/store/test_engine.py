@@ -1,0 +1,109 @@
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+
+from cloud.errors import StoreError
+from cloud.store.engine import open_engine, reading, store_name, writing
+from cloud.store.schema import check_schema, migrate
+from tests.support.ports import free_port
+
+
+def test_sqlite_survives_the_power(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'footfall.sqlite'}")
+    with reading(engine) as connection:
+        found = [connection.execute(text(f"PRAGMA {name}")).scalar() for name in ("journal_mode", "synchronous")]
+    assert found == ["wal", 2]
+    engine.dispose()
+
+
+def test_an_error_rolls_everything_back(empty_engine: Engine) -> None:
+    with writing(empty_engine) as connection:
+        connection.execute(text("CREATE TABLE note (word TEXT)"))
+    with pytest.raises(ZeroDivisionError):
+        _write_and_fail(empty_engine)
+    with reading(empty_engine) as connection:
+        assert connection.execute(text("SELECT count(*) FROM note")).scalar() == 0
+
+
+def _write_and_fail(engine: Engine) -> None:
+    with writing(engine) as connection:
+        connection.execute(text("INSERT INTO note VALUES ('lost')"))
+        raise ZeroDivisionError
+
+
+def test_writers_that_read_first_wait_for_each_other(empty_engine: Engine) -> None:
+    with writing(empty_engine) as connection:
+        connection.execute(text("CREATE TABLE counter (value INTEGER)"))
+        connection.execute(text("INSERT INTO counter VALUES (0)"))
+
+    def count() -> None:
+        for _ in range(20):
+            with writing(empty_engine) as connection:
+                value = connection.execute(text("SELECT value FROM counter FOR UPDATE" if postgres else _READ)).scalar()
+                connection.execute(text("UPDATE counter SET value = :value"), {"value": (value or 0) + 1})
+
+    postgres = empty_engine.dialect.name == "postgresql"
+    threads = [threading.Thread(target=count) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with reading(empty_engine) as connection:
+        assert connection.execute(text(_READ)).scalar() == 80
+
+
+_READ = "SELECT value FROM counter"
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        pytest.param("nonsense", "cannot be read", id="no address"),
+        pytest.param("mysql://host/name", "mysql is not supported", id="another database"),
+        pytest.param("sqlite://", "needs a file", id="SQLite in memory"),
+    ],
+)
+def test_addresses_that_cannot_work(url: str, said: str) -> None:
+    with pytest.raises(StoreError, match=said):
+        open_engine(url)
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'absent' / 'footfall.sqlite'}")
+    with pytest.raises(StoreError, match=r"absent/footfall\.sqlite: it cannot be opened"):
+        check_schema(engine)
+
+
+def test_a_file_that_is_something_else(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no database\n" * 200)
+    engine = open_engine(f"sqlite:///{tmp_path / 'notes.txt'}")
+    with pytest.raises(StoreError, match=r"notes\.txt: the file is not an SQLite database"):
+        check_schema(engine)
+    engine.dispose()
+
+
+def test_a_server_that_does_not_answer_is_named_without_the_password() -> None:
+    engine = open_engine(f"postgresql+psycopg://me:secret@127.0.0.1:{free_port()}/footfall")
+    with pytest.raises(StoreError, match="the server does not answer") as raised:
+        check_schema(engine)
+    assert "secret" not in str(raised.value)
+    assert "secret" not in store_name(engine)
+
+
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'footfall.sqlite'}")
+    migrate(engine)
+    with writing(engine) as connection:
+        connection.execute(text("CREATE TABLE filler (word TEXT)"))
+        # the pages that the file may have are the only disk that a test can fill without a file system of its own
+        connection.execute(text(f"PRAGMA max_page_count = {connection.execute(text('PRAGMA page_count')).scalar()}"))
+        with pytest.raises(StoreError, match="the disk is full"):
+            connection.execute(text("INSERT INTO filler VALUES (:word)"), {"word": "x" * 1_000_000})
+    engine.dispose()
+
+
+def test_a_missing_table_says_what_to_run(empty_engine: Engine) -> None:
+    with reading(empty_engine) as connection, pytest.raises(StoreError, match="footfall cloud migrate"):
+        connection.execute(text("SELECT * FROM venue"))

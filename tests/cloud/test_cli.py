@@ -1,0 +1,147 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import paho.mqtt.publish
+import pytest
+
+from tests.support.envelopes import envelope, topic, visit
+from tests.support.mosquitto import Mosquitto
+from tests.support.ports import free_port
+
+ROOT = Path(__file__).parents[2]
+
+
+def _environment(tmp_path: Path, **variables: str) -> dict[str, str]:
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("FOOTFALL_CLOUD_")}
+    return outside | {"FOOTFALL_CLOUD_DATA_DIR": str(tmp_path / "data"), "PYTHONUNBUFFERED": "1"} | variables
+
+
+def _run(tmp_path: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "footfall.py", "cloud", *arguments]
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env=_environment(tmp_path, **variables),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@contextmanager
+def _serving(tmp_path: Path, *arguments: str, **variables: str) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
+    port = free_port()
+    variables = {"FOOTFALL_CLOUD_LISTEN__PORT": str(port), **variables}
+    command = [sys.executable, "footfall.py", "cloud", "serve", *arguments]
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=_environment(tmp_path, **variables),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    with process, httpx.Client(base_url=f"http://127.0.0.1:{port}/api/v1") as client:
+        try:
+            _wait_for(lambda: _answers(client), process=process)
+            yield process, client
+        finally:
+            process.kill()
+
+
+def _answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/health").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def _wait_for(condition: object, *, process: subprocess.Popen[str]) -> None:
+    assert callable(condition)
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert process.poll() is None, process.stdout and process.stdout.read()
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_serve_tells_where_everything_is_and_ends_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+    with _serving(tmp_path, "--no-ingest") as (process, client):
+        assert client.get("/venues").json() == {"venues": [], "next": None}
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=20)
+    assert process.returncode == 0, output
+    assert f"API       {str(client.base_url).rstrip('/')}\n" in output
+    assert f"Database  sqlite:///{tmp_path}/data/footfall.sqlite" in output
+    assert f"Admin key made just now, in {tmp_path}/data/admin.key" in output
+    assert "not in this process" in output
+    assert (tmp_path / "data" / "admin.key").read_text().strip() not in output
+    assert "Traceback" not in output
+
+
+def test_serve_takes_in_what_the_broker_brings(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    variables = {"FOOTFALL_CLOUD_BROKER__HOST": mosquitto.host, "FOOTFALL_CLOUD_BROKER__PORT": str(mosquitto.port)}
+    with _serving(tmp_path, **variables) as (process, client):
+        key = (tmp_path / "data" / "admin.key").read_text().strip()
+        client.headers["Authorization"] = f"Bearer {key}"
+        venue = {"venue": "corner-shop", "name": "Corner shop", "timezone": "UTC", "kind": "shop"}
+        assert client.post("/venues", json=venue).status_code == 201
+        assert client.post("/boxes", json={"box": "box-1", "venue": "corner-shop"}).status_code == 201
+
+        def visits() -> int:
+            payload = envelope([visit(1), visit(2)])
+            paho.mqtt.publish.single(topic(), payload, qos=1, hostname=mosquitto.host, port=mosquitto.port)
+            answer = client.get("/venues/corner-shop/summary", params={"from": "2026-11-20", "to": "2026-11-20"})
+            return int(answer.json()["visits"])
+
+        _wait_for(lambda: visits() == 2, process=process)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=20)
+    assert process.returncode == 0, output
+    assert "Traceback" not in output
+
+
+def test_mistakes_in_the_settings_are_told_and_nothing_starts(tmp_path: Path) -> None:
+    config = tmp_path / "cloud.toml"
+    config.write_text('[listen]\nport = 0\n[broker]\nhots = "x"\n')
+    ended = _run(tmp_path, "serve", "--config", str(config))
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines() == [
+        "footfall cloud: 2 mistakes in the settings:",
+        f"  {config}: broker.hots: no such setting; did you mean host?",
+        f"  {config}: listen.port: found 0; allowed: greater than or equal to 1",
+    ]
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_port_in_use_is_named(tmp_path: Path) -> None:
+    with _serving(tmp_path, "--no-ingest") as (_, client):
+        ended = _run(tmp_path, "serve", FOOTFALL_CLOUD_LISTEN__PORT=str(client.base_url.port))
+    assert ended.returncode == 2
+    assert f"listen: 127.0.0.1 port {client.base_url.port} cannot be listened at: " in ended.stderr
+
+
+def test_migrate_says_what_there_is_and_key_where_it_lies(tmp_path: Path) -> None:
+    for _ in range(2):
+        ended = _run(tmp_path, "migrate")
+        assert ended.returncode == 0, ended.stderr
+        assert ended.stdout == f"sqlite:///{tmp_path}/data/footfall.sqlite has schema 0001.\n"
+    assert _run(tmp_path, "key").stdout == f"The admin key lies in {tmp_path}/data/admin.key.\n"
+    assert _run(tmp_path, "key", "--show").stdout == (tmp_path / "data" / "admin.key").read_text()
+    assert json.dumps(sorted(path.name for path in (tmp_path / "data").iterdir())) == '["admin.key", "footfall.sqlite"]'
+
+
+def test_a_database_that_was_not_migrated_is_not_served(tmp_path: Path, postgres_database: str) -> None:
+    ended = _run(tmp_path, "serve", FOOTFALL_CLOUD_DATABASE__URL=postgres_database)
+    assert ended.returncode == 1
+    assert "is empty: run `footfall cloud migrate`" in ended.stderr
