@@ -66,11 +66,11 @@ def _lines(total: Recount, body: dict[str, Any], _at_ms: int) -> None:
 
 
 def _occupancy(total: Recount, body: dict[str, Any], at_ms: int) -> None:
-    scene, drift = body["scene"], body["drift"] or 0
+    scene, drift = body["scene"], body.get("drift") or 0
     total.add("scene", scene, "reports", 1)
     total.add("scene", scene, "reported_ms", 60_000)
     total.add("scene", scene, "drift", abs(drift), 0 if drift > 0 else 1)
-    if body["inside"] is not None:
+    if body.get("inside") is not None:
         total.top("scene", scene, "inside", body["inside"])
     for camera in body["cameras"]:
         name = camera["camera"]

@@ -69,6 +69,10 @@ def test_a_wrong_password_is_said_clearly(tmp_path: Path) -> None:
             assert link.publish(WILL)
 
 
+def test_a_password_is_not_shown_where_an_address_is() -> None:
+    assert "secret" not in repr(address_of(1883, username="box-1", password="secret"))
+
+
 @contextmanager
 def _secured(settings: dict[str, str | int]) -> Iterator[Mosquitto]:
     broker = Mosquitto(settings=settings)
