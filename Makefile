@@ -48,7 +48,7 @@ format: .venv/.installed
 bench: setup
 	$(VENV_PYTHON) -m tools.bench $(NAME)
 
-# Show the product at work on this machine
+# Show the product at work on a made-up shop until Ctrl-C or SECONDS=… (SOURCE=rtsp://… for a camera, MODEL=NAME_OR_PATH)
 demo: setup
 	$(VENV_PYTHON) -m tools.demo
 

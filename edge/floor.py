@@ -87,8 +87,9 @@ class Floor:
         return self._projection.residual_m if self._projection else 0.0
 
     def feet(self, boxes: npt.NDArray[np.floating]) -> Points:
-        """Bottom centres of boxes (n, 4), in the boxes' pixels."""
-        return np.stack([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3]], axis=1).astype(np.float64)
+        """Bottom centres of boxes (n, 4), in reference pixels; those that reach the picture's edge stay within it."""
+        centres = np.stack([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3]], axis=1).astype(np.float64)
+        return np.clip(centres, 0.0, np.array(self.image_size) - 1.0)
 
     def place(self, points: Points, image_size: tuple[int, int] | None = None) -> Points:
         """Places of points (n, 2) in pixels of a frame of this size (width, height; default the reference's)."""

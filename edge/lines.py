@@ -82,6 +82,11 @@ class LineWatch:
         self._forget(at)
         return tuple(crossings)
 
+    def meet(self, ids: npt.NDArray[np.int64], places: Points, body: npt.NDArray[np.float64], at: float) -> None:
+        """Note on which side new people were first seen, which is before they are known to be people."""
+        new = np.array([person not in self._seen_at for person in ids.tolist()], np.bool_)
+        self.update(ids[new], places[new], body[new], at)
+
     def _step(self, person: int, index: int, place: tuple[float, float], body: float) -> Direction | None:
         line = self.lines[index]
         across, along, length = _coordinates(line, place)

@@ -120,7 +120,9 @@ class Scene:
         on_floor = np.isfinite(places).all(axis=1)
         milliseconds = np.where(on_floor, self._presence.update(people.ids, at), 0)
         zones = self._zones.update(people.ids, places, at)
-        crossings = self._lines.update(people.ids, places, self._bodies(people), at)
+        bodies = self._bodies(people)
+        self._lines.meet(people.ids, self.floor.place(self.floor.feet(people.first_boxes)), bodies, at)
+        crossings = self._lines.update(people.ids, places, bodies, at)
         in_zones = zones.inside.astype(np.int64) * milliseconds[:, None]
         turnover = self._visits.update(people, in_zones, crossings)
         self._heat.add(places, milliseconds)

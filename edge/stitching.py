@@ -32,11 +32,13 @@ class People(Tracks):
     """Tracks whose ids name people: one id a stay.
 
     since: float64, shape (n,), when each was first seen; earlier than this frame, because of the probation.
+    first_boxes: float32, shape (n, 4), where each was first seen, pixels.
     from_edge: bool, shape (n,), first seen at the picture's edge.
     at_edge: bool, shape (n,), at the picture's edge now.
     """
 
     since: npt.NDArray[np.float64]
+    first_boxes: npt.NDArray[np.float32]
     from_edge: npt.NDArray[np.bool_]
     at_edge: npt.NDArray[np.bool_]
 
@@ -50,6 +52,7 @@ class People(Tracks):
             boxes=np.empty((0, 4), np.float32),
             confidence=nothing.astype(np.float32),
             since=nothing,
+            first_boxes=np.empty((0, 4), np.float32),
             from_edge=nothing.astype(np.bool_),
             at_edge=nothing.astype(np.bool_),
         )
@@ -114,9 +117,7 @@ class Stitcher:
             if index in joined:
                 life.person = self._lives.pop(lost[joined[index]]).person
             else:
-                life.person = _Person(
-                    id=self._next_person, since=life.first.at, from_edge=self._ruler.at_edge(life.first)
-                )
+                life.person = _Person(id=self._next_person, first=life.first, from_edge=self._ruler.at_edge(life.first))
                 self._next_person += 1
 
     def _ripe(self, life: "_Life") -> bool:
@@ -177,17 +178,11 @@ class Stitcher:
             ids=np.array([person.id for person, _ in known], np.int64),
             boxes=tracks.boxes[rows],
             confidence=tracks.confidence[rows],
-            since=np.array([person.since for person, _ in known], np.float64),
+            since=np.array([person.first.at for person, _ in known], np.float64),
+            first_boxes=np.array([person.first.box for person, _ in known], np.float32).reshape(-1, 4),
             from_edge=np.array([person.from_edge for person, _ in known], np.bool_),
             at_edge=np.array([self._ruler.at_edge(lives[row].last) for row in rows], np.bool_),
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Person:
-    id: int
-    since: float
-    from_edge: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +193,13 @@ class _Sighting:
     box: Point
     place: Point
     height: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Person:
+    id: int
+    first: _Sighting
+    from_edge: bool
 
 
 @dataclass(slots=True, kw_only=True)

@@ -20,6 +20,7 @@ _MARKER_OF_FIXTURE = {
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # as `edge` does, for tests that import ONNX Runtime before it
     report = os.environ.get("FOOTFALL_TEST_REPORT")
     config.pluginmanager.register(OutcomeRecorder(report_path=Path(report) if report else None), "outcome-recorder")
 

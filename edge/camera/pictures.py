@@ -49,6 +49,12 @@ class Opening:
         """An error that names this source."""
         return SourceTrouble(source=self.source, address=self.address, reason=reason, detail=detail, advice=advice)
 
+    @property
+    def patience_seconds(self) -> float | None:
+        """How long nothing may come while it is opened: a time-out for reading holds for the answers too."""
+        limits = [limit for limit in (self.open_seconds, self.read_seconds) if limit is not None]
+        return min(limits, default=None)
+
     def silence(self, limit_seconds: float | None) -> SourceTrouble:
         """The error of a source that said nothing for as long as it may."""
         return self.trouble(Trouble.STALLED, f"nothing came for {limit_seconds or 0:g} s")
@@ -67,8 +73,8 @@ def opened(opening: Opening) -> Iterator[InputContainer]:
         )
     except av.error.FFmpegError as error:
         # FFmpeg calls an RTSP answer that never came "invalid data"; the time that passed tells.
-        if _is_over(opening.open_seconds, since=began):
-            raise opening.silence(opening.open_seconds) from None
+        if _is_over(opening.patience_seconds, since=began):
+            raise opening.silence(opening.patience_seconds) from None
         cause = cause_of(error)
         raise opening.trouble(Trouble.UNREACHABLE if cause is Trouble.ENDED else cause, _words(error)) from None
     try:

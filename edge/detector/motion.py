@@ -46,8 +46,9 @@ class _Background:
 class MotionDetector:
     """Finds what moves and could be a person. One detector serves all cameras, each with its background.
 
-    `sensitivity` 0 to 1: how little a pixel must differ. `memory_seconds`: a thing that stands still this
-    long becomes background. `smallest`, `largest`: a person's height as a share of the picture's.
+    `sensitivity` 0 to 1: how little a pixel must differ. `memory_seconds`: time constant of the
+    background; what stands still for a tenth of it has become part of it. `smallest`, `largest`: a person's height as
+    a share of the picture's.
     """
 
     def __init__(

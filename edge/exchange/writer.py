@@ -12,6 +12,7 @@ lives within the room that it has: pages freed by shedding, and a log that is be
 
 import fcntl
 import json
+import logging
 import os
 import sqlite3
 import time
@@ -40,6 +41,8 @@ _SPARE_BYTES = 256 * 2**10
 
 _SHED_TO = 0.9
 """Shedding goes on until this share of the budget is in use, so that it does not run at every commit."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +173,7 @@ class Writer:
             while room.used_bytes(self._connection) > self._budget.room_bytes * _SHED_TO and self._shed():
                 continue
         if self._ballast.lay():
-            self._is_short = False
+            self._note_shortage(is_short=False, reason=f"exchange {self._folder}: there is room on the disk again")
             room.keep_size(self._connection, fixed=False)
         elif self._is_short:
             self._keep_spare()
@@ -198,13 +201,20 @@ class Writer:
         """Act; when the disk is full, make room and act once more."""
         try:
             act()
-        except ExchangeFull:
+        except ExchangeFull as full:
+            meanwhile = "until then it makes do with the room that it has, and declares what it drops"
+            self._note_shortage(is_short=not self._ballast.is_affordable, reason=f"{full}; {meanwhile}")
             self._make_room()
             act()
 
+    def _note_shortage(self, *, is_short: bool, reason: str) -> None:
+        """Tell when it begins and when it ends."""
+        if is_short is not self._is_short:
+            self._is_short = is_short
+            _log.log(logging.ERROR if is_short else logging.INFO, reason, extra={"action": "exchange"})
+
     def _make_room(self) -> None:
         """Turn the ballast into room of the exchange's own, shed what that does not serve, and let nothing grow."""
-        self._is_short = not self._ballast.is_affordable
         had_ballast = self._ballast.give_up()
         room.restart_log(self._connection)
         if self._is_short:

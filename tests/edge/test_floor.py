@@ -126,6 +126,12 @@ def test_feet_are_the_middle_of_the_bottom() -> None:
     assert Floor.uncalibrated(SIZE).feet(np.empty((0, 4), np.float32)).shape == (0, 2)
 
 
+def test_feet_at_the_picture_edge_stand_in_its_last_cell() -> None:
+    width, height = SIZE
+    feet = Floor.uncalibrated(SIZE).feet(np.array([[width - 20, 0, width + 20, height]], np.float32))
+    assert feet.tolist() == [[width - 1, height - 1]]
+
+
 @pytest.mark.assets
 def test_labelled_people_walk_on_the_real_shop_floor(assets: Path) -> None:
     points = json.loads((assets / "videos/retail_x1.floor.json").read_text())

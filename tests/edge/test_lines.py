@@ -84,6 +84,16 @@ def test_people_and_lines_are_kept_apart() -> None:
     assert {(one.person, one.line, one.direction) for one in found} == {(1, "door", "in"), (2, "far", "out")}
 
 
+def test_who_was_first_seen_before_the_line_has_crossed_it_when_they_are_known_behind_it() -> None:
+    watch = LineWatch([DOOR], y_up=True)
+    someone, body = np.array([1]), np.ones(1)
+    found: list[Crossing] = []
+    for at, y in enumerate((1.0, 2.0, 3.0)):
+        watch.meet(someone, np.array([[2.0, -1.0]]), body, float(at))
+        found += watch.update(someone, np.array([[2.0, y]]), body, float(at))
+    assert [(one.direction, one.at) for one in found] == [("in", 0.0)]
+
+
 def test_a_side_outlives_a_gap_but_not_for_ever() -> None:
     watch = LineWatch([DOOR], y_up=True, forget_seconds=60)
     someone, body = np.array([1]), np.ones(1)

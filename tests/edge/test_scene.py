@@ -188,6 +188,12 @@ def test_a_crossing_counts_once_and_in_its_direction() -> None:
     assert film.minute().lines == ()
 
 
+def test_who_steps_into_view_just_before_a_line_is_counted() -> None:
+    film = Film(scene(line=[LINE])).walk((320, 270), (320, 450), 2.0).empty(7.0)
+    assert [(line.inward, line.outward) for line in film.minute().lines] == [(1, 0)]
+    assert [visit.began for visit in film.visits] == ["entered"]
+
+
 def test_only_entrances_say_who_is_inside() -> None:
     film = door(Film(scene(line=[{**LINE, "kind": "interior"}])), "in")
     minute = film.minute()

@@ -118,8 +118,10 @@ def test_a_person_is_dated_back_to_the_first_sighting() -> None:
     assert first.at == pytest.approx(2.7)
     assert first.since.tolist() == [2.0]
     assert first.from_edge.tolist() == [True]
+    assert first.first_boxes[0, 0] < first.boxes[0, 0]
     last = [people for people in found if len(people)][-1]
     assert (last.ids.tolist(), last.since.tolist(), last.from_edge.tolist()) == ([1], [2.0], [True])
+    assert last.first_boxes.tolist() == first.first_boxes.tolist()
     assert not last.at_edge.any()
 
 
@@ -149,15 +151,15 @@ def test_on_a_floor_distances_are_metres() -> None:
 def test_somebody_above_the_horizon_joins_nobody_and_harms_nothing() -> None:
     floor = Floor.from_points(
         Calibration(
-            image_points=((100.0, 240.0), (540.0, 240.0), (640.0, 480.0), (0.0, 480.0)),
+            image_points=((260.0, 240.0), (380.0, 240.0), (640.0, 480.0), (0.0, 480.0)),
             floor_points=((0, 20), (8, 20), (8, 0), (0, 0)),
         ),
         camera="shop",
         floor="ground",
         image_size=SIZE,
     )
-    assert np.isnan(floor.place(np.array([[300.0, -700.0]]))).all()
-    scene = Scene().walk(1, 0, 3, (300, -700)).walk(2, 5, 8, (300, -700))
+    assert np.isnan(floor.place(np.array([[300.0, 150.0]]))).all()
+    scene = Scene().walk(1, 0, 3, (300, 150)).walk(2, 5, 8, (300, 150))
     assert len(persons(scene.run(stitcher=Stitcher(SIZE, floor=floor)))) == 2
 
 
@@ -175,6 +177,7 @@ def test_nobody_is_nobody() -> None:
     assert len(people) == 0
     assert people.at == 3.0
     assert people.since.shape == people.from_edge.shape == people.at_edge.shape == (0,)
+    assert people.boxes.shape == people.first_boxes.shape == (0, 4)
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ def people(at: float, *ids: int, since: float | None = None, from_edge: bool = F
         boxes=np.zeros((count, 4), np.float32),
         confidence=np.full(count, 0.5, np.float32),
         since=np.full(count, at if since is None else since),
+        first_boxes=np.zeros((count, 4), np.float32),
         from_edge=np.full(count, from_edge),
         at_edge=np.full(count, at_edge),
     )

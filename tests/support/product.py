@@ -4,7 +4,7 @@ import itertools
 import json
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +33,7 @@ class Camera:
 
     id: str
     url: str
-    settings: dict[str, str | int | float | list[int]] = field(default_factory=dict)
+    settings: Mapping[str, str | int | float | list[int]] = field(default_factory=dict)
 
     def to_toml(self) -> str:
         """Its table. JSON's strings, numbers and lists are TOML's too."""
@@ -57,6 +57,7 @@ class Cloud:
         folder.mkdir(parents=True, exist_ok=True)
         self.database_url = database_url
         self.port = free_port()
+        self.admin = {"Authorization": f"Bearer {ADMIN_KEY}"}
         self._environment = {
             "FOOTFALL_CLOUD_DATA_DIR": str(folder),
             "FOOTFALL_CLOUD_ADMIN_KEY": ADMIN_KEY,
@@ -101,7 +102,7 @@ class Cloud:
 
     def post(self, path: str, body: dict[str, object]) -> Any:
         """The JSON of a POST with the admin key that must succeed."""
-        answer = self.http.post(path, json=body, headers={"Authorization": f"Bearer {ADMIN_KEY}"})
+        answer = self.http.post(path, json=body, headers=self.admin)
         assert answer.is_success, answer.text
         return answer.json()
 
@@ -128,7 +129,16 @@ class Cloud:
 class Box:
     """Vision and uplink over one exchange."""
 
-    def __init__(self, folder: Path, *, broker: Mosquitto, cameras: list[Camera], model: str | Path, mode: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        broker: Mosquitto,
+        cameras: list[Camera],
+        model: str | Path,
+        mode: str,
+        trust: str = "ntp",
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._seeds = itertools.count(1)
         self.exchange = folder / "exchange"
@@ -136,6 +146,7 @@ class Box:
         lines = [
             f'[box]\nid = "{BOX}"\nvenue = "{VENUE}"\nmode = "{mode}"',
             f"[exchange]\nfolder = {json.dumps(str(self.exchange))}",
+            f'[clock]\ntrust = "{trust}"',
             f'[broker]\nhost = "{broker.host}"\nport = {broker.port}',
             f"[detector]\nmodel = {json.dumps(str(model))}\nthreads = 1",
             *(camera.to_toml() for camera in cameras),
@@ -179,8 +190,10 @@ class Box:
     def fill(self, items: int) -> None:
         """Let a stand-in for vision append items in an epoch of its own, while vision does not run."""
         seed = str(next(self._seeds))
-        program = [sys.executable, "-m", "tests.support.appender", self.exchange, str(items), seed, VENUE]
-        appender = Command(program, log=self.configuration.with_name("appender.log"))
+        appender = Command(
+            [sys.executable, "-m", "tests.support.appender", self.exchange, str(items), seed, VENUE],
+            log=self.configuration.with_name("appender.log"),
+        )
         appender.start()
         assert appender.wait(120) == 0, appender.log
 

@@ -194,7 +194,8 @@ class BabblingServer:
             except OSError:
                 return
             self._connections.append(connection)
-            connection.sendall(self._words)
+            with suppress(OSError):  # it may have gone already
+                connection.sendall(self._words)
 
 
 class NonsenseCamera:
@@ -222,10 +223,13 @@ class NonsenseCamera:
         return f"rtsp://127.0.0.1:{self._listener.getsockname()[1]}/camera"
 
     def _serve(self) -> None:
-        """One client, until it goes."""
-        with suppress(OSError):
-            connection, _ = self._listener.accept()
-            with connection, connection.makefile("rb") as stream:
+        """One client after another, each until it goes."""
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with suppress(OSError), connection, connection.makefile("rb") as stream:
                 for request in iter(lambda: _request(stream), b""):
                     connection.sendall(_answer(request))
                     if request.startswith(b"PLAY") and self._payload:
@@ -239,8 +243,7 @@ class NonsenseCamera:
 
 def _request(stream: BinaryIO) -> bytes:
     """The next request's head; nothing when the client has gone."""
-    lines = list(iter(stream.readline, b"\r\n"))
-    return b"" if b"" in lines[-1:] else b"".join(lines)
+    return b"".join(itertools.takewhile(lambda line: line != b"\r\n", stream))
 
 
 def _answer(request: bytes) -> bytes:

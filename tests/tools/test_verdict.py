@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.verdict import Run, complaints, main, summary
+from tools.verdict import Run, complaints, main, proofs_at, summary
 
 PROOF = "tests/end_to_end/test_first_light.py"
 
@@ -37,6 +37,11 @@ def run(name: str = "test", *, on_assets: tuple[str, ...] = (), **outcomes: str)
             id="the proof is skipped in part",
         ),
         pytest.param(
+            [run(a="passed", proof_a="skipped")],
+            [f"the proof did not run: {PROOF}"],
+            id="the proof is skipped wholly",
+        ),
+        pytest.param(
             [run(a="skipped", proof_a="passed", on_assets=("a",))],
             ["on real assets, but not passed: tests/test_x.py::a"],
             id="a test on assets is skipped",
@@ -57,9 +62,29 @@ def run(name: str = "test", *, on_assets: tuple[str, ...] = (), **outcomes: str)
     ],
 )
 def test_what_stands_against_runs(runs: list[Run], told: list[str]) -> None:
-    said = complaints(runs, proof=PROOF)
+    said = complaints(runs, proofs=[PROOF])
     assert len(said) == len(told)
     assert all(expected in sentence for expected, sentence in zip(told, said, strict=True))
+
+
+def test_each_proof_must_have_run() -> None:
+    other = "tests/end_to_end/test_kills.py"
+    assert complaints([run(proof_a="passed")], proofs=[PROOF, other]) == [f"the proof did not run: {other}"]
+
+
+def test_a_folder_stands_for_every_file_of_tests_below_it(tmp_path: Path) -> None:
+    files = [tmp_path / "deeper" / "test_b.py", tmp_path / "test_a.py"]
+    for file in (*files, tmp_path / "support.py"):
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+    assert proofs_at(tmp_path) == [str(file) for file in files]
+    assert proofs_at(files[0]) == [str(files[0])]
+
+
+def test_a_folder_without_tests_proves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main([str(tmp_path / "test.json"), "--proof", str(tmp_path)])
+    assert "there is no proof in" in capsys.readouterr().err
 
 
 def test_the_last_line_adds_the_runs_up() -> None:

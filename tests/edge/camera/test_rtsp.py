@@ -204,6 +204,19 @@ def test_a_camera_that_plays_no_pictures(payload: bytes, reason: Trouble) -> Non
     assert seconds < DEADLINE_SECONDS
 
 
+@pytest.mark.parametrize(
+    ("open_seconds", "read_seconds"),
+    [(SILENCE_SECONDS, DEADLINE_SECONDS), (DEADLINE_SECONDS, SILENCE_SECONDS)],
+    ids=["opening ends first", "reading ends first"],
+)
+def test_silence_is_silence_whichever_limit_ends_it(open_seconds: float, read_seconds: float) -> None:
+    with BabblingServer() as server:
+        trouble, seconds = trouble_of(server.url, open_seconds=open_seconds, read_seconds=read_seconds)
+    assert trouble.reason is Trouble.STALLED
+    assert "nothing came for 0.7 s" in str(trouble)
+    assert seconds < SILENCE_SECONDS + 1.5
+
+
 def test_a_camera_that_hangs_is_noticed_in_time(server: RtspServer) -> None:
     frames = source(server.url, read_seconds=LIMIT_SECONDS).frames()
     for _ in range(5):

@@ -1,4 +1,7 @@
 import logging
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -249,6 +252,15 @@ def test_yolo11n_int8_finds_the_people_and_wants_red_first(assets: Path) -> None
     bgr = scored(assets, "yolo11n_int8.onnx", USUAL_INPUT[Layout.YOLO_DENSE].model_copy(update={"colour": "bgr"}))
     assert rgb >= 0.87
     assert rgb > bgr
+
+
+def test_the_runtime_keeps_to_itself(tmp_path: Path) -> None:
+    """Its telemetry leaves a device id in the cache and a session in the temporary folder before it sends anything."""
+    silencers = {"CI", "GITHUB_ACTIONS", "JENKINS_URL", "ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS", "TF_BUILD"}
+    environment = {name: value for name, value in os.environ.items() if name not in silencers}
+    folders = {name: str(tmp_path) for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME")}
+    subprocess.run([sys.executable, "-c", "import edge.detector.onnx"], env={**environment, **folders}, check=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.assets

@@ -1,8 +1,6 @@
 """A disk that is really full: a small file system of its own, filled to the brim."""
 
-import os
-import subprocess
-import tempfile
+import logging
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,35 +15,14 @@ from edge.exchange.ballast import BALLAST_BYTES, Ballast
 from edge.exchange.writer import Batch
 from edge.journal import Journal
 from tests.support.exchange import NTP, ORIGIN, Exchange, acked, configuration, filled, opened, report, tile_part, visit
-
-DISK_BYTES = 32 * 2**20
+from tests.support.small_disk import SmallDisk
 
 
 @pytest.fixture
-def disk() -> Iterator[Path]:
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
     """A file system of 32 MiB."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root, to mount a small file system")
-    with tempfile.TemporaryDirectory(prefix="footfall-disk-") as folder:
-        mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", folder]
-        mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
-        if mounted.returncode:
-            pytest.skip(f"may not mount a small file system here: {mounted.stderr.strip()}")
-        try:
-            yield Path(folder)
-        finally:
-            subprocess.run(["umount", "--lazy", folder], check=True)
-
-
-def brim(disk: Path, *, leave_bytes: int = 0) -> Path:
-    """Somebody else's file that takes what room there is."""
-    file = disk / "somebody-elses"
-    free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
-    with file.open("ab") as taken:
-        if free <= leave_bytes:
-            return file
-        os.posix_fallocate(taken.fileno(), file.stat().st_size, free - leave_bytes)
-    return file
+    with SmallDisk(tmp_path / "disk", size_bytes=32 * 2**20) as mounted:
+        yield mounted
 
 
 def everything(exchange: Exchange) -> tuple[set[int], set[int], Counter[str]]:
@@ -69,8 +46,8 @@ def minute(number: int) -> Batch:
     return Batch(origin=ORIGIN, drafts=drafts, tiles=[tile_part(cells, at=at)])
 
 
-def test_a_full_disk_costs_the_ballast_first_and_then_what_is_worth_least(disk: Path) -> None:
-    exchange = Exchange(folder=disk / "exchange")
+def test_a_full_disk_costs_the_ballast_first_and_then_what_is_worth_least(disk: SmallDisk) -> None:
+    exchange = Exchange(folder=disk.folder / "exchange")
     with opened(exchange) as writer:
         ballast = exchange.folder / "exchange.ballast"
         assert ballast.stat().st_blocks * 512 >= BALLAST_BYTES
@@ -78,7 +55,7 @@ def test_a_full_disk_costs_the_ballast_first_and_then_what_is_worth_least(disk: 
         for number in range(100):
             exchange.now = number * 60.0
             writer.commit(minute(number))
-        brim(disk)
+        disk.brim()
         number = 100
         while number < 20_000 and not exchange.gaps():
             exchange.now = number * 60.0
@@ -91,7 +68,7 @@ def test_a_full_disk_costs_the_ballast_first_and_then_what_is_worth_least(disk: 
         assert kept["visit"]
         assert not kept["occupancy"] or min(kept["visit"]) < min(kept["occupancy"]), "visits go last"
         for extra in range(200):
-            brim(disk)
+            disk.brim()
             writer.commit(minute(number + extra))
         held, declared, lost = everything(exchange)
     assert held
@@ -101,17 +78,17 @@ def test_a_full_disk_costs_the_ballast_first_and_then_what_is_worth_least(disk: 
     assert exchange.bodies("visit")[-1]["frames_seen"] == number + 199
 
 
-def test_nothing_stored_is_lost_when_not_a_byte_is_left_and_all_goes_on_when_there_is_room(disk: Path) -> None:
-    exchange = Exchange(folder=disk / "exchange")
+def test_nothing_stored_is_lost_when_not_a_byte_is_left_and_all_goes_on_when_there_is_room(disk: SmallDisk) -> None:
+    exchange = Exchange(folder=disk.folder / "exchange")
     with opened(exchange) as writer:
         filled(writer, exchange, 200)
         before = exchange.bodies()
         (exchange.folder / "exchange.ballast").unlink()
-        taken = brim(disk)
+        disk.brim()
         with pytest.raises(ExchangeFull, match=f"{exchange.folder}/exchange.sqlite: no room on the disk"):
             writer.commit(Batch(origin=ORIGIN, drafts=[visit() for _ in range(10_000)]))
         assert exchange.bodies() == before
-        taken.unlink()
+        disk.relieve()
         writer.commit(Batch(origin=ORIGIN, drafts=[visit(frames=4711)]))
         assert exchange.bodies()[:-1] == before
         assert exchange.bodies()[-1]["frames_seen"] == 4711
@@ -119,17 +96,33 @@ def test_nothing_stored_is_lost_when_not_a_byte_is_left_and_all_goes_on_when_the
         assert (exchange.folder / "exchange.ballast").exists()
 
 
-def test_settled_items_go_before_any_that_wait(disk: Path) -> None:
-    exchange = Exchange(folder=disk / "exchange")
+def test_a_full_disk_is_told_once_and_so_is_its_end(disk: SmallDisk, caplog: pytest.LogCaptureFixture) -> None:
+    exchange = Exchange(folder=disk.folder / "exchange")
+    with caplog.at_level(logging.INFO), opened(exchange) as writer:
+        for _ in range(30):
+            disk.brim()
+            writer.commit(Batch(origin=ORIGIN, drafts=[visit() for _ in range(500)]))
+        disk.relieve()
+        for _ in range(3):
+            writer.commit(Batch(origin=ORIGIN, drafts=[visit()]))
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 2
+    assert told[0].startswith(f"exchange {exchange.folder}/exchange.sqlite: no room on the disk")
+    assert "free some space" in told[0]
+    assert told[1] == f"exchange {exchange.folder}: there is room on the disk again"
+
+
+def test_settled_items_go_before_any_that_wait(disk: SmallDisk) -> None:
+    exchange = Exchange(folder=disk.folder / "exchange")
     with opened(exchange) as writer, exchange.outbox() as outbox:
         filled(writer, exchange, 3000)
         outbox.claim(now_ms=0, window=2000, lapse_ms=1000)
         outbox.settle(acked(1, through=1400), now_ms=0)
-        brim(disk)
+        disk.brim()
         settled = "SELECT count(*) FROM item WHERE state >= 2 AND type <> 'configuration'"
         for number in range(300):
             writer.commit(Batch(origin=ORIGIN, drafts=[visit(frames=number) for _ in range(200)]))
-            brim(disk)
+            disk.brim()
             if exchange.gaps():
                 break
             if exchange.rows("SELECT 1 FROM history"):
@@ -140,13 +133,13 @@ def test_settled_items_go_before_any_that_wait(disk: Path) -> None:
 
 
 @pytest.mark.parametrize("leave_bytes", [0, 300_000], ids=["every byte", "almost every byte"])
-def test_it_lives_on_within_what_it_has_while_others_take(disk: Path, leave_bytes: int) -> None:
-    exchange, random = Exchange(folder=disk / "exchange"), Random(3)
+def test_it_lives_on_within_what_it_has_while_others_take(disk: SmallDisk, leave_bytes: int) -> None:
+    exchange, random = Exchange(folder=disk.folder / "exchange"), Random(3)
     with opened(exchange) as writer, exchange.outbox() as outbox:
         writer.commit(Batch(origin=ORIGIN, drafts=[configuration()]))
         stored = failed = 0
         for number in range(400):
-            brim(disk, leave_bytes=leave_bytes)
+            disk.brim(leave_bytes=leave_bytes)
             exchange.now = number * 60.0
             drafts = [visit(at=exchange.now, frames=number) for _ in range(random.randrange(200))]
             try:
@@ -159,7 +152,7 @@ def test_it_lives_on_within_what_it_has_while_others_take(disk: Path, leave_byte
         _, _, lost = everything(exchange)
         pages = writer._connection.execute("PRAGMA page_count").fetchone()
         assert writer._connection.execute("PRAGMA max_page_count").fetchone() == pages, "the file may not grow"
-        (disk / "somebody-elses").unlink()
+        disk.relieve()
         writer.commit(Batch(origin=ORIGIN))
         assert writer._connection.execute("PRAGMA max_page_count").fetchone() > pages
         assert (exchange.folder / "exchange.ballast").exists()
@@ -189,40 +182,40 @@ def test_a_file_that_may_not_grow_takes_all_that_comes_however_scattered_what_mu
     assert exchange.bodies("visit")[-1]["frames_seen"] == 199
 
 
-def test_an_exchange_opens_on_a_full_disk(disk: Path) -> None:
-    exchange = Exchange(folder=disk / "exchange")
+def test_an_exchange_opens_on_a_full_disk(disk: SmallDisk) -> None:
+    exchange = Exchange(folder=disk.folder / "exchange")
     with opened(exchange) as writer:
         filled(writer, exchange, 100)
-    brim(disk)
+    disk.brim()
     with exchange.writer() as writer:
         writer.commit(Batch(origin=ORIGIN, drafts=[visit(frames=4711)]))
         assert exchange.bodies("visit")[-1]["frames_seen"] == 4711
         assert len(exchange.bodies("visit")) == 101
 
 
-def test_the_last_room_is_not_taken_for_ballast(disk: Path) -> None:
-    brim(disk, leave_bytes=BALLAST_BYTES + 2**20)
-    exchange = Exchange(folder=disk / "exchange")
+def test_the_last_room_is_not_taken_for_ballast(disk: SmallDisk) -> None:
+    disk.brim(leave_bytes=BALLAST_BYTES + 2**20)
+    exchange = Exchange(folder=disk.folder / "exchange")
     with opened(exchange):
         assert not (exchange.folder / "exchange.ballast").exists()
 
 
 def test_the_journal_goes_on_over_a_full_disk_and_declares_what_it_let_go(
-    disk: Path, monkeypatch: pytest.MonkeyPatch
+    disk: SmallDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edge.journal._RETRY_SECONDS", 0.01)
-    exchange = Exchange(folder=disk / "exchange")
+    exchange = Exchange(folder=disk.folder / "exchange")
     with opened(exchange) as writer:
         (exchange.folder / "exchange.ballast").unlink()
-        taken = brim(disk)
+        disk.brim()
         with Journal(writer, system_fix=lambda: NTP, waiting_batches=20) as journal:
             put = 0
             while not journal._lost and put < 3000:
-                taken = brim(disk)
+                disk.brim()
                 journal.put(Batch(origin=ORIGIN, drafts=[visit(frames=put) for _ in range(500)]))
                 put += 1
             assert journal._lost, "the disk never became full"
-            taken.unlink()
+            disk.relieve()
         _, _, lost = everything(exchange)
         assert lost["visit"] > 0
         assert lost["visit"] + len(exchange.bodies("visit")) == 500 * put

@@ -1,0 +1,136 @@
+"""`make demo`, or `python -m tools.demo`: start it all, show the figures, end it all.
+
+The environment says what is wanted: SECONDS (else until Ctrl-C), SOURCE (an rtsp:// url, else a made-up shop) and
+MODEL (else what moves is counted). Exit code 0: it ran and was ended; 1: a part of it failed; 2: it cannot start.
+"""
+
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+from rich.console import Console
+
+from tools.demo.children import DemoError, Stopped
+from tools.demo.installation import Installation, installed, made_up_camera, real_camera
+from tools.demo.screen import Figures, closing, opened, told
+from tools.demo.shop import Shop
+
+__all__ = ["Options", "main"]
+
+_LONGEST_SECONDS = 86_400.0
+_MINUTE_SECONDS = 60.0
+_DELIVERY_SECONDS = 1.0
+"""What was seen has reached the API by then."""
+_TURN_SECONDS = 1.0
+_SBIN = "/usr/sbin:/usr/local/sbin"
+"""Where Debian puts servers, which is on no user's path."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What is wanted of a demo."""
+
+    seconds: float
+    source: str
+    model: str
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Self:
+        """From the environment; raises DemoError."""
+        text = environment.get("SECONDS") or f"{_LONGEST_SECONDS:.0f}"
+        if not text.isdecimal() or not 0 < int(text) <= _LONGEST_SECONDS:
+            raise DemoError(f"SECONDS: found {text!r}; allowed is a whole number from 1 to {_LONGEST_SECONDS:.0f}")
+        return cls(
+            seconds=float(text), source=environment.get("SOURCE", ""), model=environment.get("MODEL") or "motion"
+        )
+
+
+def main() -> int:
+    """Run the demo as the environment says."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        options, mosquitto = Options.read(os.environ), _mosquitto()
+    except DemoError as error:
+        print(f"make demo: {error}", file=sys.stderr)
+        return 2
+    try:
+        _demonstrate(options, mosquitto, stop)
+    except Stopped:
+        return 0
+    except DemoError as error:
+        print(f"make demo: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _mosquitto() -> Path:
+    found = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:{_SBIN}")
+    if found is None:
+        raise DemoError("mosquitto is missing, the MQTT broker: apt-get install mosquitto")
+    return Path(found)
+
+
+def _demonstrate(options: Options, mosquitto: Path, stop: threading.Event) -> None:
+    made_up = not options.source
+    camera = made_up_camera(seconds=_LONGEST_SECONDS) if made_up else real_camera("SOURCE")
+    shop = Shop(seconds=_LONGEST_SECONDS) if made_up else None
+    with (
+        tempfile.TemporaryDirectory(prefix="footfall-demo-") as folder,
+        installed(Path(folder), mosquitto=mosquitto, camera=camera, model=options.model, stop=stop) as installation,
+    ):
+        print(_greeting(installation, options), flush=True)
+        _watch(installation, shop, options.seconds, stop)
+
+
+def _watch(installation: Installation, shop: Shop | None, seconds: float, stop: threading.Event) -> None:
+    """Show how things stand each second until it is over, then what became of it."""
+    began = time.monotonic()
+    film_began: datetime | None = None
+    with opened(Console()) as screen:
+        while (elapsed := time.monotonic() - began) < seconds and not stop.is_set():
+            installation.check()
+            camera = installation.camera()
+            film_began = film_began or camera.since
+            truth = _truth(shop, film_began, over=False)
+            screen.show(told(elapsed, installation.counted(), truth, camera=camera.told), seconds=elapsed)
+            stop.wait(_TURN_SECONDS - (time.monotonic() - began) % _TURN_SECONDS)
+    truth = _truth(shop, film_began, over=True)
+    installation.settle()
+    print(closing(elapsed, installation.counted(), truth))
+
+
+def _truth(shop: Shop | None, film_began: datetime | None, *, over: bool) -> Figures | None:
+    """What ought to be known by now: crossings are told each whole minute, and at once when the watching is over."""
+    if shop is None or film_began is None:
+        return None
+    origin, now = film_began.timestamp(), datetime.now(UTC).timestamp()
+    if over:
+        return shop.figures(now - origin, crossings_until=now - origin)
+    known = now - _DELIVERY_SECONDS
+    return shop.figures(known - origin, crossings_until=known // _MINUTE_SECONDS * _MINUTE_SECONDS - origin)
+
+
+def _greeting(installation: Installation, options: Options) -> str:
+    camera = "Your camera" if options.source else "A made-up shop"
+    legend = "A visit counts once it has ended."
+    if not options.source:
+        legend += " Crossings of the doors come each whole minute. In brackets: the truth."
+    return f"""{camera} → vision ({options.model}) → uplink → mosquitto → cloud, all on this machine. Ctrl-C ends it.
+  Summary  {installation.venue_url}/summary
+  API      {installation.url}/openapi.json, explained in docs/api.md
+{legend}"""
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,221 @@
+"""A whole Footfall in one folder: broker, cloud and box as processes, and what the cloud has counted so far."""
+
+import json
+import os
+import pwd
+import secrets
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from edge import clock
+from edge.exchange.outbox import Outbox
+from tools.demo.children import Child, DemoError, free_port, is_listening, wait_until
+from tools.demo.in_view import InView
+from tools.demo.screen import Figures
+from tools.demo.shop import DOOR_PX, PEOPLE_PER_MINUTE, SEED, SIZE
+
+__all__ = ["CameraState", "Installation", "installed", "made_up_camera", "real_camera"]
+
+_VENUE, _BOX, _CAMERA = "demo-shop", "demo-box", "shop-floor"
+_HOST = "127.0.0.1"
+_FOOTFALL = Path(sys.executable).with_name("footfall")
+_START_SECONDS = 60.0
+_SETTLE_SECONDS = 20.0
+_ENDING_SECONDS = 1.0
+"""How long a process may still be there after it has stopped to answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameraState:
+    """A camera as the cloud knows it: a word or two for people, and since when."""
+
+    told: str
+    since: datetime | None
+
+
+def made_up_camera(*, seconds: float) -> str:
+    """The configuration of a camera in a made-up shop with a door at either side; towards the middle is in."""
+    width, height = SIZE
+    return f"""[[camera]]
+id = "{_CAMERA}"
+image_size = [{width}, {height}]
+
+[camera.synthetic]
+seed = {SEED}
+people_per_minute = {PEOPLE_PER_MINUTE}
+seconds = {seconds}
+
+[[camera.line]]
+id = "left-door"
+a = [{DOOR_PX}, 0]
+b = [{DOOR_PX}, {height}]
+band = 8
+
+[[camera.line]]
+id = "right-door"
+a = [{width - DOOR_PX}, {height}]
+b = [{width - DOOR_PX}, 0]
+band = 8
+"""
+
+
+def real_camera(variable: str) -> str:
+    """The configuration of the camera whose url stands in this environment variable, and so in no file."""
+    return f'[[camera]]\nid = "{_CAMERA}"\nurl = "${{{variable}}}"\n'
+
+
+@contextmanager
+def installed(
+    folder: Path, *, mosquitto: Path, camera: str, model: str, stop: threading.Event
+) -> Iterator["Installation"]:
+    """Everything started and the box enrolled; raises DemoError when something does not start, Stopped by `stop`."""
+    broker_port, api_port, admin_key = free_port(), free_port(), secrets.token_urlsafe(32)
+    broker_file, box_file = folder / "mosquitto.conf", folder / "edge.toml"
+    broker_file.write_text(_broker_configuration(broker_port))
+    box_file.write_text(_box_configuration(folder, broker_port=broker_port, model=model, camera=camera))
+    cloud = {
+        "FOOTFALL_CLOUD_DATA_DIR": str(folder / "cloud"),
+        "FOOTFALL_CLOUD_ADMIN_KEY": admin_key,
+        "FOOTFALL_CLOUD_BROKER__HOST": _HOST,
+        "FOOTFALL_CLOUD_BROKER__PORT": str(broker_port),
+        "FOOTFALL_CLOUD_LISTEN__PORT": str(api_port),
+    }
+    with ExitStack() as stack:
+        children: dict[str, Child] = {}
+
+        def start(name: str, *command: str | Path, **settings: str) -> None:
+            child = Child(name, command, log=folder / f"{name}.log", environment={**_surroundings(), **settings})
+            children[name] = stack.enter_context(child)
+
+        def wait_for(port: int, what: str) -> None:
+            wait_until(
+                lambda: is_listening(port), children=[*children.values()], stop=stop, seconds=_START_SECONDS, what=what
+            )
+
+        start("mosquitto", mosquitto, "-c", broker_file)
+        wait_for(broker_port, "mosquitto to listen")
+        start("cloud", _FOOTFALL, "cloud", "serve", **cloud)
+        wait_for(api_port, "the API to listen")
+        http = stack.enter_context(httpx.Client(base_url=f"http://{_HOST}:{api_port}/api/v1", timeout=30.0))
+        _enrol(http, admin_key)
+        in_view = stack.enter_context(InView(venue=_VENUE, box=_BOX, host=_HOST, port=broker_port))
+        start("uplink", _FOOTFALL, "edge", "uplink", "--config", box_file)
+        start("vision", _FOOTFALL, "edge", "vision", "--config", box_file)
+        yield Installation(children=children, http=http, in_view=in_view, exchange=folder / "exchange")
+
+
+class Installation:
+    """A running Footfall, asked over the API as anybody would."""
+
+    def __init__(self, *, children: Mapping[str, Child], http: httpx.Client, in_view: InView, exchange: Path) -> None:
+        self._children = children
+        self._http = http
+        self._in_view = in_view
+        self._exchange = exchange
+        self._began = datetime.now(UTC)
+        self.url = str(http.base_url).rstrip("/")
+        self.venue_url = f"{self.url}/venues/{_VENUE}"
+
+    def check(self) -> None:
+        """Raise DemoError if a part of it has ended."""
+        for child in self._children.values():
+            child.check()
+
+    def camera(self) -> CameraState:
+        """How the camera is."""
+        for camera in self._get("cameras"):
+            reason = "" if camera["reason"] == "none" else f" ({camera['reason']})"
+            since = datetime.fromisoformat(camera["since"]) if camera["since"] else None
+            return CameraState(told=f"{camera['state']}{reason}", since=since)
+        return CameraState(told="starting", since=None)
+
+    def counted(self) -> Figures:
+        """What was counted since the beginning."""
+        period = {"from": self._began.isoformat(), "to": (datetime.now(UTC) + timedelta(minutes=15)).isoformat()}
+        summary = self._get("summary", **period)
+        lines = self._get("lines", **period)["lines"]
+        return Figures(
+            in_view=self._in_view.people,
+            visits=summary["visits"],
+            walked_in=sum(line["crossings_in"] for line in lines),
+            walked_out=sum(line["crossings_out"] for line in lines),
+        )
+
+    def settle(self) -> None:
+        """End the watching, and wait until the cloud has acknowledged all that was seen."""
+        self._children["vision"].stop()
+        others = [child for name, child in self._children.items() if name != "vision"]
+        outbox = Outbox(self._exchange, boot=clock.boot_id())
+        try:
+            wait_until(
+                lambda: outbox.standing().waiting == 0,
+                children=others,
+                stop=threading.Event(),
+                seconds=_SETTLE_SECONDS,
+                what="the box to deliver what it has seen",
+            )
+        finally:
+            outbox.close()
+
+    def _get(self, what: str, **parameters: str) -> Any:
+        try:
+            return _answer(self._http.get(f"/venues/{_VENUE}/{what}", params=parameters))
+        except httpx.HTTPError as error:
+            time.sleep(_ENDING_SECONDS)
+            self.check()
+            raise DemoError(f"the API does not answer: {error}") from error
+
+
+def _surroundings() -> dict[str, str]:
+    """The environment without settings of a box or cloud that this machine may have besides."""
+    own = ("FOOTFALL_EDGE_", "FOOTFALL_CLOUD_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(own)}
+
+
+def _broker_configuration(port: int) -> str:
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    return f"listener {port} {_HOST}\nallow_anonymous true\nuser {user}\nlog_dest stderr\npersistence false\n"
+
+
+def _box_configuration(folder: Path, *, broker_port: int, model: str, camera: str) -> str:
+    return f"""[box]
+id = "{_BOX}"
+venue = "{_VENUE}"
+mode = "live"
+
+[exchange]
+folder = {json.dumps(str(folder / "exchange"))}
+
+[clock]
+trust = "always"
+
+[broker]
+host = "{_HOST}"
+port = {broker_port}
+
+[detector]
+model = {json.dumps(model)}
+
+{camera}"""
+
+
+def _enrol(http: httpx.Client, admin_key: str) -> None:
+    headers = {"Authorization": f"Bearer {admin_key}"}
+    venue = {"venue": _VENUE, "name": "Demo shop", "timezone": "UTC", "kind": "shop"}
+    _answer(http.post("/venues", json=venue, headers=headers))
+    _answer(http.post("/boxes", json={"box": _BOX, "venue": _VENUE}, headers=headers))
+
+
+def _answer(response: httpx.Response) -> Any:
+    if not response.is_success:
+        raise DemoError(f"the API answered {response.request.url} with {response.status_code}: {response.text}")
+    return response.json()
