@@ -54,7 +54,7 @@ def eyes(settings: DetectorSettings, *, environment: dict[str, str]) -> Eyes:
     if settings.model == MOTION:
         return Eyes(detector=MotionDetector(), models=(ModelStatus(name=MOTION),))
     folder = settings.models_folder or default_folder(environment)
-    path, description = ModelStore(folder=folder, manifest=load_manifest()).resolve(settings.model)
+    path, description = ModelStore(folder=folder, manifest=load_manifest(settings.manifest)).resolve(settings.model)
     detector = OnnxDetector(
         path=path,
         description=description,

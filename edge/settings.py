@@ -96,6 +96,7 @@ class DetectorSettings(Section):
 
     model: Annotated[str, Field(min_length=1)] = "motion"
     models_folder: Path | None = None
+    manifest: Path | None = None
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.1
     providers: tuple[str, ...] = ("auto",)
     threads: Annotated[int, Field(ge=0, le=64)] = 0

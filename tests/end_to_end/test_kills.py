@@ -22,7 +22,7 @@ from cloud.store.engine import open_engine
 from tests.support.mosquitto import Mosquitto
 from tests.support.postgres import PostgresServer
 from tests.support.processes import Command, until
-from tests.support.product import BOX, VENUE, Box, Camera, Cloud
+from tests.support.product import BOX, Box, Camera, Cloud
 from tests.support.recount import Recount, recount
 from tests.support.rtsp_server import RtspServer, prepared_film
 
@@ -87,7 +87,7 @@ def aftermath(
             )
         ]
         box = Box(folder / "box", broker=broker, cameras=cameras, model=assets / "models/yolox_nano.onnx", mode="live")
-        fill(box, seed=random.getrandbits(32), log=folder / "appender.log")
+        box.fill(ITEMS)
         dying = cloud.program([sys.executable, "-m", "tests.support.dying_ingest"], log=folder / "dying.log")
         stack.enter_context(box)
         killings = rampage(random, box=box, broker=broker, cloud=cloud, dying=dying)
@@ -106,15 +106,6 @@ def aftermath(
             between_commit_and_ack=dying.log.count("killed between commit and ack"),
             engine=engine,
         )
-
-
-def fill(box: Box, *, seed: int, log: Path) -> None:
-    """Let a stand-in for vision append what will wait."""
-    appender = Command(
-        [sys.executable, "-m", "tests.support.appender", box.exchange, str(ITEMS), str(seed), VENUE], log=log
-    )
-    appender.start()
-    assert appender.wait(120) == 0, appender.log
 
 
 def rampage(random: Random, *, box: Box, broker: Mosquitto, cloud: Cloud, dying: Command) -> list[Killing]:

@@ -1,0 +1,47 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import footfall
+from edge.assembly import eyes
+from edge.camera.frames import Frame
+from edge.errors import ModelError
+from edge.settings import DetectorSettings
+from tests.support.onnx_models import write_answering_network
+
+MANIFEST = """
+[[models]]
+name = "our-hall"
+url = "https://models.example.org/our-hall.onnx"
+licence = { spdx = "MIT", url = "https://models.example.org/licence" }
+
+[models.description]
+layout = "yolo-dense"
+person_class = 3
+"""
+
+
+@pytest.fixture
+def hall(tmp_path: Path) -> DetectorSettings:
+    """A box's settings for a model of its own, pulled, whose person is class 3 of 5."""
+    anchors = np.zeros((1, 4 + 5, 8400), np.float32)
+    anchors[0, :, 0] = [320, 320, 100, 200, 0.1, 0.2, 0.3, 0.9, 0.4]
+    network = write_answering_network(tmp_path / "hall.onnx", {"output0": anchors})
+    manifest, folder = tmp_path / "manifest.toml", tmp_path / "models"
+    manifest.write_text(MANIFEST)
+    pull = ["models", "pull", "our-hall", "--from", str(network)]
+    assert footfall.main([*pull, "--manifest", str(manifest), "--folder", str(folder)]) == 0
+    return DetectorSettings(model="our-hall", models_folder=folder, manifest=manifest)
+
+
+def test_a_box_uses_a_model_of_its_own_manifest(hall: DetectorSettings) -> None:
+    detector = eyes(hall, environment={}).detector
+    picture = np.zeros((640, 640, 3), np.uint8)
+    found = detector.detect(Frame(at=0.0, image=picture, camera="hall", index=0))
+    assert found.confidence == pytest.approx([0.9])
+
+
+def test_a_model_of_ones_own_is_unknown_without_its_manifest(hall: DetectorSettings) -> None:
+    with pytest.raises(ModelError, match="our-hall"):
+        eyes(hall.model_copy(update={"manifest": None}), environment={})
