@@ -12,7 +12,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -68,11 +68,10 @@ def page(results: Sequence[Result], *, machine: Mapping[str, str], on: date) -> 
     parts = [
         "# Benchmarks",
         f"Measured on {on.isoformat()} by `make bench`, which writes this page. Figures hold for this machine:",
-        _table(("machine", ""), machine.items()),
+        _table([("machine", ""), *machine.items()]),
     ]
     for result in sorted(results, key=lambda each: each.name):
-        rows = [(f"`{key}`", _shown(value)) for key, value in _flat(result.figures)]
-        parts += [f"## {result.name}", result.about, _table(("figure", "value"), rows)]
+        parts += [f"## {result.name}", result.about, *_tables(result.figures)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -126,12 +125,17 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _flat(figures: Mapping[str, Json], prefix: str = "") -> Iterator[tuple[str, Json]]:
-    for key, value in figures.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+def _tables(figures: Mapping[str, Json]) -> Iterator[str]:
+    """One for the plain figures, and one for each group of things compared: a row each, a column a figure."""
+    plain = [(f"`{key}`", _shown(value)) for key, value in figures.items() if not isinstance(value, Mapping)]
+    if plain:
+        yield _table([("figure", "value"), *plain])
+    for name, group in figures.items():
+        if isinstance(group, Mapping):
+            things = {key: value if isinstance(value, Mapping) else {"value": value} for key, value in group.items()}
+            columns = list(dict.fromkeys(column for thing in things.values() for column in thing))
+            rows = [(key, *(_shown(thing.get(column, "")) for column in columns)) for key, thing in things.items()]
+            yield _table([(f"`{name}`", *(f"`{column}`" for column in columns)), *rows])
 
 
 def _shown(value: Json) -> str:
@@ -142,9 +146,9 @@ def _shown(value: Json) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _table(header: tuple[str, str], rows: Iterable[tuple[str, str]]) -> str:
-    lines = [header, ("---", "---"), *rows]
-    return "\n".join(f"| {left} | {right} |" for left, right in lines)
+def _table(rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [rows[0], ("---",) * len(rows[0]), *rows[1:]]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 if __name__ == "__main__":

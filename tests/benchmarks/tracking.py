@@ -150,7 +150,7 @@ def main() -> None:
             }
             for follower, scores in results.items()
         }
-    print(json.dumps({"benchmark": "tracking", **summary}))
+    print(json.dumps(summary))
 
 
 def _frames(path: Path, clip: Clip) -> Iterator[Frame]:

@@ -1,11 +1,11 @@
 """First light: a real camera in at one end, a venue's numbers out at the other, with every process real.
 
 GStreamer's RTSP server shows PETS 2009 S2.L1 (19 people); vision and uplink, mosquitto, ingest and API run as
-processes, into SQLite and into PostgreSQL at once.
+processes, into SQLite and into PostgreSQL at once, and beside them in the usual mode.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -33,6 +33,8 @@ pytestmark = [
 ]
 
 DATABASES = ("sqlite", "postgresql")
+STATISTICS = "statistics"
+"""A third installation, into SQLite, whose box lets out only what the usual mode does."""
 RATE = 10.0
 FEWEST_VISITS, MOST_VISITS = 17, 23
 """The film shows 19 people."""
@@ -42,6 +44,7 @@ FILM_SECONDS = 79.5
 CELL_PX = 40
 COLUMNS, ROWS = 12, 9
 CUT_SECONDS, RESTORED_SECONDS = 30.0, 40.0
+QUARTER_SECONDS = 900
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +76,11 @@ def model(assets: Path) -> Path:
     return assets / "models" / "yolox_nano.onnx"
 
 
-def installed(stack: ExitStack, *, database: str, film: Path, model: Path, folder: Path) -> Installation:
+def installed(stack: ExitStack, *, name: str, film: Path, model: Path, folder: Path) -> Installation:
     """Everything but the box running, and the box enrolled."""
     broker = stack.enter_context(Mosquitto())
-    if database == "sqlite":
-        url = f"sqlite:///{folder / 'footfall.sqlite'}"
-    else:
+    url = f"sqlite:///{folder / 'footfall.sqlite'}"
+    if name == "postgresql":
         server = stack.enter_context(PostgresServer())
         url = server.url_of(server.create_database())
     cloud = stack.enter_context(Cloud(folder / "cloud", database_url=url, broker=broker))
@@ -89,7 +91,13 @@ def installed(stack: ExitStack, *, database: str, film: Path, model: Path, folde
         url=camera.url,
         settings={"image_size": [480, 360], "read_seconds": 3, "reconnect_cap_seconds": 2},
     )
-    box = Box(folder / "box", broker=broker, cameras=[square], model=model, mode="live")
+    box = Box(
+        folder / "box",
+        broker=broker,
+        cameras=[square],
+        model=model,
+        mode="statistics" if name == STATISTICS else "live",
+    )
     return Installation(camera=camera, broker=broker, cloud=cloud, box=box)
 
 
@@ -122,22 +130,22 @@ class CutInTheMiddle:
 def uninterrupted(
     film: Path, model: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Installation]]:
-    yield from played(Uninterrupted, film, model, tmp_path_factory.mktemp("uninterrupted"))
+    names = (*DATABASES, STATISTICS)
+    yield from played(Uninterrupted, names, film, model, tmp_path_factory.mktemp("uninterrupted"))
 
 
 @pytest.fixture(scope="module")
 def cut(film: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Installation]]:
-    yield from played(CutInTheMiddle, film, model, tmp_path_factory.mktemp("cut"))
+    yield from played(CutInTheMiddle, DATABASES, film, model, tmp_path_factory.mktemp("cut"))
 
 
 def played(
-    scenario: type[Uninterrupted | CutInTheMiddle], film: Path, model: Path, folder: Path
+    scenario: type[Uninterrupted | CutInTheMiddle], names: Sequence[str], film: Path, model: Path, folder: Path
 ) -> Iterator[dict[str, Installation]]:
-    """Play a scenario into both databases at once, and leave cloud and API running."""
+    """Play a scenario into several installations at once, and leave cloud and API running."""
     with ExitStack() as stack:
         installations = {
-            database: installed(stack, database=database, film=film, model=model, folder=folder / database)
-            for database in DATABASES
+            name: installed(stack, name=name, film=film, model=model, folder=folder / name) for name in names
         }
         for one in installations.values():
             stack.enter_context(one.box)
@@ -146,12 +154,13 @@ def played(
 
 
 def settle(installations: dict[str, Installation]) -> None:
-    """Wait until the film is over, every visit has ended, every bucket is closed and all is delivered."""
+    """Wait until the film is over, every visit has ended, every bucket of a minute is closed and all is delivered."""
     ends = max((one.camera.wall_clock_origin or 0.0) + FILM_SECONDS for one in installations.values())
     sleep_until(ends + 10.0)
     sleep_until((time.time() // 60 + 1) * 60 + 3.0)
-    for one in installations.values():
-        until(one.box.has_no_open_bucket, seconds=90, what="the last bucket to close")
+    for name, one in installations.items():
+        if name != STATISTICS:
+            until(one.box.has_no_open_bucket, seconds=90, what="the last bucket to close")
         one.box.drained(60)
 
 
@@ -234,6 +243,22 @@ def test_the_heat_map_is_what_the_reports_say_and_where_people_were(
     print(f"{database}: presence {grid.sum():.1f} s, reports {person_seconds:.1f} s, correlation {correlation:.4f}")
     assert grid.sum() == pytest.approx(person_seconds, rel=0.01)
     assert correlation >= LEAST_CORRELATION
+
+
+def test_statistics_counts_the_same_in_coarser_times_and_keeps_its_buckets_until_they_close(
+    uninterrupted: dict[str, Installation],
+) -> None:
+    one = uninterrupted[STATISTICS]
+    events = one.cloud.get(f"/venues/{VENUE}/events", limit="1000", **period_of(one))["events"]
+    visits = [event["item"] for event in events if event["item"]["type"] == "visit"]
+    assert FEWEST_VISITS <= len(visits) <= MOST_VISITS
+    assert {datetime.fromisoformat(visit["at"]).second % 10 for visit in visits} == {0}
+    tiles = [event["item"] for event in events if event["item"]["type"] == "tile"]
+    assert {tile["length_seconds"] for tile in tiles} <= {QUARTER_SECONDS}
+    quarter_of_film = (one.camera.wall_clock_origin or 0.0) // QUARTER_SECONDS
+    if time.time() // QUARTER_SECONDS == quarter_of_film:
+        assert not tiles, "the quarter of an hour is not over"
+        assert not one.box.has_no_open_bucket()
 
 
 @pytest.mark.parametrize("database", DATABASES)

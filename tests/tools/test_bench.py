@@ -23,7 +23,11 @@ def test_figures_stand_in_the_last_line(output: str, figures: dict[str, float] |
 
 def test_the_page_holds_the_machine_and_a_table_for_each_benchmark() -> None:
     results = [
-        Result(name="tracking", about="How well people are followed.", figures={"hota": 0.54321, "pets": {"ids": 19}}),
+        Result(
+            name="tracking",
+            about="How well people are followed.",
+            figures={"hota": 0.54321, "pets": {"ours": {"ids": 19}, "theirs": {"ids": 30, "ms": 0.5}}},
+        ),
         Result(name="exchange", about="", figures={"items_per_s": 12345.6, "durable": True}),
     ]
     assert page(results, machine={"memory": "24 GiB"}, on=date(2026, 1, 2)) == (
@@ -33,5 +37,6 @@ def test_the_page_holds_the_machine_and_a_table_for_each_benchmark() -> None:
         "## exchange\n\n"
         "| figure | value |\n| --- | --- |\n| `items_per_s` | 12,346 |\n| `durable` | true |\n\n"
         "## tracking\n\nHow well people are followed.\n\n"
-        "| figure | value |\n| --- | --- |\n| `hota` | 0.5432 |\n| `pets.ids` | 19 |\n"
+        "| figure | value |\n| --- | --- |\n| `hota` | 0.5432 |\n\n"
+        "| `pets` | `ids` | `ms` |\n| --- | --- | --- |\n| ours | 19 |  |\n| theirs | 30 | 0.5 |\n"
     )
