@@ -18,23 +18,24 @@ from edge.camera.file import FileSource
 from edge.camera.frames import FrameSource
 from edge.camera.latest import Cameras, Feed
 from edge.camera.pace import RealTime
+from edge.camera.pictures import Witness, unwitnessed
 from edge.camera.rtsp import RtspSource
 from edge.camera.sampling import Sampler
 from edge.camera.synthetic import SyntheticSource
 from edge.camera.usb import UsbSource
 from edge.detector.detections import Detector
 from edge.detector.motion import MotionDetector
-from edge.detector.onnx import OnnxDetector
 from edge.exchange.writer import Budget, ThisBoot, Writer
 from edge.journal import Journal
 from edge.models.manifest import load_manifest
 from edge.models.store import ModelStore, default_folder
+from edge.notify import Notifier
 from edge.settings import CameraSettings, DetectorSettings, Settings
 from edge.vision import LeftOver, Vision, resumable, watch
 from edge.visits import Checkpoint
 from protocol.status import ModelStatus
 
-__all__ = ["Eyes", "eyes", "run_vision"]
+__all__ = ["MOTION", "Eyes", "eyes", "run_vision", "source_of"]
 
 MOTION = "motion"
 
@@ -53,6 +54,8 @@ def eyes(settings: DetectorSettings, *, environment: dict[str, str]) -> Eyes:
     """The detector the settings name; raises ModelError."""
     if settings.model == MOTION:
         return Eyes(detector=MotionDetector(), models=(ModelStatus(name=MOTION),))
+    from edge.detector.onnx import OnnxDetector  # so that cameras can be tried where ONNX Runtime is broken
+
     folder = settings.models_folder or default_folder(environment)
     path, description = ModelStore(folder=folder, manifest=load_manifest(settings.manifest)).resolve(settings.model)
     detector = OnnxDetector(
@@ -86,7 +89,9 @@ def run_vision(settings: Settings, stop: threading.Event, *, environment: dict[s
         vision.close_left_over(left_over, now=clock.monotonic())
         feeds = [_feed(camera) for camera in settings.cameras]
         cameras = stack.enter_context(Cameras(feeds, clock=clock.monotonic))
-        watch(vision, cameras, monotonic=clock.monotonic, stop=stop)
+        notifier = Notifier(environment, monotonic=clock.monotonic)
+        notifier.ready()
+        watch(vision, cameras, monotonic=clock.monotonic, stop=stop, alive=notifier.alive)
 
 
 def _writer(settings: Settings) -> Writer:
@@ -105,10 +110,11 @@ def _writer(settings: Settings) -> Writer:
 
 def _feed(camera: CameraSettings) -> Feed:
     backoff = Backoff(random=Random(), cap_seconds=camera.reconnect_cap_seconds)
-    return Feed(camera=camera.id, source=_source(camera), backoff=backoff)
+    return Feed(camera=camera.id, source=source_of(camera), backoff=backoff)
 
 
-def _source(camera: CameraSettings) -> FrameSource:
+def source_of(camera: CameraSettings, *, witness: Witness = unwitnessed) -> FrameSource:
+    """Where the pictures of this camera come from; `witness` is told of all that is decoded."""
     sampler = Sampler(rate=camera.rate)
     if camera.url is not None:
         return RtspSource(
@@ -119,10 +125,16 @@ def _source(camera: CameraSettings) -> FrameSource:
             rotation=camera.rotation,
             open_seconds=camera.open_seconds,
             read_seconds=camera.read_seconds,
+            witness=witness,
         )
     if camera.device is not None:
         return UsbSource(
-            camera=camera.id, device=camera.device, clock=clock.monotonic, sampler=sampler, rotation=camera.rotation
+            camera=camera.id,
+            device=camera.device,
+            clock=clock.monotonic,
+            sampler=sampler,
+            rotation=camera.rotation,
+            witness=witness,
         )
     pace = RealTime(clock=clock.monotonic, sleep=time.sleep)
     if camera.synthetic is not None:
@@ -144,6 +156,7 @@ def _source(camera: CameraSettings) -> FrameSource:
         start_at=clock.monotonic(),
         rotation=camera.rotation,
         loop=camera.loop,
+        witness=witness,
     )
 
 

@@ -1,4 +1,4 @@
-"""`footfall edge …`: run a box, or one of its two processes, or replay a video."""
+"""`footfall edge …`: run a box, or one of its two processes, or replay a video; check a box, try a camera."""
 
 import argparse
 import logging
@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from edge.check.commands import add_camera, add_check
 from edge.configuration import CONFIG_VARIABLE, load, load_camera
 from edge.errors import ConfigurationError, EdgeError
 from edge.settings import BoxSettings, CameraSettings, DetectorSettings, Settings
@@ -26,7 +27,7 @@ _SHARED_UMASK = 0o007
 
 def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `edge` and its commands."""
-    edge = subparsers.add_parser("edge", help="watch cameras: run, replay a video")
+    edge = subparsers.add_parser("edge", help="watch cameras: run, replay a video, check this box")
     commands = edge.add_subparsers(title="commands", metavar="COMMAND")
     for name, handler, text in (
         ("run", _run, "run vision and uplink together in one process: for a desk"),
@@ -40,6 +41,8 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
         )  # fmt: skip
         command.set_defaults(handler=_guarded(_serving(handler)))
     _add_replay(commands)
+    add_check(commands)
+    add_camera(commands)
 
 
 def _add_replay(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -69,7 +72,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
     settings = load(arguments.config, places=True)
     with _stopping() as stop:
-        uplink = _Side(lambda: run_uplink(settings, stop), stop)
+        uplink = _Side(lambda: run_uplink(settings, stop, environment=dict(os.environ)), stop)
         uplink.start()
         try:
             run_vision(settings, stop, environment=dict(os.environ))
@@ -91,7 +94,7 @@ def _uplink(arguments: argparse.Namespace) -> None:
 
     settings: Settings = load(arguments.config)
     with _stopping() as stop:
-        run_uplink(settings, stop)
+        run_uplink(settings, stop, environment=dict(os.environ))
 
 
 def _replay(arguments: argparse.Namespace) -> None:

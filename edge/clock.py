@@ -21,6 +21,7 @@ __all__ = [
     "better",
     "boot_id",
     "cloud_fix",
+    "disciplined",
     "hardware_offset_ms",
     "monotonic",
     "system_fix",
@@ -83,7 +84,7 @@ def hardware_offset_ms() -> int | None:
 def system_fix(trust: Trust) -> Fix | None:
     """A fix from the system's clock, or None while it may not be believed."""
     now_ms = round(time.time() * 1000)
-    if now_ms < SOONEST_MS or (trust is Trust.NTP and not _disciplined()):
+    if now_ms < SOONEST_MS or (trust is Trust.NTP and not disciplined()):
         return None
     offset = now_ms - round(monotonic() * 1000)
     return Fix(offset_ms=offset, source=ClockSource.NTP, uncertainty_ms=100)
@@ -117,5 +118,6 @@ def to_utc(utc_ms: int) -> datetime:
     return datetime.fromtimestamp(utc_ms // 1000, UTC).replace(microsecond=utc_ms % 1000 * 1000)
 
 
-def _disciplined() -> bool:
+def disciplined() -> bool:
+    """Whether the kernel says that NTP steers the system's clock."""
     return ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(_Timex())) not in {-1, _TIME_ERROR}

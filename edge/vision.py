@@ -216,10 +216,18 @@ class Vision:
         return said
 
 
-def watch(vision: Vision, cameras: Cameras, *, monotonic: Callable[[], float], stop: threading.Event) -> None:
-    """Run until stopped, or until every source has ended."""
+def watch(
+    vision: Vision,
+    cameras: Cameras,
+    *,
+    monotonic: Callable[[], float],
+    stop: threading.Event,
+    alive: Callable[[], None] = lambda: None,
+) -> None:
+    """Run until stopped, or until every source has ended; `alive` is called at each turn."""
     names = list(cameras.names)
     while not stop.is_set() and not cameras.finished:
+        alive()
         for frame in cameras.wait(_TURN_SECONDS):
             vision.take(frame)
         vision.changed(cameras.changes())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.debian import gstreamer_python, mosquitto_program, postgres_programs
+from tests.support.debian import gstreamer_python, mosquitto_program, postgres_programs, systemd_programs
 from tests.support.mosquitto import Mosquitto
 from tests.support.outcomes import OutcomeRecorder
 from tests.support.postgres import PostgresServer
@@ -42,6 +42,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(
             "needs Debian's packages python3-gi, gir1.2-gst-rtsp-server-1.0 and gstreamer1.0-plugins-{good,bad}"
         )
+    if item.get_closest_marker("needs_systemd") and systemd_programs() is None:
+        pytest.skip("needs Debian's package systemd, whose programs run without it being started")
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from av.video.frame import VideoFrame
 
 from edge.camera.frames import Frame
 from edge.camera.pace import Pace
-from edge.camera.pictures import Opening, Rotation, decoded, image_of, opened, shown_seconds
+from edge.camera.pictures import Opening, Rotation, Witness, decoded, image_of, opened, shown_seconds, unwitnessed
 from edge.camera.presentation import MINIMUM_STEP_SECONDS
 from edge.camera.sampling import Sampler
 from edge.camera.trouble import SourceTrouble, Trouble
@@ -46,9 +46,10 @@ class FileSource:
         start_at: float = 0.0,
         rotation: Rotation = 0,
         loop: bool = False,
+        witness: Witness = unwitnessed,
     ) -> None:
         self._camera = camera
-        self._opening = Opening(source=camera, address=str(path))
+        self._opening = Opening(source=camera, address=str(path), witness=witness)
         self._pace = pace
         self._sampler = sampler
         self._rotation = rotation

@@ -6,7 +6,7 @@ Refuses to know about presentation, rates and reconnecting.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, cast
@@ -22,7 +22,17 @@ from av.video.stream import VideoStream
 from edge.camera.frames import Image
 from edge.camera.trouble import SourceTrouble, Trouble, cause_of
 
-__all__ = ["Opening", "Rotation", "decoded", "image_of", "opened", "shown_seconds"]
+__all__ = [
+    "Opening",
+    "Rotation",
+    "Sighting",
+    "Witness",
+    "decoded",
+    "image_of",
+    "opened",
+    "shown_seconds",
+    "unwitnessed",
+]
 
 Rotation = Literal[0, 90, 180, 270]
 """Degrees clockwise by which a picture is turned to stand upright."""
@@ -35,6 +45,23 @@ frame only each 20 s, and until the first one there is nothing to decode: 30 s a
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """What came out of one packet: a picture shown at so many stream seconds (None: unknown), or nothing whole."""
+
+    codec: str
+    shown: float | None
+    is_whole: bool
+
+
+Witness = Callable[[Sighting], None]
+"""Told of everything that a source decodes, also of what the analysis rate passes over."""
+
+
+def unwitnessed(_: Sighting) -> None:
+    """Nobody looks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
     """What is opened, and how long it may keep silent; `source` is the camera's or the file's name."""
 
@@ -44,6 +71,7 @@ class Opening:
     options: Mapping[str, str] = field(default_factory=dict)
     open_seconds: float | None = None
     read_seconds: float | None = None
+    witness: Witness = unwitnessed
 
     def trouble(self, reason: Trouble, detail: str, *, advice: str = "") -> SourceTrouble:
         """An error that names this source."""
@@ -87,15 +115,18 @@ def decoded(container: InputContainer, opening: Opening) -> Iterator[VideoFrame]
     """Every picture until the source ends; damaged packets are passed over."""
     fruitless = 0
     try:
-        for packet in _packets(container, _video_stream(container, opening), opening):
-            try:
-                pictures = [picture for picture in packet.decode() if not picture.is_corrupt]
-            except av.error.InvalidDataError:
-                pictures = []
+        stream = _video_stream(container, opening)
+        codec = stream.codec_context.name
+        for packet in _packets(container, stream, opening):
+            pictures, damaged = _whole_pictures(packet)
             fruitless = 0 if pictures else fruitless + 1
             if fruitless > FRUITLESS_PACKETS_ALLOWED:
                 raise opening.trouble(Trouble.GARBAGE, f"{fruitless} packets in a row gave no picture")
-            yield from pictures
+            for _ in range(damaged):
+                opening.witness(Sighting(codec=codec, shown=None, is_whole=False))
+            for picture in pictures:
+                opening.witness(Sighting(codec=codec, shown=shown_seconds(picture), is_whole=True))
+                yield picture
     except av.error.FFmpegError as error:
         cause = cause_of(error)
         if cause is Trouble.STALLED:
@@ -137,6 +168,16 @@ def _packets(container: InputContainer, stream: VideoStream, opening: Opening) -
         if is_last:
             raise opening.silence(opening.read_seconds)
         asked = time.monotonic()
+
+
+def _whole_pictures(packet: "Packet[VideoStream]") -> tuple[list[VideoFrame], int]:
+    """The packet's pictures, and how many were damaged."""
+    try:
+        pictures = packet.decode()
+    except av.error.InvalidDataError:
+        return [], 1
+    whole = [picture for picture in pictures if not picture.is_corrupt]
+    return whole, len(pictures) - len(whole)
 
 
 def _is_over(limit_seconds: float | None, *, since: float) -> bool:

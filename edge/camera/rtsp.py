@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from edge.camera.frames import Frame
 from edge.camera.live import LiveStream
-from edge.camera.pictures import Opening, Rotation
+from edge.camera.pictures import Opening, Rotation, Witness, unwitnessed
 from edge.camera.sampling import Sampler
 from edge.camera.trouble import SourceTrouble, Trouble
 
@@ -46,6 +46,7 @@ class RtspSource:
         rotation: Rotation = 0,
         open_seconds: float = OPEN_SECONDS,
         read_seconds: float = READ_SECONDS,
+        witness: Witness = unwitnessed,
     ) -> None:
         self._opening = Opening(
             source=camera,
@@ -54,6 +55,7 @@ class RtspSource:
             options=OPTIONS | {"timeout": str(round(read_seconds * 1_000_000))},
             open_seconds=open_seconds,
             read_seconds=read_seconds,
+            witness=witness,
         )
         self._stream = LiveStream(self._opening, clock=clock, sampler=sampler, rotation=rotation)
 

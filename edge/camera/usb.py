@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 from edge.camera.frames import Frame
 from edge.camera.live import LiveStream
-from edge.camera.pictures import Opening, Rotation
+from edge.camera.pictures import Opening, Rotation, Witness, unwitnessed
 from edge.camera.sampling import Sampler
 from edge.camera.trouble import SourceTrouble, Trouble
 
@@ -34,11 +34,12 @@ class UsbSource:
         rotation: Rotation = 0,
         size: tuple[int, int] | None = None,
         rate: int | None = None,
+        witness: Witness = unwitnessed,
     ) -> None:
         options = {"video_size": f"{size[0]}x{size[1]}"} if size else {}
         if rate:
             options["framerate"] = str(rate)
-        self._opening = Opening(source=camera, address=device, format="v4l2", options=options)
+        self._opening = Opening(source=camera, address=device, format="v4l2", options=options, witness=witness)
         self._stream = LiveStream(self._opening, clock=clock, sampler=sampler, rotation=rotation)
 
     def frames(self) -> Iterator[Frame]:

@@ -23,7 +23,7 @@ from edge.models.licences import Licences
 from edge.models.manifest import Entry, Manifest
 from edge.models.records import read_tables, write_tables
 
-__all__ = ["Checked", "Installed", "ModelStore", "Resolved", "State", "default_folder"]
+__all__ = ["Checked", "Installed", "ModelStore", "Resolved", "State", "default_folder", "sha256_of"]
 
 
 class State(StrEnum):
@@ -109,7 +109,7 @@ class ModelStore:
         entry = self._permitted(name)
         target, part = self._places(entry)
         expected = self.checksum(entry)
-        if target.is_file() and expected and _sha256(target) == expected:
+        if target.is_file() and expected and sha256_of(target) == expected:
             return target
         found = download(Wanted(url=entry.url, bytes=entry.bytes, sha256=expected), part, client=client, report=report)
         return self._install(entry, part, found, origin=entry.url)
@@ -130,7 +130,7 @@ class ModelStore:
         checked = []
         for installed in self.listing():
             if installed.path is not None:
-                expected, found = self.checksum(installed.entry), _sha256(installed.path)
+                expected, found = self.checksum(installed.entry), sha256_of(installed.path)
                 state = State.UNPINNED if expected is None else State.WHOLE if found == expected else State.CHANGED
                 name = installed.entry.name
                 checked.append(Checked(name=name, path=installed.path, state=state, expected=expected, found=found))
@@ -145,7 +145,7 @@ class ModelStore:
         if path.suffix == ".pt":
             raise ModelError(f"{path}: PyTorch weights can't serve; export them to ONNX first")
         if path.is_file():
-            found = _sha256(path)
+            found = sha256_of(path)
             known = next((each for each in self._manifest.models if each.sha256 == found), None)
             return Resolved(path, known.description if known else Description())
         if len(path.parts) > 1 or path.suffix:
@@ -164,7 +164,7 @@ class ModelStore:
         if not path.is_file():
             raise ModelError(self._missing(entry))
         expected = self.checksum(entry) if entry.kind == "onnx" else None
-        if expected and (found := _sha256(path)) != expected:
+        if expected and (found := sha256_of(path)) != expected:
             raise ModelError(_mismatch(str(path), expected, found, "remove it and pull the model again"))
         return Resolved(path, entry.description)
 
@@ -217,7 +217,8 @@ def _chunks(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """The checksum of a file; raises ModelError where it cannot be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

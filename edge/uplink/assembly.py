@@ -2,18 +2,20 @@
 
 import secrets
 import threading
+from collections.abc import Mapping
 from importlib.metadata import version
 
 from edge import clock
+from edge.notify import Notifier
 from edge.settings import BrokerSettings, Settings
 from edge.uplink.bulletin import Identity
 from edge.uplink.link import Address
 from edge.uplink.service import Uplink, UplinkSettings
 
-__all__ = ["run_uplink"]
+__all__ = ["address_of", "run_uplink"]
 
 
-def run_uplink(settings: Settings, stop: threading.Event) -> None:
+def run_uplink(settings: Settings, stop: threading.Event, *, environment: Mapping[str, str]) -> None:
     """Deliver, until stopped."""
     settings.exchange.folder.mkdir(parents=True, exist_ok=True)
     identity = Identity(
@@ -26,18 +28,20 @@ def run_uplink(settings: Settings, stop: threading.Event) -> None:
     uplink = Uplink(
         UplinkSettings(
             folder=settings.exchange.folder,
-            address=_address(settings.broker, client_id=settings.box.id),
+            address=address_of(settings.broker, client_id=settings.box.id),
             identity=identity,
             boot=clock.boot_id(),
             trust=settings.clock.trust,
             room_bytes=settings.exchange.room_mb * 2**20,
         ),
         monotonic=clock.monotonic,
+        notifier=Notifier(environment, monotonic=clock.monotonic),
     )
     uplink.run(stop)
 
 
-def _address(broker: BrokerSettings, *, client_id: str) -> Address:
+def address_of(broker: BrokerSettings, *, client_id: str) -> Address:
+    """Where this broker is, and how this client gets in."""
     return Address(
         host=broker.host,
         port=broker.port,

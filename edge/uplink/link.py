@@ -86,8 +86,8 @@ class Link(Protocol):
 class MqttLink:
     """A link over paho: MQTT 5, or 3.1.1 where the broker knows no better."""
 
-    def __init__(self, address: Address, *, subscribe: str, will: Post) -> None:
-        """Connect and subscribe; raises LinkLost with the broker's reason."""
+    def __init__(self, address: Address, *, subscribe: str, will: Post | None) -> None:
+        """Connect and subscribe; the broker publishes `will` should the link break. Raises LinkLost with its reason."""
         self._address = address
         try:
             self._client = self._connected(MQTTProtocolVersion.MQTTv5, subscribe, will)
@@ -117,12 +117,13 @@ class MqttLink:
         self._client.disconnect()
         self._client.loop_stop()
 
-    def _connected(self, version: MQTTProtocolVersion, subscribe: str, will: Post) -> mqtt.Client:
+    def _connected(self, version: MQTTProtocolVersion, subscribe: str, will: Post | None) -> mqtt.Client:
         # A queue of its own, so that the end of a refused attempt is not taken for the end of the next.
         arrived: queue.SimpleQueue[Message | LinkLost] = queue.SimpleQueue()
         self._arrived = arrived
         client = self._client_for(version)
-        client.will_set(will.topic, will.payload, qos=will.qos, retain=will.retain)
+        if will is not None:
+            client.will_set(will.topic, will.payload, qos=will.qos, retain=will.retain)
         opened: queue.SimpleQueue[LinkLost | None] = queue.SimpleQueue()
 
         def on_connect(

@@ -17,6 +17,7 @@ from edge.clock import Trust, system_fix
 from edge.errors import ExchangeError
 from edge.exchange.outbox import Outbox
 from edge.exchange.schema import FILE_NAME
+from edge.notify import Notifier
 from edge.uplink import bulletin
 from edge.uplink.bulletin import Identity
 from edge.uplink.delivery import Delivery
@@ -60,9 +61,11 @@ class Uplink:
         *,
         monotonic: Callable[[], float],
         connect: Callable[[Address, str, Post], Link] | None = None,
+        notifier: Notifier | None = None,
     ) -> None:
         self._settings = settings
         self._monotonic = monotonic
+        self._notifier = notifier or Notifier({}, monotonic=monotonic)
         self._connect = connect or (lambda address, subscribe, will: MqttLink(address, subscribe=subscribe, will=will))
         self._outbox: Outbox
         self._notices: _Notices
@@ -74,7 +77,9 @@ class Uplink:
         self._notices = _Notices(outbox=self._outbox, settings=self._settings)
         delivery = Delivery(self._outbox, box=self._settings.identity.box)
         try:
+            self._notifier.ready()
             while not stop.is_set():
+                self._notifier.alive()
                 started = self._monotonic()
                 try:
                     self._session(delivery, stop)
@@ -98,6 +103,7 @@ class Uplink:
             delivery.connected()
             self._notices.connected(link, identity)
             while not stop.is_set():
+                self._notifier.alive()
                 self._take(link.receive(_TURN_SECONDS), link, delivery)
                 now = self._monotonic()
                 self._learn_system_time()

@@ -53,7 +53,7 @@ def test_the_system_clock_counts_when_it_is_to_be_trusted() -> None:
 
 def test_ntp_is_believed_only_when_the_kernel_is_disciplined(monkeypatch: pytest.MonkeyPatch) -> None:
     for disciplined in (True, False):
-        monkeypatch.setattr(clock, "_disciplined", lambda answer=disciplined: answer)
+        monkeypatch.setattr(clock, "disciplined", lambda answer=disciplined: answer)
         assert (system_fix(Trust.NTP) is not None) is disciplined
 
 

@@ -5,7 +5,7 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-__all__ = ["gstreamer_python", "mosquitto_program", "postgres_programs"]
+__all__ = ["gstreamer_python", "mosquitto_program", "postgres_programs", "systemd_programs"]
 
 _TRY_GSTREAMER = """
 import gi
@@ -28,6 +28,12 @@ def postgres_programs() -> Path | None:
     """The folder with initdb and postgres of the newest version, from Debian's package postgresql."""
     folders = [program.parent for program in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
     return max(folders, key=lambda folder: float(folder.parent.name), default=None)
+
+
+def systemd_programs() -> Path | None:
+    """The folder with systemd-analyze, systemd-tmpfiles and systemd-sysusers, from Debian's package systemd."""
+    found = [shutil.which(f"systemd-{name}") for name in ("analyze", "tmpfiles", "sysusers")]
+    return Path(found[0]).parent if found[0] and all(found) else None
 
 
 @cache

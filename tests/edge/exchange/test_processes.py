@@ -5,13 +5,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
 import pytest
 
 from tests.support.exchange import Exchange
+from tests.support.two_users import Users, share
 
 APPEND = """
 import itertools, sys
@@ -68,76 +68,14 @@ def check(exchange: Exchange, *, epoch: str, confirmed: int) -> None:
     assert tiles == [(f"[[1, {committed}]]",)]
 
 
-BECOME = """
-import os, sys
-from pathlib import Path
-user, folder = int(sys.argv[1]), Path(sys.argv[2])
-os.umask(0o007)
-from edge.exchange.outbox import Outbox
-from edge.exchange.writer import Batch
-from tests.support.exchange import NTP, ORIGIN, Exchange, acked, visit
-os.setgroups([64001])
-os.setgid(user)
-os.setuid(user)
-exchange = Exchange(folder=folder)
-"""
-VISION = (
-    BECOME
-    + """
-with exchange.writer(epoch=sys.argv[3]) as writer:
-    writer.offer_fix(NTP)
-    writer.commit(Batch(origin=ORIGIN, drafts=[visit() for _ in range(5)]))
-    print("wrote", flush=True)
-    sys.stdin.readline()
-    writer.commit(Batch(origin=ORIGIN, drafts=[visit() for _ in range(5)]))
-"""
-)
-UPLINK = (
-    BECOME
-    + """
-with exchange.outbox() as outbox:
-    claimed = outbox.claim(now_ms=0, window=100, lapse_ms=1000)
-    for position, item in enumerate(claimed, 100 * int(sys.argv[3])):
-        outbox.settle(acked(position, epoch=item.epoch, through=item.seq), now_ms=0)
-    print(len(claimed), flush=True)
-    sys.stdin.readline()
-"""
-)
-
-
-def started(script: str, *arguments: object) -> "subprocess.Popen[str]":
-    command: Sequence[str] = [sys.executable, "-c", script, *map(str, arguments)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-
-def ended(process: "subprocess.Popen[str]") -> str:
-    said, _ = process.communicate("\n", timeout=30)
-    assert process.returncode == 0
-    return said.strip()
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become two other users")
 @pytest.mark.parametrize("order", ["vision opens first", "uplink opens first"])
 def test_two_users_of_one_group_share_the_file_and_neither_locks_the_other_out(order: str) -> None:
-    vision, uplink = 64101, 64102
+    users = Users(vision=64101, uplink=64102, group=64001)
     with tempfile.TemporaryDirectory(prefix="footfall-users-") as top:
         Path(top).chmod(0o755)
         folder = Path(top) / "exchange"
         folder.mkdir()
-        os.chown(folder, 0, 64001)
+        os.chown(folder, 0, users.group)
         folder.chmod(0o2770)
-        if order == "uplink opens first":
-            assert ended(started(UPLINK, uplink, folder, 1)) == "0"
-        for run in (1, 2):
-            writing = started(VISION, vision, folder, f"{run:016x}")
-            assert writing.stdout is not None
-            assert writing.stdout.readline() == "wrote\n"
-            reading = started(UPLINK, uplink, folder, run)  # both have it open now
-            assert reading.stdout is not None
-            assert int(reading.stdout.readline()) == 5 * (1 if run == 1 else 2)
-            ended(writing) if run == 1 else ended(reading)  # one is last to leave, then the other
-            ended(reading) if run == 1 else ended(writing)
-        modes = {path.name: (path.stat().st_mode & 0o777, path.stat().st_gid) for path in folder.iterdir()}
-        assert modes.keys() >= {"exchange.sqlite", "exchange.lock", "exchange.ballast"}
-        assert set(modes.values()) == {(0o660, 64001)}
-        assert Exchange(folder=folder).rows("SELECT count(*), sum(state = 2) FROM item") == [(20, 15)]
+        share(folder, users, vision_first=order == "vision opens first")

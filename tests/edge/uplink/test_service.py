@@ -173,7 +173,7 @@ def test_a_restored_cloud_is_filled_again(tmp_path: Path, mosquitto: Mosquitto, 
 def test_utc_is_learnt_from_the_cloud_when_the_clock_is_not_to_be_trusted(
     tmp_path: Path, mosquitto: Mosquitto, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clock, "_disciplined", lambda: False)
+    monkeypatch.setattr(clock, "disciplined", lambda: False)
     with seeing(tmp_path, knows_utc=False) as writer, running(settings_of(tmp_path, mosquitto, trust=Trust.NTP)):
         see(writer, 5)
         until(lambda: writer.fix() is not None)

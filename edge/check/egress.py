@@ -1,0 +1,115 @@
+"""What the process that sees pictures can reach, as far as that can be known from here.
+
+Only a process inside vision's own unit can prove what vision reaches: this one looks whether it runs there. Outside,
+what the installed unit says is all that can be told, and it is told as that.
+"""
+
+import ipaddress
+import re
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.check.findings import Finding, fail, ok, warn
+
+__all__ = ["PUBLIC", "Place", "UnitRules", "check_egress", "obstacle", "unit_rules"]
+
+PUBLIC = ("example.com", 443)
+"""A public address that exists for examples; a connection to it is opened, and closed without a word."""
+
+UNIT = "footfall-vision.service"
+UNIT_FOLDERS = tuple(map(Path, ("/usr/lib/systemd/system", "/usr/local/lib/systemd/system", "/etc/systemd/system")))
+"""From the weakest to the strongest, as systemd reads them."""
+
+_CONNECT_SECONDS = 3.0
+_INSIDE = re.compile(r"/footfall-vision[^/]*\.service")
+_WORDS = {"localhost": True, "link-local": True, "multicast": True, "any": False}
+"""systemd's names of address ranges, and whether they stay within a venue."""
+
+_INSTALL = "install the units of systemd/, as docs/systemd.md shows"
+_NARROW = "let IPAddressAllow= of footfall-vision.service name the cameras' networks only: docs/systemd.md"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where this process runs, and where units are installed."""
+
+    cgroup: Path = Path("/proc/self/cgroup")
+    unit_folders: Sequence[Path] = UNIT_FOLDERS
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether this process runs under a unit whose name begins with footfall-vision."""
+        try:
+            return _INSIDE.search(self.cgroup.read_text()) is not None
+        except OSError:
+            return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitRules:
+    """IPAddressDeny= and IPAddressAllow= of a unit with its drop-ins, as written."""
+
+    deny: tuple[str, ...]
+    allow: tuple[str, ...]
+
+    @property
+    def public(self) -> tuple[str, ...]:
+        """Those allowed ranges that reach beyond private networks."""
+        return tuple(word for word in self.allow if not _stays_private(word))
+
+
+def check_egress(place: Place | None = None, *, public: tuple[str, int] = PUBLIC) -> Finding:
+    """Vision cannot reach the internet; or whether that can be told from here."""
+    place = place or Place()
+    why_not = obstacle(*public)
+    reached = f"reaches the internet ({public[0]} port {public[1]})"
+    if place.is_inside:
+        if why_not is None:
+            return fail("egress", f"vision's own unit {reached}", f"{_NARROW}; the kernel must support BPF for units")
+        return ok("egress", f"proved inside vision's unit: it does not reach the internet ({public[0]}: {why_not})")
+    here = reached if why_not is None else f"does not reach the internet ({public[0]}: {why_not})"
+    rules = unit_rules(place.unit_folders)
+    if rules is None:
+        return warn("egress", f"{UNIT} is not installed, so nothing confines vision; this shell {here}", _INSTALL)
+    if "any" not in rules.deny:
+        return warn("egress", f"the installed {UNIT} does not say IPAddressDeny=any; this shell {here}", _INSTALL)
+    if rules.public:
+        return warn("egress", f"the installed {UNIT} lets vision reach {', '.join(rules.public)}", _NARROW)
+    said = f"the installed {UNIT} lets vision reach only {', '.join(rules.allow) or 'nothing'}"
+    return ok("egress", f"{said}; not proved from this shell, which {here}")
+
+
+def obstacle(host: str, port: int) -> str | None:
+    """Why no connection to this address can be opened; None when one was."""
+    try:
+        socket.create_connection((host, port), timeout=_CONNECT_SECONDS).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+def unit_rules(folders: Sequence[Path]) -> UnitRules | None:
+    """What the installed unit and its drop-ins say; None where it is not installed."""
+    units = [folder / UNIT for folder in folders if (folder / UNIT).is_file()]
+    if not units:
+        return None
+    drop_ins = {path.name: path for folder in folders for path in (folder / f"{UNIT}.d").glob("*.conf")}
+    rules: dict[str, list[str]] = {"IPAddressDeny": [], "IPAddressAllow": []}
+    for path in (units[-1], *(drop_ins[name] for name in sorted(drop_ins))):
+        for line in path.read_text().splitlines():
+            key, _, value = line.partition("=")
+            if key.strip() in rules:
+                # An empty value takes back what stood before.
+                rules[key.strip()] = [*rules[key.strip()], *value.split()] if value.strip() else []
+    return UnitRules(deny=tuple(rules["IPAddressDeny"]), allow=tuple(rules["IPAddressAllow"]))
+
+
+def _stays_private(word: str) -> bool:
+    if word in _WORDS:
+        return _WORDS[word]
+    try:
+        return ipaddress.ip_network(word, strict=False).is_private
+    except ValueError:
+        return False

@@ -1,0 +1,110 @@
+"""The detector's model: whether it can serve, how fast, and under which terms."""
+
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from edge.assembly import MOTION
+from edge.camera.frames import Frame
+from edge.check.findings import Finding, fail, ok, warn
+from edge.detector.onnx import OnnxDetector
+from edge.errors import ModelError
+from edge.models.manifest import Entry, Manifest, load_manifest
+from edge.models.store import ModelStore, default_folder, sha256_of
+from edge.settings import CameraSettings, DetectorSettings
+
+__all__ = ["check_installed_models", "check_model"]
+
+_PICTURE_SIZE = (640, 480)
+_RUNS = 5
+_BUSY = 0.8
+"""More than this share of the time spent on inference leaves too little for all the rest."""
+
+_PULL = "list them with `footfall models list`, and fetch one with `footfall models pull NAME`: docs/models.md"
+
+
+def check_model(
+    settings: DetectorSettings, cameras: Sequence[CameraSettings], *, environment: Mapping[str, str]
+) -> list[Finding]:
+    """The model that the configuration names is found, whole and permitted, loads, and is fast enough."""
+    if settings.model == MOTION:
+        said = "motion finds whatever moves, people or not"
+        return [warn("model", said, "for people, set detector.model to a model: docs/models.md")]
+    store = _store(settings.models_folder, environment)
+    try:
+        path, description = store.resolve(settings.model)
+        detector = OnnxDetector(
+            path=path,
+            description=description,
+            confidence=settings.confidence,
+            providers=settings.providers,
+            threads=settings.threads,
+        )
+    except ModelError as error:
+        return [fail("model", str(error), _PULL)]
+    seconds = _inference_seconds(detector)
+    layout, provider = detector.description.layout, detector.providers[0].removesuffix("ExecutionProvider")
+    digest = sha256_of(path)
+    said = f"{path}, sha256 {digest[:12]}…, layout {layout}: {seconds * 1000:.0f} ms a picture on {provider}"
+    return [_speed(said, seconds, cameras), _licence(store, settings.model, digest)]
+
+
+def check_installed_models(*, environment: Mapping[str, str]) -> Finding:
+    """Which models are there, where no configuration names one."""
+    store = _store(None, environment)
+    there = [f"{each.entry.name} ({each.entry.licence.spdx})" for each in store.listing() if each.path or each.exported]
+    if not there:
+        return warn("model", f"none is installed in {store.folder}", "footfall models pull yolox-nano")
+    return ok("model", f"{store.folder} has {', '.join(there)}")
+
+
+def _speed(said: str, seconds: float, cameras: Sequence[CameraSettings]) -> Finding:
+    asked = sum(camera.rate for camera in cameras)
+    if asked * seconds > _BUSY:
+        return warn(
+            "model",
+            f"{said}; the cameras ask for {asked:g} pictures/s, and this box manages about {_BUSY / seconds:.0f}",
+            "lower camera.rate, take a smaller model, or a box with more cores or a GPU",
+        )
+    return ok("model", f"{said}; the cameras ask for {asked:g} pictures/s")
+
+
+def _licence(store: ModelStore, model: str, digest: str) -> Finding:
+    entry = _entry(load_manifest(), model, digest)
+    if entry is None:
+        return warn(
+            "licence",
+            "the file is none of the models that Footfall knows, so its terms are not known either",
+            "ask whoever made the model for its terms, and for those of its weights",
+        )
+    terms = f"{entry.name} is under {entry.licence.spdx}: {entry.licence.url}"
+    if not store.permits(entry.name):
+        return fail(
+            "licence", f"{terms}; nobody here accepted it", f"footfall models pull {entry.name} --accept-licence"
+        )
+    return ok("licence", terms + ("; accepted" if entry.licence.needs_consent else ""))
+
+
+def _entry(manifest: Manifest, model: str, digest: str) -> Entry | None:
+    """The entry of this name, or of these very bytes."""
+    known = (entry for entry in manifest.models if entry.sha256 == digest)
+    return manifest.find(model) or next(known, None)
+
+
+def _inference_seconds(detector: OnnxDetector) -> float:
+    width, height = _PICTURE_SIZE
+    frame = Frame(at=0.0, image=np.full((height, width, 3), 90, np.uint8), camera="check", index=0)
+    return statistics.median(_timed(detector, frame) for _ in range(_RUNS))
+
+
+def _timed(detector: OnnxDetector, frame: Frame) -> float:
+    began = time.perf_counter()
+    detector.detect(frame)
+    return time.perf_counter() - began
+
+
+def _store(folder: Path | None, environment: Mapping[str, str]) -> ModelStore:
+    return ModelStore(folder=folder or default_folder(environment), manifest=load_manifest())

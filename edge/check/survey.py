@@ -1,0 +1,63 @@
+"""All topics, one after another; without a configuration, those that need none."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from edge.check.broker import check_broker
+from edge.check.cameras import check_cameras
+from edge.check.clock import check_clock, read_clock
+from edge.check.decoders import check_decoders
+from edge.check.disk import check_disk
+from edge.check.egress import check_egress
+from edge.check.findings import Finding, Verdict, fail, ok, warn
+from edge.check.runtime import check_runtime
+from edge.check.versions import check_versions
+from edge.configuration import load
+from edge.errors import ConfigurationError
+from edge.settings import DetectorSettings, ExchangeSettings, Settings
+
+__all__ = ["survey"]
+
+
+def survey(config: Path, *, is_named: bool, environment: Mapping[str, str]) -> Iterator[Finding]:
+    """Findings as they come; `is_named` tells a file that somebody asked for from the one that is looked for anyway."""
+    yield check_versions()
+    settings, findings = _settings(config, is_named=is_named)
+    yield from findings
+    yield check_decoders()
+    yield from _detector(settings, environment=environment)
+    if settings is not None:
+        yield from check_cameras(settings.cameras)
+    yield check_disk(ExchangeSettings() if settings is None else settings.exchange)
+    yield check_clock(read_clock()) if settings is None else check_clock(read_clock(), settings.clock.trust)
+    if settings is not None:
+        yield check_broker(settings)
+    yield check_egress()
+
+
+def _settings(config: Path, *, is_named: bool) -> tuple[Settings | None, list[Finding]]:
+    if not is_named and not config.exists():
+        said = f"there is none at {config}, so cameras, broker and the model in use were not looked at"
+        return None, [warn("configuration", said, "name yours with --config FILE; docs/edge.toml is a sample")]
+    try:
+        settings = load(config, places=True)
+    except ConfigurationError as error:
+        advice = "mend it and check again: docs/edge.md tells each key"
+        return None, [fail("configuration", line, advice) for line in str(error).splitlines()]
+    cameras = f"{len(settings.cameras)} camera{'s' if len(settings.cameras) > 1 else ''}"
+    return settings, [ok("configuration", f"{config}: box {settings.box.id} of {settings.box.venue}, {cameras}")]
+
+
+def _detector(settings: Settings | None, *, environment: Mapping[str, str]) -> Iterator[Finding]:
+    """What runs models, and the model; the latter only where the former can."""
+    wanted = DetectorSettings() if settings is None else settings.detector
+    runtime = check_runtime(wanted.providers)
+    yield runtime
+    if runtime.verdict is Verdict.FAIL:
+        return
+    from edge.check.model import check_installed_models, check_model
+
+    if settings is None:
+        yield check_installed_models(environment=environment)
+    else:
+        yield from check_model(wanted, settings.cameras, environment=environment)

@@ -1,0 +1,95 @@
+"""What a check says of vision's reach: inside its unit as proof, outside as what the unit says."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge.check.egress import Place, check_egress, unit_rules
+from edge.check.findings import Verdict
+from tests.support.ports import free_port
+
+UNIT = "footfall-vision.service"
+LAN = "localhost 10.0.0.0/8 192.168.0.0/16 fc00::/7 fe80::/10"
+
+
+@pytest.fixture
+def internet() -> Iterator[tuple[str, int]]:
+    """Something that takes connections, in place of a public address."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield "127.0.0.1", listener.getsockname()[1]
+
+
+@pytest.fixture
+def offline() -> tuple[str, int]:
+    return "127.0.0.1", free_port()
+
+
+def place(
+    folder: Path, *, cgroup: str = "0::/user.slice/user-0.slice/session-1.scope", unit: str | None = None
+) -> Place:
+    (folder / "cgroup").write_text(cgroup + "\n")
+    (folder / "units").mkdir()
+    if unit is not None:
+        (folder / "units" / UNIT).write_text(f"[Service]\n{unit}\n")
+    return Place(cgroup=folder / "cgroup", unit_folders=(folder / "absent", folder / "units"))
+
+
+@pytest.mark.parametrize("unit", [UNIT, "footfall-vision-check.service"])
+def test_inside_visions_unit_a_public_address_that_answers_fails(
+    unit: str, tmp_path: Path, internet: tuple[str, int]
+) -> None:
+    found = check_egress(place(tmp_path, cgroup=f"0::/system.slice/{unit}"), public=internet)
+    assert found.verdict is Verdict.FAIL
+    assert "vision's own unit reaches the internet" in found.said
+
+
+def test_inside_visions_unit_a_public_address_that_does_not_answer_is_the_proof(
+    tmp_path: Path, offline: tuple[str, int]
+) -> None:
+    found = check_egress(place(tmp_path, cgroup=f"0::/system.slice/{UNIT}"), public=offline)
+    assert found.verdict is Verdict.OK
+    assert found.said.startswith("proved inside vision's unit")
+    assert "Connection refused" in found.said
+
+
+def test_outside_what_the_unit_says_is_told_as_no_proof(tmp_path: Path, internet: tuple[str, int]) -> None:
+    found = check_egress(place(tmp_path, unit=f"IPAddressDeny=any\nIPAddressAllow={LAN}"), public=internet)
+    assert found.verdict is Verdict.OK
+    assert "lets vision reach only localhost, 10.0.0.0/8" in found.said
+    assert "not proved from this shell, which reaches the internet" in found.said
+
+
+@pytest.mark.parametrize(
+    ("unit", "said"),
+    [
+        pytest.param(None, "is not installed, so nothing confines vision", id="no unit"),
+        pytest.param("ExecStart=/bin/true", "does not say IPAddressDeny=any", id="a unit without limits"),
+        pytest.param("IPAddressDeny=any\nIPAddressAllow=10.0.0.0/8 8.8.8.0/24", "reach 8.8.8.0/24", id="public range"),
+        pytest.param("IPAddressDeny=any\nIPAddressAllow=any", "reach any", id="any"),
+        pytest.param("IPAddressDeny=any\nIPAddressAllow=cameras", "reach cameras", id="a word systemd does not know"),
+    ],
+)
+def test_outside_a_unit_that_does_not_confine_is_told(
+    unit: str | None, said: str, tmp_path: Path, offline: tuple[str, int]
+) -> None:
+    found = check_egress(place(tmp_path, unit=unit), public=offline)
+    assert found.verdict is Verdict.WARN
+    assert said in found.said
+    assert found.advice
+
+
+def test_drop_ins_add_and_an_empty_value_takes_back(tmp_path: Path) -> None:
+    vendor, administrator = tmp_path / "usr", tmp_path / "etc"
+    for folder in (vendor, administrator):
+        (folder / f"{UNIT}.d").mkdir(parents=True)
+    (vendor / UNIT).write_text(f"[Service]\nIPAddressDeny=any\nIPAddressAllow={LAN}\n")
+    (vendor / f"{UNIT}.d/10-cameras.conf").write_text("[Service]\nIPAddressAllow=203.0.113.9\n")
+    (administrator / f"{UNIT}.d/10-cameras.conf").write_text(
+        "[Service]\nIPAddressAllow=\nIPAddressAllow=192.168.1.10\n"
+    )
+    (administrator / f"{UNIT}.d/20-more.conf").write_text("[Service]\nIPAddressAllow = 192.168.1.11\n")
+    rules = unit_rules((vendor, administrator))
+    assert rules is not None
+    assert (rules.deny, rules.allow) == (("any",), ("192.168.1.10", "192.168.1.11"))
