@@ -180,7 +180,7 @@ class _Recorder:
         origin = Origin(venue=plan.box.venue, config=config_hash(layout), mode=plan.box.mode)
         self.writer.commit(Batch(origin=origin, drafts=[reports.configuration(layout, at=0.0)]))
         masks = IgnoreMasks(plan.camera.masks, reference_size=reference)
-        return Scene(plan.camera, image_size=reference), masks, origin
+        return Scene(plan.camera, box=plan.box.id, image_size=reference), masks, origin
 
     def _keep(self, origin: Origin, closed: Sequence[Visit]) -> None:
         if closed:

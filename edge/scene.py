@@ -78,11 +78,11 @@ class Minute:
 class Scene:
     """One camera's scene. `image_size` is the reference that all of its shapes are in."""
 
-    def __init__(self, camera: CameraSettings, *, image_size: tuple[int, int], resumable: int = 0) -> None:
+    def __init__(self, camera: CameraSettings, *, box: str, image_size: tuple[int, int], resumable: int = 0) -> None:
         self.id = camera.scene_id
         self.camera = camera.id
         self.image_size = image_size
-        self.floor = floor_of(camera, image_size)
+        self.floor = floor_of(camera, image_size, box=box)
         self._tracker = tracker_of(camera)
         self._stitcher = Stitcher(
             image_size,
@@ -258,11 +258,11 @@ class _Inside:
         return self.count, drift
 
 
-def floor_of(camera: CameraSettings, image_size: tuple[int, int]) -> Floor:
+def floor_of(camera: CameraSettings, image_size: tuple[int, int], *, box: str) -> Floor:
     """The floor a camera's settings describe; raises ConfigurationError naming the camera when its points are bad."""
     settings = camera.calibration
     if settings is None:
-        return Floor.uncalibrated(image_size, camera=camera.id, cell_px=camera.cell_px)
+        return Floor.uncalibrated(image_size, box=box, camera=camera.id, cell_px=camera.cell_px)
     lens = settings.lens
     calibration = Calibration(
         image_points=settings.image_points,

@@ -145,7 +145,12 @@ class Vision:
             size = camera.image_size or (frame.image.shape[1], frame.image.shape[0])
             self._sizes[camera.id] = size
             self._layout = None
-            scene = Scene(camera, image_size=size, resumable=self._resumable.pop(camera.scene_id, 0))
+            scene = Scene(
+                camera,
+                box=self._settings.box.id,
+                image_size=size,
+                resumable=self._resumable.pop(camera.scene_id, 0),
+            )
             self._scenes[camera.id] = scene
             self._masks[camera.id] = IgnoreMasks(camera.masks, reference_size=size)
         return scene

@@ -150,13 +150,13 @@ def test_a_layout_says_places_and_never_addresses() -> None:
     ]
     door, till, hall = cast("list[dict[str, object]]", said["spaces"])
     assert door == {
-        "space": "door-1280x720-40px",
+        "space": "b--door-1280x720-40px",
         "coordinates": "image",
         "cell": 40.0,
         "width": 1280,
         "height": 720,
     }
-    assert till == {"space": "till-unsized", "coordinates": "image", "cell": 50.0}
+    assert till == {"space": "b--till-unsized", "coordinates": "image", "cell": 50.0}
     assert (hall["coordinates"], hall["floor"], hall["cell"]) == ("floor", "ground", 0.5)
     assert said["zones"] == [
         {

@@ -23,7 +23,7 @@ def camera(**settings: object) -> CameraSettings:
 
 
 def scene(**settings: object) -> Scene:
-    return Scene(camera(**settings), image_size=SIZE)
+    return Scene(camera(**settings), box="box-1", image_size=SIZE)
 
 
 class Film:
@@ -119,7 +119,7 @@ def test_nobody_gives_an_empty_minute() -> None:
     assert Film(scene()).empty(60.0).minute() == Minute(
         scene="door",
         camera="door",
-        space="door-640x480-40px",
+        space="box-1--door-640x480-40px",
         at=0.0,
         watched_ms=59_900,
         analysed_frames=600,
@@ -250,7 +250,7 @@ def test_a_camera_that_changes_resolution_keeps_its_places(size: tuple[int, int]
     presence_cells = [list(tile.cells) for tile in minute.tiles if tile.layer == "presence"]
     assert presence_cells == [[6 * 32 + 9]]
     assert [zone.person_ms for zone in minute.zones] == [0, minute.person_ms]
-    assert minute.space == "door-640x480-40px".replace("40px", "50px")
+    assert minute.space == "box-1--door-640x480-40px".replace("40px", "50px")
     assert len(film.empty(6.0).visits) == 1
 
 
@@ -302,7 +302,7 @@ def test_feet_on_no_floor_are_in_no_sum() -> None:
 
 
 def test_people_of_the_run_before_are_not_counted_again() -> None:
-    film = Film(Scene(camera(), image_size=SIZE, resumable=1))
+    film = Film(Scene(camera(), box="box-1", image_size=SIZE, resumable=1))
     film.play(10.0, lambda _: {"one": (150, 300), "other": (450, 300)}).empty(6.0)
     assert sorted(visit.began for visit in film.visits) == ["appeared", "resumed"]
     assert entries([film.minute()]) == 1

@@ -159,8 +159,8 @@ def test_the_configuration_is_said_again_when_a_cameras_size_becomes_known() -> 
     box.watch(5.0)
     box.turn(60.0)
     before, after = box.drafts("configuration")
-    assert layout_spaces(before) == {"door": "door-unsized", "till": "till-unsized"}
-    assert layout_spaces(after) == {"door": "door-640x480-40px", "till": "till-unsized"}
+    assert layout_spaces(before) == {"door": "box-1--door-unsized", "till": "box-1--till-unsized"}
+    assert layout_spaces(after) == {"door": "box-1--door-640x480-40px", "till": "box-1--till-unsized"}
     said = [batch.origin.config for batch in box.batches]
     assert len(set(said)) == 2
     announced = next(number for number, batch in enumerate(box.batches) if after in batch.drafts)
