@@ -72,7 +72,8 @@ def run_vision(settings: Settings, stop: threading.Event, *, environment: dict[s
     with ExitStack() as stack:
         writer = stack.enter_context(_writer(settings))
         left_over = [
-            LeftOver(boot=boot, checkpoint=_CHECKPOINT.validate_python(visit)) for boot, _, visit in writer.left_over()
+            LeftOver(boot=left.boot, origin=left.origin, checkpoint=_CHECKPOINT.validate_python(left.visit))
+            for left in writer.left_over()
         ]
         journal = stack.enter_context(Journal(writer, system_fix=lambda: clock.system_fix(settings.clock.trust)))
         vision = Vision(
@@ -83,7 +84,7 @@ def run_vision(settings: Settings, stop: threading.Event, *, environment: dict[s
             fix=lambda: journal.fix,
             resumable=resumable(left_over, boot=clock.boot_id(), now=clock.monotonic()),
         )
-        vision.close_left_over(left_over, now=clock.monotonic())
+        vision.close_left_over(left_over)
         feeds = [_feed(camera) for camera in settings.cameras]
         cameras = stack.enter_context(Cameras(feeds, clock=clock.monotonic))
         watch(vision, cameras, monotonic=clock.monotonic, stop=stop)

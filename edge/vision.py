@@ -42,9 +42,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOver:
-    """A visit that the last run did not end; `boot` is the boot whose clock its times are of."""
+    """A visit that the last run did not end; `boot` is the boot whose clock its times are of.
+
+    `origin` is what that run made it under: the box may have moved since, or have other zones.
+    """
 
     boot: str
+    origin: Origin
     checkpoint: Checkpoint
 
 
@@ -124,16 +128,20 @@ class Vision:
         began, _ = self._minute or (now, now)
         self._close_minute(began, dropped)
 
-    def close_left_over(self, left_over: Sequence[LeftOver], *, now: float) -> None:
-        """End, as interrupted, what the last run could not."""
-        for boot in {item.boot for item in left_over}:
-            drafts = [reports.visit(interrupted(item.checkpoint)) for item in left_over if item.boot == boot]
-            scenes = {item.checkpoint.scene for item in left_over if item.boot == boot}
+    def close_left_over(self, left_over: Sequence[LeftOver]) -> None:
+        """End, as interrupted, what the last run could not; it stays of the venue and layout it was made under."""
+        made: dict[tuple[str, Origin], list[Checkpoint]] = {}
+        for item in left_over:
+            made.setdefault((item.boot, item.origin), []).append(item.checkpoint)
+        for (boot, origin), checkpoints in made.items():
             self._put(
                 Batch(
-                    origin=self._origin_from(now),
-                    drafts=drafts,
-                    checkpoints=[Checkpointed(scene=scene, visits=()) for scene in scenes],
+                    origin=origin,
+                    drafts=[reports.visit(interrupted(checkpoint)) for checkpoint in checkpoints],
+                    checkpoints=[
+                        Checkpointed(scene=scene, visits=())
+                        for scene in sorted({checkpoint.scene for checkpoint in checkpoints})
+                    ],
                     boot=boot,
                 )
             )

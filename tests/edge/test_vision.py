@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 import pytest
 
-from edge.anonymity import Draft
+from edge.anonymity import Draft, Origin
 from edge.backoff import Backoff
 from edge.camera.frames import Frame
 from edge.camera.health import HealthChange, HealthState
@@ -22,6 +22,7 @@ from edge.settings import Settings
 from edge.vision import LeftOver, Vision, minute_end, resumable, watch
 from edge.visits import Checkpoint
 from protocol.envelope import ClockSource
+from protocol.modes import Mode
 from protocol.status import ModelStatus
 from tests.support.people import boxes_at
 
@@ -117,7 +118,6 @@ def figures(draft: Draft) -> dict[str, float]:
 FIRST_ACTS: list[tuple[str, Callable[[Bench], None]]] = [
     ("a turn", lambda box: box.turn()),
     ("health", lambda box: box.vision.changed([offline(box.now)])),
-    ("left-over visits", lambda box: box.vision.close_left_over([left_over(box.now)], now=box.now)),
     ("a stop", lambda box: box.vision.stop(box.now, dropped={})),
 ]
 
@@ -128,7 +128,10 @@ def offline(at: float) -> HealthChange:
     )
 
 
-def left_over(last_seen: float, *, boot: str = "this", scene: str = "door") -> LeftOver:
+BEFORE = Origin(venue="old-shop", config="a" * 32, mode=Mode.STATISTICS)
+
+
+def left_over(last_seen: float, *, boot: str = "this", scene: str = "door", origin: Origin = BEFORE) -> LeftOver:
     checkpoint = Checkpoint(
         scene=scene,
         first_seen=last_seen - 30.0,
@@ -139,7 +142,7 @@ def left_over(last_seen: float, *, boot: str = "this", scene: str = "door") -> L
         frames=300,
         mean_confidence=0.9,
     )
-    return LeftOver(boot=boot, checkpoint=checkpoint)
+    return LeftOver(boot=boot, origin=origin, checkpoint=checkpoint)
 
 
 @pytest.mark.parametrize("act", [act for _, act in FIRST_ACTS], ids=[name for name, _ in FIRST_ACTS])
@@ -275,8 +278,9 @@ def test_after_a_crash_visits_are_closed_as_interrupted_and_people_still_there_a
     counts = resumable(left, boot="this", now=1000.0)
     assert counts == {"door": 2}
     box = bench(resumed=counts)
-    box.vision.close_left_over(left, now=box.now)
+    box.vision.close_left_over(left)
     closed = {batch.boot: batch for batch in box.batches if batch.boot}
+    assert {batch.origin for batch in closed.values()} == {BEFORE}
     assert {boot: [draft.body["ended"] for draft in batch.drafts] for boot, batch in closed.items()} == {
         "this": ["interrupted", "interrupted"],
         "before": ["interrupted"],
