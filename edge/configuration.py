@@ -108,7 +108,7 @@ def _misplaced(
     for index, camera in cameras.items():
         if camera.image_size is not None:
             try:
-                floor_of(camera, camera.image_size)
+                floor_of(camera, camera.image_size, box="any")
             except ConfigurationError as error:
                 key = "calibration" if index is None else f"camera[{index}].calibration"
                 lines.append(f"{path}: {key}: {error}")

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from edge.errors import ConfigurationError
 
-__all__ = ["Calibration", "Floor", "Lens"]
+__all__ = ["Calibration", "Floor", "Lens", "space_slug"]
 
 Points = npt.NDArray[np.float64]
 """float64, shape (n, 2)."""
@@ -44,11 +44,6 @@ class Calibration:
     floor_points: tuple[tuple[float, float], ...]
     lens: Lens | None = None
 
-    @property
-    def revision(self) -> str:
-        """Eight hexadecimal digits that change with any point or coefficient."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:8]
-
 
 class Floor:
     """Where one camera's pixels are on the floor."""
@@ -66,14 +61,17 @@ class Floor:
         cls, calibration: Calibration, *, camera: str, floor: str, image_size: tuple[int, int], cell_m: float = 0.5
     ) -> "Floor":
         """A floor in metres; raises ConfigurationError naming the camera when the points do not make one."""
-        space = _slug(f"{floor}-{calibration.revision}-{round(cell_m * 100)}cm")
+        revision = _revision(calibration, image_size, cell_m)
+        space = space_slug(f"{floor}-{revision}-{round(cell_m * 100)}cm")
         projection = _Projection(calibration, image_size, camera)
         return cls(image_size=image_size, space_id=space, cell=cell_m, projection=projection)
 
     @classmethod
-    def uncalibrated(cls, image_size: tuple[int, int], *, camera: str = "camera", cell_px: int = 40) -> "Floor":
-        """Reference pixels, x right and y down. `image_size` is width, height."""
-        space = _slug(f"{camera}-{image_size[0]}x{image_size[1]}-{cell_px}px")
+    def uncalibrated(
+        cls, image_size: tuple[int, int], *, box: str = "box", camera: str = "camera", cell_px: int = 40
+    ) -> "Floor":
+        """Reference pixels, x right and y down. `image_size` is width, height; camera ids are unique on a box only."""
+        space = space_slug(f"{box}--{camera}-{image_size[0]}x{image_size[1]}-{cell_px}px")
         return cls(image_size=image_size, space_id=space, cell=float(cell_px), projection=None)
 
     @property
@@ -182,7 +180,13 @@ def _spread(points: Points) -> bool:
     return True
 
 
-def _slug(name: str) -> str:
+def _revision(calibration: Calibration, image_size: tuple[int, int], cell_m: float) -> str:
+    """Eight hexadecimal digits that change with any point or coefficient, the picture's size or the cell's."""
+    made_of = {**asdict(calibration), "image_size": image_size, "cell_m": cell_m}
+    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def space_slug(name: str) -> str:
     """The name itself, or where it is longer than 63 characters its beginning and a hash."""
     if len(name) <= _SLUG_LENGTH:
         return name

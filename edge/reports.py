@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from edge.anonymity import Draft, draft
 from edge.camera.health import HealthChange, HealthState, Note
 from edge.exchange.writer import TilePart
+from edge.floor import space_slug
 from edge.scene import Minute, floor_of
 from edge.settings import BoxSettings, CameraSettings, Settings
 from edge.visits import Visit
@@ -69,7 +70,9 @@ def visit(ended: Visit) -> Draft:
         began=ended.began,
         ended=ended.ended,
         zones=[
-            NamedSeconds(zone=zone, seconds=round(spent / 1000, 1)) for zone, spent in ended.zone_milliseconds.items()
+            NamedSeconds(zone=zone, seconds=seconds)
+            for zone, spent in ended.zone_milliseconds.items()
+            if (seconds := _seconds(spent))
         ],
         lines=[
             LineCount(line=line, inward=counts.get("in", 0), outward=counts.get("out", 0))
@@ -161,15 +164,16 @@ def configuration(layout: Layout, *, at: float) -> Draft:
 
 def layout_of(box: BoxSettings, cameras: Sequence[CameraSettings], sizes: Mapping[str, tuple[int, int]]) -> Layout:
     """What the settings say about places; `sizes` are the reference sizes of the cameras seen so far."""
+    spaces = [_space(camera, sizes, box=box.id) for camera in cameras]
     return Layout(
         mode=box.mode,
         k=box.k,
         scenes=tuple(wire.Scene(scene=camera.scene_id, counting=camera.counting) for camera in cameras),
         cameras=tuple(
-            wire.Camera(camera=camera.id, scene=camera.scene_id, space=_space(camera, sizes).space)
-            for camera in cameras
+            wire.Camera(camera=camera.id, scene=camera.scene_id, space=space.space)
+            for camera, space in zip(cameras, spaces, strict=True)
         ),
-        spaces=tuple({space.space: space for space in (_space(camera, sizes) for camera in cameras)}.values()),
+        spaces=tuple({space.space: space for space in spaces}.values()),
         lines=tuple(
             wire.Line(
                 line=line.id,
@@ -217,11 +221,12 @@ def oversized(settings: Settings) -> list[str]:
     return []
 
 
-def _space(camera: CameraSettings, sizes: Mapping[str, tuple[int, int]]) -> wire.Space:
+def _space(camera: CameraSettings, sizes: Mapping[str, tuple[int, int]], *, box: str) -> wire.Space:
     size = camera.image_size or sizes.get(camera.id)
     if size is None:
-        return wire.Space(space=f"{camera.id[:50]}-unsized", coordinates=Coordinates.IMAGE, cell=camera.cell_px)
-    floor = floor_of(camera, size)
+        unsized = space_slug(f"{box}--{camera.id}-unsized")
+        return wire.Space(space=unsized, coordinates=Coordinates.IMAGE, cell=camera.cell_px)
+    floor = floor_of(camera, size, box=box)
     if camera.calibration is not None:
         return wire.Space(
             space=floor.space_id, coordinates=Coordinates.FLOOR, floor=camera.calibration.floor, cell=floor.cell

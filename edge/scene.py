@@ -54,8 +54,9 @@ class LineTally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Minute:
-    """What a scene saw since the minute before; `at` is when it began, monotonic seconds.
+    """What a scene saw since the minute before; `at` is the middle of it, monotonic seconds.
 
+    The middle stays within its minute of UTC also when what is known of UTC moves a little; the beginning would not.
     `inside` is entries minus exits over the entrance lines, None where there are none; `drift` what a reset took away.
     """
 
@@ -78,11 +79,11 @@ class Minute:
 class Scene:
     """One camera's scene. `image_size` is the reference that all of its shapes are in."""
 
-    def __init__(self, camera: CameraSettings, *, image_size: tuple[int, int], resumable: int = 0) -> None:
+    def __init__(self, camera: CameraSettings, *, box: str, image_size: tuple[int, int], resumable: int = 0) -> None:
         self.id = camera.scene_id
         self.camera = camera.id
         self.image_size = image_size
-        self.floor = floor_of(camera, image_size)
+        self.floor = floor_of(camera, image_size, box=box)
         self._tracker = tracker_of(camera)
         self._stitcher = Stitcher(
             image_size,
@@ -106,6 +107,7 @@ class Scene:
         self._heat = HeatMap(self.floor.cell)
         self._inside = _Inside(empty_seconds=camera.empty_seconds)
         self._tally = _Tally(zones=len(camera.zones))
+        self._gap_seconds = camera.gap_seconds
         self._last_ms: int | None = None
         self._people_at = (float("-inf"), 0)
         self.zone_people: tuple[int, ...] = (0,) * len(camera.zones)
@@ -121,12 +123,15 @@ class Scene:
         milliseconds = np.where(on_floor, self._presence.update(people.ids, at), 0)
         zones = self._zones.update(people.ids, places, at)
         bodies = self._bodies(people)
-        self._lines.meet(people.ids, self.floor.place(self.floor.feet(people.first_boxes)), bodies, at)
+        first_places = self.floor.place(self.floor.feet(people.first_boxes))
+        self._lines.meet(people.ids, first_places, bodies, at)
         crossings = self._lines.update(people.ids, places, bodies, at)
         in_zones = zones.inside.astype(np.int64) * milliseconds[:, None]
         turnover = self._visits.update(people, in_zones, crossings)
         self._heat.add(places, milliseconds)
-        self._heat.enter(places[turnover.begun])
+        # Who comes back after the end of a visit enters where they are now; who was first seen on no floor does too.
+        is_new = (at - people.since <= self._gap_seconds) & np.isfinite(first_places).all(axis=1)
+        self._heat.enter(np.where(is_new[:, None], first_places, places)[turnover.begun])
         watched = self._watch(at)
         self._tally.add(len(people), milliseconds, in_zones, zones.occupancy, crossings)
         at_entrances = [crossing for crossing in crossings if crossing.line in self._entrances]
@@ -140,7 +145,7 @@ class Scene:
         nobody = People.none(at)
         return self._visits.update(nobody, np.empty((0, len(self._zones.zones)), np.int64), ()).closed
 
-    def minute(self, *, began: float, dropped_frames: int) -> Minute:
+    def minute(self, *, began: float, ended: float, dropped_frames: int) -> Minute:
         """What was seen since the last call."""
         tally, self._tally = self._tally, _Tally(zones=len(self._zones.zones))
         inside, drift = self._inside.report() if self._entrances else (None, None)
@@ -148,7 +153,7 @@ class Scene:
             scene=self.id,
             camera=self.camera,
             space=self.floor.space_id,
-            at=began,
+            at=(began + ended) / 2,
             watched_ms=tally.watched_ms,
             analysed_frames=tally.frames,
             dropped_frames=dropped_frames,
@@ -258,11 +263,11 @@ class _Inside:
         return self.count, drift
 
 
-def floor_of(camera: CameraSettings, image_size: tuple[int, int]) -> Floor:
+def floor_of(camera: CameraSettings, image_size: tuple[int, int], *, box: str) -> Floor:
     """The floor a camera's settings describe; raises ConfigurationError naming the camera when its points are bad."""
     settings = camera.calibration
     if settings is None:
-        return Floor.uncalibrated(image_size, camera=camera.id, cell_px=camera.cell_px)
+        return Floor.uncalibrated(image_size, box=box, camera=camera.id, cell_px=camera.cell_px)
     lens = settings.lens
     calibration = Calibration(
         image_points=settings.image_points,

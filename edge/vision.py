@@ -42,9 +42,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOver:
-    """A visit that the last run did not end; `boot` is the boot whose clock its times are of."""
+    """A visit that the last run did not end; `boot` is the boot whose clock its times are of.
+
+    `origin` is what that run made it under: the box may have moved since, or have other zones.
+    """
 
     boot: str
+    origin: Origin
     checkpoint: Checkpoint
 
 
@@ -113,7 +117,7 @@ class Vision:
             next_end = self._boundary(now)
             # After a standstill the new minute is the present one, and those in between were not watched.
             self._minute = (max(ends, next_end - _MINUTE_SECONDS), next_end)
-            self._close_minute(began, dropped)
+            self._close_minute(began, ends, dropped)
         if now - self._live_at >= self._live_every:
             origin = self._origin_from(now)
             self._put(Batch(origin=origin, live=self._live(now, states, config=origin.config)))
@@ -122,18 +126,27 @@ class Vision:
     def stop(self, now: float, *, dropped: Mapping[str, int]) -> None:
         """Write down the minute so far; visits stay open, for the next run to close or resume."""
         began, _ = self._minute or (now, now)
-        self._close_minute(began, dropped)
+        self._close_minute(began, now, dropped)
 
-    def close_left_over(self, left_over: Sequence[LeftOver], *, now: float) -> None:
-        """End, as interrupted, what the last run could not."""
-        for boot in {item.boot for item in left_over}:
-            drafts = [reports.visit(interrupted(item.checkpoint)) for item in left_over if item.boot == boot]
-            scenes = {item.checkpoint.scene for item in left_over if item.boot == boot}
+    def finish(self) -> None:
+        """Close every visit because the films are over, and the watching with them."""
+        for scene in self._scenes.values():
+            self._say_closed(scene, scene.finish())
+
+    def close_left_over(self, left_over: Sequence[LeftOver]) -> None:
+        """End, as interrupted, what the last run could not; it stays of the venue and layout it was made under."""
+        made: dict[tuple[str, Origin], list[Checkpoint]] = {}
+        for item in left_over:
+            made.setdefault((item.boot, item.origin), []).append(item.checkpoint)
+        for (boot, origin), checkpoints in made.items():
             self._put(
                 Batch(
-                    origin=self._origin_from(now),
-                    drafts=drafts,
-                    checkpoints=[Checkpointed(scene=scene, visits=()) for scene in scenes],
+                    origin=origin,
+                    drafts=[reports.visit(interrupted(checkpoint)) for checkpoint in checkpoints],
+                    checkpoints=[
+                        Checkpointed(scene=scene, visits=())
+                        for scene in sorted({checkpoint.scene for checkpoint in checkpoints})
+                    ],
                     boot=boot,
                 )
             )
@@ -145,7 +158,12 @@ class Vision:
             size = camera.image_size or (frame.image.shape[1], frame.image.shape[0])
             self._sizes[camera.id] = size
             self._layout = None
-            scene = Scene(camera, image_size=size, resumable=self._resumable.pop(camera.scene_id, 0))
+            scene = Scene(
+                camera,
+                box=self._settings.box.id,
+                image_size=size,
+                resumable=self._resumable.pop(camera.scene_id, 0),
+            )
             self._scenes[camera.id] = scene
             self._masks[camera.id] = IgnoreMasks(camera.masks, reference_size=size)
         return scene
@@ -160,8 +178,10 @@ class Vision:
                 )
             )
 
-    def _close_minute(self, began: float, dropped: Mapping[str, int]) -> None:
-        minutes = [self._minute_of(camera, began, dropped.get(camera.id, 0)) for camera in self._settings.cameras]
+    def _close_minute(self, began: float, ended: float, dropped: Mapping[str, int]) -> None:
+        minutes = [
+            self._minute_of(camera, began, ended, dropped.get(camera.id, 0)) for camera in self._settings.cameras
+        ]
         drafts = [reports.occupancy([minute]) for minute in minutes]
         drafts += [draft for draft in map(reports.crossings, minutes) if draft is not None]
         self._put(
@@ -173,12 +193,12 @@ class Vision:
             )
         )
 
-    def _minute_of(self, camera: CameraSettings, began: float, dropped: int) -> Minute:
+    def _minute_of(self, camera: CameraSettings, began: float, ended: float, dropped: int) -> Minute:
         before, self._dropped[camera.id] = self._dropped.get(camera.id, 0), dropped
         scene = self._scenes.get(camera.id)
         if scene is None:
-            return _unwatched(camera, began)
-        return scene.minute(began=began, dropped_frames=dropped - before)
+            return _unwatched(camera, at=(began + ended) / 2)
+        return scene.minute(began=began, ended=ended, dropped_frames=dropped - before)
 
     def _boundary(self, now: float) -> float:
         """When the running minute ends: on a whole minute of UTC where that is known."""
@@ -223,8 +243,8 @@ def watch(
     monotonic: Callable[[], float],
     stop: threading.Event,
     alive: Callable[[], None] = lambda: None,
-) -> None:
-    """Run until stopped, or until every source has ended; `alive` is called at each turn."""
+) -> bool:
+    """Run until stopped, or until every source has ended; whether they have. `alive` is called at each turn."""
     names = list(cameras.names)
     while not stop.is_set() and not cameras.finished:
         alive()
@@ -234,7 +254,11 @@ def watch(
         dropped = {name: cameras.counters(name).dropped for name in names}
         vision.turn(monotonic(), dropped=dropped, states={name: cameras.state(name) for name in names})
     vision.changed(cameras.changes())
+    ended = cameras.finished and not stop.is_set()
+    if ended:
+        vision.finish()
     vision.stop(monotonic(), dropped={name: cameras.counters(name).dropped for name in names})
+    return ended
 
 
 def minute_end(now: float, *, offset_ms: int) -> float:
@@ -255,13 +279,13 @@ def _checkpointed(scene: Scene) -> Checkpointed:
     return Checkpointed(scene=scene.id, visits=[asdict(checkpoint) for checkpoint in scene.checkpoints()])
 
 
-def _unwatched(camera: CameraSettings, began: float) -> Minute:
+def _unwatched(camera: CameraSettings, *, at: float) -> Minute:
     """A minute of a camera that has not shown a single picture yet."""
     return Minute(
         scene=camera.scene_id,
         camera=camera.id,
         space="",
-        at=began,
+        at=at,
         watched_ms=0,
         analysed_frames=0,
         dropped_frames=0,

@@ -31,10 +31,11 @@ from edge.exchange.ballast import BALLAST_BYTES, Ballast
 from edge.exchange.numbering import declare, take_seqs
 from edge.exchange.schema import FILE_NAME, connect, get_meta, set_meta, writing
 from protocol.envelope import GapReason
+from protocol.modes import Mode
 from protocol.tiles import Layer
 from protocol.wire import JsonObject
 
-__all__ = ["Batch", "Budget", "Checkpointed", "ThisBoot", "TilePart", "Writer"]
+__all__ = ["Batch", "Budget", "Checkpointed", "LeftBehind", "ThisBoot", "TilePart", "Writer"]
 
 _SPARE_BYTES = 256 * 2**10
 """On a full disk shedding goes on until so much of the file itself is free."""
@@ -47,7 +48,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TilePart:
-    """What one minute adds to one tile; `at` is monotonic seconds, presence is in milliseconds."""
+    """What one minute adds to one tile; `at` is its middle in monotonic seconds, presence is in milliseconds."""
 
     at: float
     space: str
@@ -64,6 +65,15 @@ class Checkpointed:
 
     scene: str
     visits: Sequence[JsonObject]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftBehind:
+    """A visit that a run did not end, as it was checkpointed: in which boot, and made under which origin."""
+
+    boot: str
+    origin: Origin
+    visit: JsonObject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,10 +146,13 @@ class Writer:
         self._connection.close()
         os.close(self._lock)
 
-    def left_over(self) -> list[tuple[str, str, JsonObject]]:
-        """Checkpoints of a run that did not end: (boot, scene, visit). They go when their scene is checkpointed."""
-        rows = self._connection.execute("SELECT boot, scene, body FROM checkpoint ORDER BY id")
-        return [(boot, scene, json.loads(body)) for boot, scene, body in rows]
+    def left_over(self) -> list[LeftBehind]:
+        """Checkpoints of a run that did not end. They go when their scene is checkpointed."""
+        rows = self._connection.execute("SELECT boot, venue, config, mode, body FROM checkpoint ORDER BY id")
+        return [
+            LeftBehind(boot=boot, origin=Origin(venue=venue, config=config, mode=Mode(mode)), visit=json.loads(body))
+            for boot, venue, config, mode, body in rows
+        ]
 
     def commit(self, batch: Batch) -> None:
         """Store a batch durably; raises ExchangeFull when there is no room even after shedding."""
@@ -184,11 +197,11 @@ class Writer:
                 return (
                     shedding.purge_settled(connection, settled_before_ms=None)
                     or shedding.merge_equal(connection, self.epoch)
-                    or shedding.drop_oldest(connection)
+                    or shedding.drop_oldest(connection, self.epoch)
                 )
         except ExchangeFull:
             with writing(self._connection) as connection:
-                return shedding.drop_stretch(connection)
+                return shedding.drop_stretch(connection, self.epoch)
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -271,8 +284,8 @@ class Writer:
             for checkpointed in batch.checkpoints:
                 connection.execute("DELETE FROM checkpoint WHERE scene = ?", (checkpointed.scene,))
                 connection.executemany(
-                    "INSERT INTO checkpoint (boot, scene, body) VALUES (?, ?, ?)",
-                    [(boot, checkpointed.scene, json.dumps(visit)) for visit in checkpointed.visits],
+                    "INSERT INTO checkpoint (boot, scene, venue, config, mode, body) VALUES (?, ?, ?, ?, ?, ?)",
+                    [(boot, checkpointed.scene, *origin, json.dumps(visit)) for visit in checkpointed.visits],
                 )
             connection.executemany(
                 "INSERT INTO live VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"

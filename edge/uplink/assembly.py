@@ -3,16 +3,20 @@
 import secrets
 import threading
 from collections.abc import Mapping
+from contextlib import closing
 from importlib.metadata import version
 
 from edge import clock
+from edge.exchange.outbox import Outbox
 from edge.notify import Notifier
 from edge.settings import BrokerSettings, Settings
 from edge.uplink.bulletin import Identity
 from edge.uplink.link import Address
 from edge.uplink.service import Uplink, UplinkSettings
 
-__all__ = ["address_of", "run_uplink"]
+__all__ = ["address_of", "drain", "run_uplink"]
+
+_LOOK_SECONDS = 0.2
 
 
 def run_uplink(settings: Settings, stop: threading.Event, *, environment: Mapping[str, str]) -> None:
@@ -38,6 +42,15 @@ def run_uplink(settings: Settings, stop: threading.Event, *, environment: Mappin
         notifier=Notifier(environment, monotonic=clock.monotonic),
     )
     uplink.run(stop)
+
+
+def drain(settings: Settings, stop: threading.Event, *, limit_seconds: float) -> None:
+    """Wait until the cloud has acknowledged all that waits, for so long at most, or until stopped."""
+    deadline = clock.monotonic() + limit_seconds
+    with closing(Outbox(settings.exchange.folder, boot=clock.boot_id())) as outbox:
+        while outbox.standing().waiting and clock.monotonic() < deadline:
+            if stop.wait(_LOOK_SECONDS):
+                return
 
 
 def address_of(broker: BrokerSettings, *, client_id: str) -> Address:

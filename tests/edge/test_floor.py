@@ -107,7 +107,11 @@ def test_a_space_is_named_by_all_that_makes_it() -> None:
         floor_of(bent),
         floor_of(calibration, floor="first"),
         Floor.from_points(calibration, camera="cam-1", floor="ground", image_size=SIZE, cell_m=0.25),
+        Floor.from_points(calibration, camera="cam-1", floor="ground", image_size=SIZE, cell_m=0.504),
+        Floor.from_points(calibration, camera="cam-1", floor="ground", image_size=(1600, 1200)),
         Floor.uncalibrated(SIZE, camera="cam-1"),
+        Floor.uncalibrated(SIZE, camera="cam-1", box="box-2"),
+        Floor.uncalibrated(SIZE, camera="2-cam-1", box="box"),
         Floor.uncalibrated((640, 480), camera="cam-1"),
         Floor.uncalibrated(SIZE, camera="cam-2"),
         Floor.uncalibrated(SIZE, camera="cam-1", cell_px=20),
@@ -118,7 +122,7 @@ def test_a_space_is_named_by_all_that_makes_it() -> None:
     assert len(set(names)) == len(names)
     assert all(SLUG.fullmatch(name) for name in names)
     assert floor_of(calibration, camera="another").space_id == names[0]
-    assert names[5] == "cam-1-800x600-40px"
+    assert names[7] == "box--cam-1-800x600-40px"
 
 
 def test_feet_are_the_middle_of_the_bottom() -> None:

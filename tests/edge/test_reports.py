@@ -107,6 +107,21 @@ def test_a_visit_is_placed_where_it_began_and_names_no_person() -> None:
     }
 
 
+def test_a_zone_touched_for_a_moment_was_not_visited() -> None:
+    brushed = Visit(
+        scene="hall",
+        first_seen=1000.0,
+        last_seen=1009.0,
+        began="entered",
+        ended="left",
+        zone_milliseconds={"tills": 40, "shelf": 60},
+        crossings={},
+        frames=90,
+        mean_confidence=0.8,
+    )
+    assert reports.visit(brushed).body["zones"] == [{"zone": "shelf", "seconds": 0.1}]
+
+
 @pytest.mark.parametrize("state", HealthState)
 @pytest.mark.parametrize("reason", [*Trouble, *Note])
 def test_every_state_and_reason_has_a_word_on_the_wire(state: HealthState, reason: Trouble | Note) -> None:
@@ -150,13 +165,13 @@ def test_a_layout_says_places_and_never_addresses() -> None:
     ]
     door, till, hall = cast("list[dict[str, object]]", said["spaces"])
     assert door == {
-        "space": "door-1280x720-40px",
+        "space": "b--door-1280x720-40px",
         "coordinates": "image",
         "cell": 40.0,
         "width": 1280,
         "height": 720,
     }
-    assert till == {"space": "till-unsized", "coordinates": "image", "cell": 50.0}
+    assert till == {"space": "b--till-unsized", "coordinates": "image", "cell": 50.0}
     assert (hall["coordinates"], hall["floor"], hall["cell"]) == ("floor", "ground", 0.5)
     assert said["zones"] == [
         {

@@ -23,7 +23,7 @@ def camera(**settings: object) -> CameraSettings:
 
 
 def scene(**settings: object) -> Scene:
-    return Scene(camera(**settings), image_size=SIZE)
+    return Scene(camera(**settings), box="box-1", image_size=SIZE)
 
 
 class Film:
@@ -56,7 +56,7 @@ class Film:
         return self.walk(place, place, seconds)
 
     def minute(self) -> Minute:
-        return self.scene.minute(began=0.0, dropped_frames=0)
+        return self.scene.minute(began=0.0, ended=0.0, dropped_frames=0)
 
 
 def between(start: tuple[float, float], end: tuple[float, float], share: float) -> tuple[float, float]:
@@ -98,7 +98,7 @@ def test_a_busy_shop_adds_up(seed: int) -> None:
     for number, frame in enumerate(frames, start=1):
         visits += watched.observe(perfect(frame), at=frame.at, image_size=SIZE)[1]
         if number % 600 == 0:
-            minutes.append(watched.minute(began=frame.at, dropped_frames=0))
+            minutes.append(watched.minute(began=frame.at, ended=frame.at, dropped_frames=0))
     visits += watched.finish()
     person_ms = sum(one.person_ms for one in minutes)
     truth_ms = sum(len(frame.ids) for frame in frames) * 1000 / RATE
@@ -119,7 +119,7 @@ def test_nobody_gives_an_empty_minute() -> None:
     assert Film(scene()).empty(60.0).minute() == Minute(
         scene="door",
         camera="door",
-        space="door-640x480-40px",
+        space="box-1--door-640x480-40px",
         at=0.0,
         watched_ms=59_900,
         analysed_frames=600,
@@ -250,7 +250,7 @@ def test_a_camera_that_changes_resolution_keeps_its_places(size: tuple[int, int]
     presence_cells = [list(tile.cells) for tile in minute.tiles if tile.layer == "presence"]
     assert presence_cells == [[6 * 32 + 9]]
     assert [zone.person_ms for zone in minute.zones] == [0, minute.person_ms]
-    assert minute.space == "door-640x480-40px".replace("40px", "50px")
+    assert minute.space == "box-1--door-640x480-40px".replace("40px", "50px")
     assert len(film.empty(6.0).visits) == 1
 
 
@@ -302,7 +302,7 @@ def test_feet_on_no_floor_are_in_no_sum() -> None:
 
 
 def test_people_of_the_run_before_are_not_counted_again() -> None:
-    film = Film(Scene(camera(), image_size=SIZE, resumable=1))
+    film = Film(Scene(camera(), box="box-1", image_size=SIZE, resumable=1))
     film.play(10.0, lambda _: {"one": (150, 300), "other": (450, 300)}).empty(6.0)
     assert sorted(visit.began for visit in film.visits) == ["appeared", "resumed"]
     assert entries([film.minute()]) == 1
@@ -313,3 +313,9 @@ def test_what_is_still_there_at_the_end_was_interrupted() -> None:
     (visit,) = film.scene.finish()
     assert visit.ended == "interrupted"
     assert film.scene.checkpoints() == film.scene.finish() == ()
+
+
+def test_somebody_enters_where_they_were_first_seen() -> None:
+    film = Film(scene()).walk((20, 300), (620, 300), 6.0)
+    (tile,) = [tile for tile in film.minute().tiles if tile.layer == "entries"]
+    assert tile.cells == {300 // 40 * 32 + 0: 1}

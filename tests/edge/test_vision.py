@@ -2,14 +2,15 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from random import Random
 from typing import cast
 
 import numpy as np
 import pytest
 
-from edge.anonymity import Draft
+from edge.anonymity import Draft, Origin
 from edge.backoff import Backoff
 from edge.camera.frames import Frame
 from edge.camera.health import HealthChange, HealthState
@@ -22,7 +23,9 @@ from edge.settings import Settings
 from edge.vision import LeftOver, Vision, minute_end, resumable, watch
 from edge.visits import Checkpoint
 from protocol.envelope import ClockSource
+from protocol.modes import Mode
 from protocol.status import ModelStatus
+from tests.support.exchange import NTP, Exchange, opened
 from tests.support.people import boxes_at
 
 SIZE = (640, 480)
@@ -117,7 +120,6 @@ def figures(draft: Draft) -> dict[str, float]:
 FIRST_ACTS: list[tuple[str, Callable[[Bench], None]]] = [
     ("a turn", lambda box: box.turn()),
     ("health", lambda box: box.vision.changed([offline(box.now)])),
-    ("left-over visits", lambda box: box.vision.close_left_over([left_over(box.now)], now=box.now)),
     ("a stop", lambda box: box.vision.stop(box.now, dropped={})),
 ]
 
@@ -128,7 +130,10 @@ def offline(at: float) -> HealthChange:
     )
 
 
-def left_over(last_seen: float, *, boot: str = "this", scene: str = "door") -> LeftOver:
+BEFORE = Origin(venue="old-shop", config="a" * 32, mode=Mode.STATISTICS)
+
+
+def left_over(last_seen: float, *, boot: str = "this", scene: str = "door", origin: Origin = BEFORE) -> LeftOver:
     checkpoint = Checkpoint(
         scene=scene,
         first_seen=last_seen - 30.0,
@@ -139,7 +144,7 @@ def left_over(last_seen: float, *, boot: str = "this", scene: str = "door") -> L
         frames=300,
         mean_confidence=0.9,
     )
-    return LeftOver(boot=boot, checkpoint=checkpoint)
+    return LeftOver(boot=boot, origin=origin, checkpoint=checkpoint)
 
 
 @pytest.mark.parametrize("act", [act for _, act in FIRST_ACTS], ids=[name for name, _ in FIRST_ACTS])
@@ -159,8 +164,8 @@ def test_the_configuration_is_said_again_when_a_cameras_size_becomes_known() -> 
     box.watch(5.0)
     box.turn(60.0)
     before, after = box.drafts("configuration")
-    assert layout_spaces(before) == {"door": "door-unsized", "till": "till-unsized"}
-    assert layout_spaces(after) == {"door": "door-640x480-40px", "till": "till-unsized"}
+    assert layout_spaces(before) == {"door": "box-1--door-unsized", "till": "box-1--till-unsized"}
+    assert layout_spaces(after) == {"door": "box-1--door-640x480-40px", "till": "box-1--till-unsized"}
     said = [batch.origin.config for batch in box.batches]
     assert len(set(said)) == 2
     announced = next(number for number, batch in enumerate(box.batches) if after in batch.drafts)
@@ -190,8 +195,26 @@ def test_minutes_begin_where_they_end_and_are_utcs_once_it_is_known() -> None:
     # From here on the minute of UTC begins 7.5 seconds after that of the monotonic clock.
     box.fixes[0] = Fix(offset_ms=60_000 * 28_000_000 - 7_500, source=ClockSource.NTP, uncertainty_ms=1)
     box.turn(200.0)
-    began = [draft.at for draft in box.drafts("occupancy") if draft.body["scene"] == "door"]
-    assert began == [1000.25, 1020.0, 1080.0, 1140.0, 1147.5, 1207.5]
+    middles = [draft.at for draft in box.drafts("occupancy") if draft.body["scene"] == "door"]
+    assert middles == [1010.125, 1050.0, 1110.0, 1143.75, 1177.5, 1237.5]
+
+
+@pytest.mark.parametrize("step_ms", [-200, 200])
+def test_a_minute_stays_in_its_minute_when_the_clock_is_put_right_at_its_end(tmp_path: Path, step_ms: int) -> None:
+    exchange = Exchange(folder=tmp_path)
+    box = bench()
+    box.fixes[0] = NTP
+    box.now = 1000.0
+    box.watch(85.0, (320, 300))
+    with opened(exchange) as writer:
+        writer.offer_fix(replace(NTP, offset_ms=NTP.offset_ms + step_ms))
+        for batch in box.batches:
+            writer.commit(batch)
+        writer.close_buckets()
+    said = [body["at"] for body in exchange.bodies("occupancy") if body["scene"] == "door"]
+    assert said == ["2026-03-01T12:16:00Z", "2026-03-01T12:17:00Z"]
+    tiles = {str(body["at"]) for body in exchange.bodies("tile")}
+    assert tiles == {"2026-03-01T12:16:00Z", "2026-03-01T12:17:00Z"}
 
 
 @pytest.mark.parametrize(
@@ -207,8 +230,8 @@ def test_after_a_standstill_the_minute_is_the_present_one() -> None:
     box.watch(5.0)
     box.now += 600.0
     box.watch(65.0)
-    began = [draft.at for draft in box.drafts("occupancy") if draft.body["scene"] == "door"]
-    assert began == [1000.0, 1560.0]
+    middles = [draft.at for draft in box.drafts("occupancy") if draft.body["scene"] == "door"]
+    assert middles == [1010.0, 1590.0]
     watched = [figures(draft)["watched_seconds"] for draft in box.drafts("occupancy") if draft.body["scene"] == "door"]
     assert watched[0] == pytest.approx(4.9)
     assert max(watched) <= 60.0
@@ -258,6 +281,15 @@ def test_a_stop_writes_the_minute_so_far_and_leaves_visits_open() -> None:
     assert box.drafts("visit") == []
 
 
+def test_visits_that_outlast_the_film_are_interrupted() -> None:
+    box = bench()
+    box.watch(10.0, (320, 300))
+    box.vision.finish()
+    (visit,) = box.drafts("visit")
+    assert (visit.body["ended"], visit.body["dwell_seconds"]) == ("interrupted", pytest.approx(9.9, abs=0.11))
+    assert [(one.scene, one.visits) for one in box.batches[-1].checkpoints] == [("door", [])]
+
+
 def test_dropped_frames_are_those_since_the_last_report() -> None:
     box = bench()
     box.watch(1.0)
@@ -275,8 +307,9 @@ def test_after_a_crash_visits_are_closed_as_interrupted_and_people_still_there_a
     counts = resumable(left, boot="this", now=1000.0)
     assert counts == {"door": 2}
     box = bench(resumed=counts)
-    box.vision.close_left_over(left, now=box.now)
+    box.vision.close_left_over(left)
     closed = {batch.boot: batch for batch in box.batches if batch.boot}
+    assert {batch.origin for batch in closed.values()} == {BEFORE}
     assert {boot: [draft.body["ended"] for draft in batch.drafts] for boot, batch in closed.items()} == {
         "this": ["interrupted", "interrupted"],
         "before": ["interrupted"],
@@ -376,7 +409,7 @@ def test_the_loop_ends_when_every_source_has_and_says_so() -> None:
     box = bench()
     feeds = [Feed(camera=name, source=Clip(name), backoff=Backoff(random=Random(1))) for name in ("door", "till")]
     with Cameras(feeds, clock=lambda: 1001.0) as cameras:
-        watch(box.vision, cameras, monotonic=lambda: 1001.0, stop=threading.Event())
+        assert watch(box.vision, cameras, monotonic=lambda: 1001.0, stop=threading.Event())
     states = [
         (draft.body["camera"], draft.body["state"], draft.body["reason"]) for draft in box.drafts("camera-health")
     ]

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from edge.anonymity import Origin
 from edge.errors import ExchangeError
 from edge.exchange.outbox import Outbox
 from edge.exchange.schema import FILE_NAME
-from edge.exchange.writer import Batch, Budget, Checkpointed
+from edge.exchange.writer import Batch, Budget, Checkpointed, LeftBehind
+from protocol.modes import Mode
 from tests.support.exchange import NTP, ORIGIN, Exchange, acked, configuration, filled, report, tile_part, visit
 
 
@@ -63,20 +65,22 @@ def test_a_batch_is_one_transaction(exchange: Exchange) -> None:
         with pytest.raises(ValueError, match="frames_seen"):
             writer.commit(Batch(origin=ORIGIN, drafts=[visit(), broken], tiles=[tile_part({1: 1})], checkpoints=ended))
         writer.commit(Batch(origin=ORIGIN, drafts=[report()]))
-        assert [visit_["n"] for _, _, visit_ in writer.left_over()] == [1, 2]
+        assert [left.visit["n"] for left in writer.left_over()] == [1, 2]
         writer.close_buckets()
     assert [(body["seq"], body["type"]) for body in exchange.bodies()] == [(1, "configuration"), (2, "occupancy")]
 
 
 def test_checkpoints_are_left_over_by_a_run_that_did_not_end(exchange: Exchange) -> None:
+    moved = Origin(venue="other-shop", config="e" * 32, mode=Mode.LIVE)
+    yard = LeftBehind(boot="boot-1", origin=moved, visit={"n": 2})
     with exchange.writer() as writer:
         writer.commit(Batch(origin=ORIGIN, checkpoints=[Checkpointed(scene="floor", visits=[{"n": 1}])]))
-        writer.commit(Batch(origin=ORIGIN, checkpoints=[Checkpointed(scene="yard", visits=[{"n": 2}])]))
+        writer.commit(Batch(origin=moved, checkpoints=[Checkpointed(scene="yard", visits=[{"n": 2}])]))
         writer.commit(Batch(origin=ORIGIN, checkpoints=[Checkpointed(scene="floor", visits=[{"n": 3}])]))
     with exchange.writer() as writer:
-        assert writer.left_over() == [("boot-1", "yard", {"n": 2}), ("boot-1", "floor", {"n": 3})]
+        assert writer.left_over() == [yard, LeftBehind(boot="boot-1", origin=ORIGIN, visit={"n": 3})]
         writer.commit(Batch(origin=ORIGIN, checkpoints=[Checkpointed(scene="floor", visits=())]))
-        assert writer.left_over() == [("boot-1", "yard", {"n": 2})]
+        assert writer.left_over() == [yard]
 
 
 def test_what_an_earlier_run_said_of_the_present_is_forgotten(exchange: Exchange) -> None:
@@ -151,6 +155,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 _OPEN = """
 import os, sys
 from pathlib import Path
+from edge.anonymity import Origin
 from edge.errors import ExchangeError
 from tests.support.exchange import Exchange
 os.setgroups([])
