@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from sqlalchemy import Engine
 
-from cloud.api import boxes, cameras, events, figures, health, heatmaps, held, plans, venues
+from cloud.api import boxes, cameras, comparison, events, figures, health, heatmaps, held, plans, venues
 from cloud.api.dependencies import Surroundings
 from cloud.api.headers import NoSniffing
 from cloud.api.limits import BodyLimit, SizeLimits
@@ -50,7 +50,7 @@ def create_app(settings: Settings, engine: Engine, *, clock: Callable[[], dateti
         engine=engine, admin=admin_key(settings), committer=Committer(engine, clock), clock=clock
     )
     root = APIRouter(prefix=API_ROOT)
-    for resource in (venues, plans, boxes, cameras, figures, heatmaps, events, held, health):
+    for resource in (venues, plans, boxes, cameras, figures, comparison, heatmaps, events, held, health):
         root.include_router(resource.router)
     app.include_router(root)
     app.add_middleware(BodyLimit, limits=LIMITS)
