@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from sqlalchemy import Engine
 
-from cloud.api import boxes, cameras, comparison, events, figures, health, heatmaps, held, plans, venues
+from cloud.api import alerts, boxes, cameras, comparison, events, figures, health, heatmaps, held, plans, venues
 from cloud.api.dependencies import Surroundings
 from cloud.api.headers import NoSniffing
 from cloud.api.limits import BodyLimit, SizeLimits
@@ -47,10 +47,14 @@ def create_app(settings: Settings, engine: Engine, *, clock: Callable[[], dateti
         responses=PROBLEM_RESPONSES,
     )
     app.state.surroundings = Surroundings(
-        engine=engine, admin=admin_key(settings), committer=Committer(engine, clock), clock=clock
+        engine=engine,
+        admin=admin_key(settings),
+        committer=Committer(engine, clock),
+        clock=clock,
+        is_told=settings.alerts.webhook_url is not None,
     )
     root = APIRouter(prefix=API_ROOT)
-    for resource in (venues, plans, boxes, cameras, figures, comparison, heatmaps, events, held, health):
+    for resource in (venues, plans, boxes, cameras, figures, comparison, heatmaps, events, held, alerts, health):
         root.include_router(resource.router)
     app.include_router(root)
     app.add_middleware(BodyLimit, limits=LIMITS)

@@ -39,11 +39,14 @@ class Clock:
 class Api:
     """Requests to an application under /api/v1; with the admin key unless told otherwise."""
 
-    def __init__(self, engine: Engine, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self, engine: Engine, *, clock: Clock | None = None, settings: Mapping[str, object] | None = None
+    ) -> None:
         self.engine = engine
         self.clock = clock or Clock()
-        settings = Settings.model_validate({"admin_key": ADMIN_KEY})
-        self.app: FastAPI = create_app(settings, engine, clock=self.clock)
+        self.app: FastAPI = create_app(
+            Settings.model_validate({"admin_key": ADMIN_KEY, **(settings or {})}), engine, clock=self.clock
+        )
 
     def request(
         self,
