@@ -24,6 +24,8 @@ from cloud.errors import CloudError, SettingsError
 from cloud.ingest.broker import BrokerAddress
 from cloud.ingest.commit import Committer
 from cloud.ingest.worker import Ingest
+from cloud.metrics.process import CloudMetrics
+from cloud.metrics.server import serving
 from cloud.settings import (
     AlertSettings,
     BrokerSettings,
@@ -71,6 +73,7 @@ def _guarded(work: Work, arguments: argparse.Namespace) -> int:
     """Run a command; what goes wrong becomes a sentence and an exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it would tell the webhook's address, which may hold a secret
     try:
         return work(load_settings(arguments.config), arguments)
     except SettingsError as error:
@@ -85,7 +88,9 @@ def _serve(settings: Settings, arguments: argparse.Namespace) -> int:
     engine = _open(settings)
     key = admin_key(settings)
     listener = _listen(settings.listen)
-    server = uvicorn.Server(uvicorn.Config(create_app(settings, engine), log_config=None, access_log=False))
+    metrics = CloudMetrics()
+    app = create_app(settings, engine, metrics=metrics)
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
     stop = threading.Event()
 
     def end() -> None:
@@ -96,7 +101,7 @@ def _serve(settings: Settings, arguments: argparse.Namespace) -> int:
     _greet(settings, engine, key, takes_in=not arguments.no_ingest)
     beside = [_Beside("alerts", _make_watch(settings, engine).run, stop=stop, at_end=end)]
     if not arguments.no_ingest:
-        beside.append(_Beside("ingest", _make_ingest(settings, engine).run, stop=stop, at_end=end))
+        beside.append(_Beside("ingest", _make_ingest(settings, engine, metrics).run, stop=stop, at_end=end))
     return _together(lambda: server.run(sockets=[listener]), beside, stop=stop)
 
 
@@ -106,9 +111,11 @@ def _ingest(settings: Settings, arguments: argparse.Namespace) -> int:
     stop = threading.Event()
     _on_signals(stop.set)
     print(f"Taking in what boxes send to {_address(settings.broker)}, into {store_name(engine)}. Ctrl-C ends it.")
-    ingest = _make_ingest(settings, engine)
+    metrics = CloudMetrics()
+    ingest = _make_ingest(settings, engine, metrics)
     watch = _Beside("alerts", _make_watch(settings, engine).run, stop=stop, at_end=stop.set)
-    return _together(lambda: ingest.run(stop), [watch], stop=stop)
+    with serving(metrics.registry, host=settings.metrics.host, port=settings.metrics.port):
+        return _together(lambda: ingest.run(stop), [watch], stop=stop)
 
 
 def _together(work: Callable[[], None], beside: Sequence["_Beside"], *, stop: threading.Event) -> int:
@@ -182,10 +189,13 @@ def _make_data_dir(settings: Settings) -> None:
         raise SettingsError(f"data_dir: {folder} cannot be made: {error.strerror}") from error
 
 
-def _make_ingest(settings: Settings, engine: Engine) -> Ingest:
+def _make_ingest(settings: Settings, engine: Engine, metrics: CloudMetrics) -> Ingest:
     broker = settings.broker
     return Ingest(
-        Committer(engine, utc_now), _address(broker), client_id=broker.client_id, shared_group=broker.shared_group
+        Committer(engine, utc_now, meter=metrics),
+        _address(broker),
+        client_id=broker.client_id,
+        shared_group=broker.shared_group,
     )
 
 

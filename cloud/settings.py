@@ -29,6 +29,7 @@ __all__ = [
     "BrokerSettings",
     "DatabaseSettings",
     "ListenSettings",
+    "MetricsSettings",
     "Settings",
     "database_url",
     "load_settings",
@@ -117,6 +118,13 @@ class ListenSettings(_Section):
     port: Port = Field(default=8080, description="port to listen at")
 
 
+class MetricsSettings(_Section):
+    """Where `footfall cloud ingest` answers Prometheus; `serve` does so beside the API."""
+
+    host: Host = Field(default="127.0.0.1", description="address to answer at")
+    port: Port | None = Field(default=None, description="port to answer at; left out, it does not")
+
+
 class AlertSettings(_Section):
     """When an alert is raised, and which webhook is told."""
 
@@ -190,6 +198,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     broker: BrokerSettings = BrokerSettings()
     listen: ListenSettings = ListenSettings()
+    metrics: MetricsSettings = MetricsSettings()
     alerts: AlertSettings = AlertSettings()
 
     @classmethod

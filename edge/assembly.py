@@ -27,6 +27,8 @@ from edge.detector.motion import MotionDetector
 from edge.detector.onnx import OnnxDetector
 from edge.exchange.writer import Budget, ThisBoot, Writer
 from edge.journal import Journal
+from edge.metrics.server import serving
+from edge.metrics.vision import VisionMetrics
 from edge.models.manifest import load_manifest
 from edge.models.store import ModelStore, default_folder
 from edge.settings import CameraSettings, DetectorSettings, Settings
@@ -69,6 +71,7 @@ def eyes(settings: DetectorSettings, *, environment: dict[str, str]) -> Eyes:
 def run_vision(settings: Settings, stop: threading.Event, *, environment: dict[str, str]) -> None:
     """See, until stopped."""
     seen_with = eyes(settings.detector, environment=environment)
+    metrics = VisionMetrics()
     with ExitStack() as stack:
         writer = stack.enter_context(_writer(settings))
         left_over = [
@@ -77,7 +80,7 @@ def run_vision(settings: Settings, stop: threading.Event, *, environment: dict[s
         journal = stack.enter_context(Journal(writer, system_fix=lambda: clock.system_fix(settings.clock.trust)))
         vision = Vision(
             settings,
-            detector=seen_with.detector,
+            detector=metrics.timed(seen_with.detector),
             models=seen_with.models,
             put=journal.put,
             fix=lambda: journal.fix,
@@ -86,7 +89,9 @@ def run_vision(settings: Settings, stop: threading.Event, *, environment: dict[s
         vision.close_left_over(left_over, now=clock.monotonic())
         feeds = [_feed(camera) for camera in settings.cameras]
         cameras = stack.enter_context(Cameras(feeds, clock=clock.monotonic))
-        watch(vision, cameras, monotonic=clock.monotonic, stop=stop)
+        metrics.watch_cameras(cameras, rates=lambda: vision.rates)
+        stack.enter_context(serving(metrics.registry, host=settings.metrics.host, port=settings.metrics.port))
+        watch(vision, cameras, monotonic=clock.monotonic, stop=stop, analysed=metrics.analysed)
 
 
 def _writer(settings: Settings) -> Writer:

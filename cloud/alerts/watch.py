@@ -41,9 +41,11 @@ class AlertWatch:
         self._receiver = receiver
         self._silent_ms = round(silent_minutes * 60_000)
         self._holder = secrets.token_hex(8)
+        self._stop = threading.Event()
 
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop, then leave the lease to others."""
+        self._stop = stop
         while not stop.is_set():
             try:
                 self.work()
@@ -68,8 +70,11 @@ class AlertWatch:
             steps = evaluate(findings, open_alerts(session), now_ms=now_ms)
             apply_steps(session, steps, now_ms=now_ms, is_told=self._receiver is not None)
         if self._receiver is not None:
-            deliver_due(self._engine, self._receiver, clock=self._clock, may_go_on=lambda: self._hold() is not None)
+            deliver_due(self._engine, self._receiver, clock=self._clock, may_go_on=self._may_go_on)
         return True
+
+    def _may_go_on(self) -> bool:
+        return not self._stop.is_set() and self._hold() is not None
 
     def _hold(self) -> int | None:
         with writing(self._engine) as connection:

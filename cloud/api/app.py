@@ -11,10 +11,13 @@ from cloud.api import alerts, boxes, cameras, comparison, events, figures, healt
 from cloud.api.dependencies import Surroundings
 from cloud.api.headers import NoSniffing
 from cloud.api.limits import BodyLimit, SizeLimits
+from cloud.api.metrics import install_metrics
 from cloud.api.problems import PROBLEM_RESPONSES, Problem, install_problems
 from cloud.auth import admin_key
 from cloud.health import program_version
 from cloud.ingest.commit import Committer
+from cloud.metrics.process import CloudMetrics
+from cloud.metrics.store import StoreCollector
 from cloud.plans import MAX_IMAGE_BYTES
 from cloud.settings import Settings
 from cloud.store.moments import utc_now
@@ -35,8 +38,16 @@ answer says which it used.
 """
 
 
-def create_app(settings: Settings, engine: Engine, *, clock: Callable[[], datetime] = utc_now) -> FastAPI:
-    """The API over one database."""
+def create_app(
+    settings: Settings,
+    engine: Engine,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    metrics: CloudMetrics | None = None,
+) -> FastAPI:
+    """The API over one database; `metrics` are those of the whole process, where more than the API counts there."""
+    metrics = metrics or CloudMetrics()
+    metrics.registry.register(StoreCollector(engine))
     app = FastAPI(
         title="Footfall",
         version=program_version(),
@@ -49,7 +60,7 @@ def create_app(settings: Settings, engine: Engine, *, clock: Callable[[], dateti
     app.state.surroundings = Surroundings(
         engine=engine,
         admin=admin_key(settings),
-        committer=Committer(engine, clock),
+        committer=Committer(engine, clock, meter=metrics),
         clock=clock,
         is_told=settings.alerts.webhook_url is not None,
     )
@@ -60,6 +71,7 @@ def create_app(settings: Settings, engine: Engine, *, clock: Callable[[], dateti
     app.add_middleware(BodyLimit, limits=LIMITS)
     install_problems(app)
     app.add_middleware(NoSniffing)
+    install_metrics(app, metrics)
     _describe_problems(app)
     return app
 

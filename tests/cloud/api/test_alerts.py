@@ -1,29 +1,14 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
-from sqlmodel import Session
 
-from cloud.alerts.book import apply_steps
-from cloud.alerts.rules import Finding, Level, Raise, Rule, Subject
-from cloud.store.engine import writing
-from cloud.store.moments import to_ms
 from cloud.store.tables import WebhookDelivery
+from tests.support.alerts import raise_alert
 from tests.support.api import ON_SQLITE, Api
-from tests.support.envelopes import NOW, rows_of
+from tests.support.envelopes import rows_of
 from tests.support.webhook_receiver import SECRET
 
 NOBODY = "01KAGAGGM0FX3N5V2C8R6T9W4Y"
-
-
-def raise_alert(engine: Engine, *, venue: str = "corner-shop", box: str = "", minutes: int = 0) -> str:
-    """The id of a new alert."""
-    of = Subject(rule=Rule.BOX_OFFLINE if box else Rule.CAPACITY_EXCEEDED, venue=venue, subject=box)
-    finding = Finding(of=of, level=Level.ALARM, value=86, threshold=60)
-    now_ms = to_ms(NOW) + 60_000 * minutes
-    with writing(engine) as connection, Session(connection) as session:
-        apply_steps(session, [Raise(finding=finding)], now_ms=now_ms, is_told=False)
-    return str(Api(engine).read("/alerts", limit=1)["alerts"][0]["alert"])
 
 
 def listed(api: Api, **query: Any) -> list[str]:
