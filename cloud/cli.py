@@ -10,19 +10,31 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import uvicorn
 from sqlalchemy import Engine, make_url
 
+from cloud.alerts.watch import AlertWatch
+from cloud.alerts.webhook import Webhook
 from cloud.api import create_app
 from cloud.auth import AdminKey, admin_key
 from cloud.errors import CloudError, SettingsError
 from cloud.ingest.broker import BrokerAddress
 from cloud.ingest.commit import Committer
 from cloud.ingest.worker import Ingest
-from cloud.settings import BrokerSettings, ListenSettings, Settings, database_url, load_settings
+from cloud.metrics.process import CloudMetrics
+from cloud.metrics.server import serving
+from cloud.settings import (
+    AlertSettings,
+    BrokerSettings,
+    ListenSettings,
+    Settings,
+    database_url,
+    load_settings,
+    signing_key,
+)
 from cloud.store.engine import open_engine, store_name
 from cloud.store.moments import utc_now
 from cloud.store.schema import check_schema, migrate
@@ -61,6 +73,7 @@ def _guarded(work: Work, arguments: argparse.Namespace) -> int:
     """Run a command; what goes wrong becomes a sentence and an exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it would tell the webhook's address, which may hold a secret
     try:
         return work(load_settings(arguments.config), arguments)
     except SettingsError as error:
@@ -75,7 +88,9 @@ def _serve(settings: Settings, arguments: argparse.Namespace) -> int:
     engine = _open(settings)
     key = admin_key(settings)
     listener = _listen(settings.listen)
-    server = uvicorn.Server(uvicorn.Config(create_app(settings, engine), log_config=None, access_log=False))
+    metrics = CloudMetrics()
+    app = create_app(settings, engine, metrics=metrics)
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
     stop = threading.Event()
 
     def end() -> None:
@@ -84,15 +99,10 @@ def _serve(settings: Settings, arguments: argparse.Namespace) -> int:
 
     _on_signals(end)
     _greet(settings, engine, key, takes_in=not arguments.no_ingest)
-    if arguments.no_ingest:
-        server.run(sockets=[listener])
-        return 0
-    ingest = _Beside(_make_ingest(settings, engine), stop=stop, at_end=end)
-    ingest.start()
-    server.run(sockets=[listener])
-    stop.set()
-    ingest.join()
-    return 1 if ingest.failure else 0
+    beside = [_Beside("alerts", _make_watch(settings, engine).run, stop=stop, at_end=end)]
+    if not arguments.no_ingest:
+        beside.append(_Beside("ingest", _make_ingest(settings, engine, metrics).run, stop=stop, at_end=end))
+    return _together(lambda: server.run(sockets=[listener]), beside, stop=stop)
 
 
 def _ingest(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -101,8 +111,24 @@ def _ingest(settings: Settings, arguments: argparse.Namespace) -> int:
     stop = threading.Event()
     _on_signals(stop.set)
     print(f"Taking in what boxes send to {_address(settings.broker)}, into {store_name(engine)}. Ctrl-C ends it.")
-    _make_ingest(settings, engine).run(stop)
-    return 0
+    metrics = CloudMetrics()
+    ingest = _make_ingest(settings, engine, metrics)
+    watch = _Beside("alerts", _make_watch(settings, engine).run, stop=stop, at_end=stop.set)
+    with serving(metrics.registry, host=settings.metrics.host, port=settings.metrics.port):
+        return _together(lambda: ingest.run(stop), [watch], stop=stop)
+
+
+def _together(work: Callable[[], None], beside: Sequence["_Beside"], *, stop: threading.Event) -> int:
+    """Run the main work with others beside it, until it ends; the exit code."""
+    for one in beside:
+        one.start()
+    try:
+        work()
+    finally:
+        stop.set()
+        for one in beside:
+            one.join()
+    return 1 if any(one.failure for one in beside) else 0
 
 
 def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -123,20 +149,22 @@ def _key(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 class _Beside(threading.Thread):
-    """The ingest beside the API: when it fails, the whole program ends, so that whoever watches it starts it anew."""
+    """Work beside the main one: when it fails, the whole program ends, so that whoever watches it starts it anew."""
 
-    def __init__(self, ingest: Ingest, *, stop: threading.Event, at_end: Callable[[], None]) -> None:
-        super().__init__(name="ingest")
-        self._ingest = ingest
+    def __init__(
+        self, name: str, work: Callable[[threading.Event], None], *, stop: threading.Event, at_end: Callable[[], None]
+    ) -> None:
+        super().__init__(name=name)
+        self._work = work
         self._stop_event = stop
         self._at_end = at_end
         self.failure: Exception | None = None
 
     def run(self) -> None:
         try:
-            self._ingest.run(self._stop_event)
+            self._work(self._stop_event)
         except Exception as error:  # noqa: BLE001  whatever ended it, the process must not live on without it
-            _log.error("The ingest ended: %s", error, exc_info=error, extra={"action": "ingest"})
+            _log.error("The work on %s ended: %s", self.name, error, exc_info=error, extra={"action": self.name})
             self.failure = error
         finally:
             self._at_end()
@@ -161,10 +189,33 @@ def _make_data_dir(settings: Settings) -> None:
         raise SettingsError(f"data_dir: {folder} cannot be made: {error.strerror}") from error
 
 
-def _make_ingest(settings: Settings, engine: Engine) -> Ingest:
+def _make_ingest(settings: Settings, engine: Engine, metrics: CloudMetrics) -> Ingest:
     broker = settings.broker
     return Ingest(
-        Committer(engine, utc_now), _address(broker), client_id=broker.client_id, shared_group=broker.shared_group
+        Committer(engine, utc_now, meter=metrics),
+        _address(broker),
+        client_id=broker.client_id,
+        shared_group=broker.shared_group,
+    )
+
+
+def _make_watch(settings: Settings, engine: Engine) -> AlertWatch:
+    return AlertWatch(
+        engine,
+        clock=utc_now,
+        receiver=_webhook(settings.alerts),
+        silent_minutes=settings.alerts.box_silent_minutes,
+    )
+
+
+def _webhook(alerts: AlertSettings) -> Webhook | None:
+    if alerts.webhook_url is None or alerts.webhook_secret is None:
+        return None
+    return Webhook(
+        url=alerts.webhook_url.get_secret_value(),
+        key=signing_key(alerts.webhook_secret),
+        allow_private=alerts.webhook_private,
+        ca_file=alerts.webhook_ca_file,
     )
 
 

@@ -4,12 +4,15 @@ All mistakes are found at once and named by place, key, what was found and what 
 Knows nothing of the database or the broker beyond their addresses, and never shows a secret.
 """
 
+import base64
+import binascii
 import difflib
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -21,7 +24,17 @@ from sqlalchemy.exc import ArgumentError
 from cloud.errors import SettingsError
 from cloud.ingest.broker import MqttVersion
 
-__all__ = ["BrokerSettings", "DatabaseSettings", "ListenSettings", "Settings", "database_url", "load_settings"]
+__all__ = [
+    "AlertSettings",
+    "BrokerSettings",
+    "DatabaseSettings",
+    "ListenSettings",
+    "MetricsSettings",
+    "Settings",
+    "database_url",
+    "load_settings",
+    "signing_key",
+]
 
 CONFIG_VARIABLE = "FOOTFALL_CLOUD_CONFIG"
 PREFIX = "FOOTFALL_CLOUD_"
@@ -105,6 +118,62 @@ class ListenSettings(_Section):
     port: Port = Field(default=8080, description="port to listen at")
 
 
+class MetricsSettings(_Section):
+    """Where `footfall cloud ingest` answers Prometheus; `serve` does so beside the API."""
+
+    host: Host = Field(default="127.0.0.1", description="address to answer at")
+    port: Port | None = Field(default=None, description="port to answer at; left out, it does not")
+
+
+class AlertSettings(_Section):
+    """When an alert is raised, and which webhook is told."""
+
+    box_silent_minutes: Annotated[float, Field(ge=1, le=1440)] = Field(
+        default=5.0, description="a box that says nothing for so long is offline"
+    )
+    webhook_url: SecretStr | None = Field(default=None, description="`https://…` or `http://…`; nobody is told without")
+    webhook_secret: SecretStr | None = Field(
+        default=None, description="signs each message: base64 of 24 to 64 bytes, with or without `whsec_` before it"
+    )
+    webhook_private: bool = Field(
+        default=False, description="let the webhook lie on this machine or in a private network"
+    )
+    webhook_ca_file: Path | None = Field(
+        default=None, description="certificates to trust; the system's own when left out"
+    )
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> "AlertSettings":
+        if (self.webhook_url is None) != (self.webhook_secret is None):
+            raise ValueError("webhook_secret: together with `webhook_url`, or neither")
+        if self.webhook_url is not None and not _is_web_address(self.webhook_url.get_secret_value()):
+            raise ValueError("webhook_url: an address that begins with http:// or https://, without user or fragment")
+        if self.webhook_secret is not None and not 24 <= len(signing_key(self.webhook_secret)) <= 64:
+            raise ValueError("webhook_secret: base64 of 24 to 64 random bytes, as `openssl rand -base64 32` makes it")
+        if self.webhook_ca_file is not None and not self.webhook_ca_file.is_file():
+            raise ValueError(f"webhook_ca_file: a file that exists; there is none at {self.webhook_ca_file}")
+        return self
+
+
+def signing_key(secret: SecretStr) -> bytes:
+    """The bytes of a webhook's secret; none where it is not base64."""
+    try:
+        return base64.b64decode(secret.get_secret_value().removeprefix("whsec_"), validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        is_plain = parts.port != 0 and parts.username is None and parts.password is None and not parts.fragment
+    except ValueError:
+        return False
+    return (
+        parts.scheme in {"http", "https"} and bool(parts.hostname) and is_plain and url.isascii() and url.isprintable()
+    )
+
+
 def _default_data_dir() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "footfall" / "cloud"
 
@@ -129,6 +198,8 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     broker: BrokerSettings = BrokerSettings()
     listen: ListenSettings = ListenSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    alerts: AlertSettings = AlertSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -220,7 +291,7 @@ def _allowed(message: str) -> str:
 
 
 def _found(value: object, keys: list[str]) -> str:
-    if keys[-1] in {"password", "admin_key", "url"} or isinstance(value, SecretStr):
+    if keys[-1] in {"password", "admin_key", "url", "webhook_url", "webhook_secret"} or isinstance(value, SecretStr):
         return "a value that is not shown"
     if isinstance(value, dict | BaseModel):
         return "that"

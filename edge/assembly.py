@@ -28,6 +28,8 @@ from edge.detector.motion import MotionDetector
 from edge.errors import ExchangeFull
 from edge.exchange.writer import Budget, ThisBoot, Writer
 from edge.journal import Journal
+from edge.metrics.server import serving
+from edge.metrics.vision import VisionMetrics
 from edge.models.manifest import load_manifest
 from edge.models.store import ModelStore, default_folder
 from edge.notify import Notifier
@@ -73,6 +75,7 @@ def eyes(settings: DetectorSettings, *, environment: dict[str, str]) -> Eyes:
 def run_vision(settings: Settings, stop: threading.Event, *, environment: dict[str, str]) -> None:
     """See, until stopped or until every source was a film and is over: then nothing waits for its bucket any more."""
     seen_with = eyes(settings.detector, environment=environment)
+    metrics = VisionMetrics()
     with ExitStack() as stack:
         writer = stack.enter_context(_writer(settings))
         left_over = [
@@ -82,21 +85,36 @@ def run_vision(settings: Settings, stop: threading.Event, *, environment: dict[s
         with Journal(writer, system_fix=lambda: clock.system_fix(settings.clock.trust)) as journal:
             vision = Vision(
                 settings,
-                detector=seen_with.detector,
+                detector=metrics.timed(seen_with.detector),
                 models=seen_with.models,
                 put=journal.put,
                 fix=lambda: journal.fix,
                 resumable=resumable(left_over, boot=clock.boot_id(), now=clock.monotonic()),
             )
             vision.close_left_over(left_over)
-            feeds = [_feed(camera) for camera in settings.cameras]
-            notifier = Notifier(environment, monotonic=clock.monotonic)
-            with Cameras(feeds, clock=clock.monotonic) as cameras:
-                notifier.ready()
-                ended = watch(vision, cameras, monotonic=clock.monotonic, stop=stop, alive=notifier.alive)
+            ended = _watched(vision, settings, stop, metrics=metrics, environment=environment)
         if ended:
             with suppress(ExchangeFull):  # what has no room now is placed by the next run
                 writer.close_buckets()
+
+
+def _watched(
+    vision: Vision, settings: Settings, stop: threading.Event, *, metrics: VisionMetrics, environment: dict[str, str]
+) -> bool:
+    """Show vision what the cameras see, until stopped or until each was a film and is over; whether they are."""
+    notifier = Notifier(environment, monotonic=clock.monotonic)
+    with Cameras([_feed(camera) for camera in settings.cameras], clock=clock.monotonic) as cameras:
+        metrics.watch_cameras(cameras, rates=lambda: vision.rates)
+        with serving(metrics.registry, host=settings.metrics.host, port=settings.metrics.port):
+            notifier.ready()
+            return watch(
+                vision,
+                cameras,
+                monotonic=clock.monotonic,
+                stop=stop,
+                alive=notifier.alive,
+                analysed=metrics.analysed,
+            )
 
 
 def _writer(settings: Settings) -> Writer:

@@ -38,6 +38,7 @@ __all__ = [
     "ExchangeSettings",
     "LensSettings",
     "LineSettings",
+    "MetricsSettings",
     "Settings",
     "SyntheticSettings",
     "ZoneSettings",
@@ -102,6 +103,18 @@ class DetectorSettings(Section):
     threads: Annotated[int, Field(ge=0, le=64)] = 0
 
 
+class MetricsSettings(Section):
+    """Where Prometheus may ask: vision at `port`, uplink at the next one; nowhere while there is none."""
+
+    host: Annotated[str, Field(min_length=1, max_length=253)] = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65_534)] | None = None
+
+    @property
+    def uplink_port(self) -> int | None:
+        """Where uplink answers."""
+        return None if self.port is None else self.port + 1
+
+
 class _Environment(EnvSettingsSource):
     """The environment, whose values may be JSON; one that is not is judged like any other wrong value."""
 
@@ -128,6 +141,7 @@ class Settings(BaseSettings):
     clock: ClockSettings = ClockSettings()
     broker: BrokerSettings = BrokerSettings()
     detector: DetectorSettings = DetectorSettings()
+    metrics: MetricsSettings = MetricsSettings()
     # Named as in the file and without an alias, which would lose the prefix in the environment.
     camera: Annotated[tuple[CameraSettings, ...], Field(min_length=1, max_length=256)]
 

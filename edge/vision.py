@@ -85,6 +85,8 @@ class Vision:
         self._layout: Layout | None = None
         self._layout_said: Layout | None = None
         self._origin: Origin
+        self.rates: Mapping[str, float] = {}
+        """Frames analysed a second, by camera, as last said; replaced as a whole, so any thread may look."""
 
     def take(self, frame: Frame) -> None:
         """Analyse one frame."""
@@ -218,17 +220,20 @@ class Vision:
 
     def _live(self, now: float, states: Mapping[str, HealthState], *, config: str) -> dict[str, JsonObject]:
         elapsed = now - self._live_at
+        self.rates = {
+            camera: round(count / elapsed, 1) if elapsed < 10 * self._live_every else 0.0
+            for camera, count in self._frames.items()
+        }
         said: dict[str, JsonObject] = {
             "vision": {"config": config, "models": [model.to_object() for model in self._models]},
         }
         for camera in self._settings.cameras:
-            rate = self._frames.get(camera.id, 0) / elapsed if elapsed < 10 * self._live_every else 0.0
             said[f"camera/{camera.id}"] = CameraStatus(
                 camera=camera.id,
                 scene=camera.scene_id,
                 state=reports.camera_state(states[camera.id]),
                 reason=self._reasons.get(camera.id, HealthReason.NONE),
-                frames_per_second=round(rate, 1),
+                frames_per_second=self.rates.get(camera.id, 0.0),
             ).to_object()
             scene = self._scenes.get(camera.id)
             if scene is not None:
@@ -243,13 +248,19 @@ def watch(
     monotonic: Callable[[], float],
     stop: threading.Event,
     alive: Callable[[], None] = lambda: None,
+    analysed: Callable[[str, float], None] = lambda _camera, _delay_seconds: None,
 ) -> bool:
-    """Run until stopped, or until every source has ended; whether they have. `alive` is called at each turn."""
+    """Run until stopped, or until every source has ended; whether they have.
+
+    `alive` is called at each turn. `analysed` hears of each frame: its camera, and the seconds from the moment that it
+    shows.
+    """
     names = list(cameras.names)
     while not stop.is_set() and not cameras.finished:
         alive()
         for frame in cameras.wait(_TURN_SECONDS):
             vision.take(frame)
+            analysed(frame.camera, monotonic() - frame.at)
         vision.changed(cameras.changes())
         dropped = {name: cameras.counters(name).dropped for name in names}
         vision.turn(monotonic(), dropped=dropped, states={name: cameras.state(name) for name in names})

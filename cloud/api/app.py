@@ -7,14 +7,17 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from sqlalchemy import Engine
 
-from cloud.api import boxes, cameras, events, figures, health, heatmaps, held, plans, venues
+from cloud.api import alerts, boxes, cameras, comparison, events, figures, health, heatmaps, held, plans, venues
 from cloud.api.dependencies import Surroundings
 from cloud.api.headers import NoSniffing
 from cloud.api.limits import BodyLimit, SizeLimits
+from cloud.api.metrics import install_metrics
 from cloud.api.problems import PROBLEM_RESPONSES, Problem, install_problems
 from cloud.auth import admin_key
 from cloud.health import program_version
 from cloud.ingest.commit import Committer
+from cloud.metrics.process import CloudMetrics
+from cloud.metrics.store import StoreCollector
 from cloud.plans import MAX_IMAGE_BYTES
 from cloud.settings import Settings
 from cloud.store.moments import utc_now
@@ -35,8 +38,16 @@ answer says which it used.
 """
 
 
-def create_app(settings: Settings, engine: Engine, *, clock: Callable[[], datetime] = utc_now) -> FastAPI:
-    """The API over one database."""
+def create_app(
+    settings: Settings,
+    engine: Engine,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    metrics: CloudMetrics | None = None,
+) -> FastAPI:
+    """The API over one database; `metrics` are those of the whole process, where more than the API counts there."""
+    metrics = metrics or CloudMetrics()
+    metrics.registry.register(StoreCollector(engine))
     app = FastAPI(
         title="Footfall",
         version=program_version(),
@@ -47,15 +58,20 @@ def create_app(settings: Settings, engine: Engine, *, clock: Callable[[], dateti
         responses=PROBLEM_RESPONSES,
     )
     app.state.surroundings = Surroundings(
-        engine=engine, admin=admin_key(settings), committer=Committer(engine, clock), clock=clock
+        engine=engine,
+        admin=admin_key(settings),
+        committer=Committer(engine, clock, meter=metrics),
+        clock=clock,
+        is_told=settings.alerts.webhook_url is not None,
     )
     root = APIRouter(prefix=API_ROOT)
-    for resource in (venues, plans, boxes, cameras, figures, heatmaps, events, held, health):
+    for resource in (venues, plans, boxes, cameras, figures, comparison, heatmaps, events, held, alerts, health):
         root.include_router(resource.router)
     app.include_router(root)
     app.add_middleware(BodyLimit, limits=LIMITS)
     install_problems(app)
     app.add_middleware(NoSniffing)
+    install_metrics(app, metrics)
     _describe_problems(app)
     return app
 

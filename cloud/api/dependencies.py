@@ -33,6 +33,7 @@ __all__ = [
     "EngineInUse",
     "FloorId",
     "FromText",
+    "IsTold",
     "Limit",
     "Now",
     "NowMs",
@@ -49,12 +50,13 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What the application was put together from."""
+    """What the application was put together from; `is_told` is whether a webhook hears of alerts."""
 
     engine: Engine
     admin: AdminKey
     committer: Committer
     clock: Callable[[], datetime]
+    is_told: bool
 
 
 def _surroundings(request: Request) -> Surroundings:
@@ -81,6 +83,10 @@ def _now_ms(around: Around) -> int:
     return to_ms(around.clock())
 
 
+def _is_told(around: Around) -> bool:
+    return around.is_told
+
+
 def _read_session(around: Around) -> Iterator[Session]:
     with reading(around.engine) as connection, Session(connection) as session:
         yield session
@@ -96,6 +102,7 @@ EngineInUse = Annotated[Engine, Depends(_engine)]
 CommitterInUse = Annotated[Committer, Depends(_committer)]
 Now = Annotated[datetime, Depends(_now)]
 NowMs = Annotated[int, Depends(_now_ms)]
+IsTold = Annotated[bool, Depends(_is_told)]
 # Function scope: the transaction ends before the answer goes out, so that nothing is answered that is not committed.
 ReadSession = Annotated[Session, Depends(_read_session, scope="function")]
 WriteSession = Annotated[Session, Depends(_write_session, scope="function")]

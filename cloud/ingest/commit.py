@@ -8,7 +8,8 @@ when the database itself fails, StoreError leaves and nothing was done.
 """
 
 import logging
-from collections import defaultdict
+import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,8 +27,9 @@ from cloud.ingest.intake import (
     StatusDelivery,
     refuse_delivery,
 )
-from cloud.ingest.judgement import Rejected, judge
+from cloud.ingest.judgement import Counted, HeldBack, Rejected, judge
 from cloud.ingest.ledger import Arrival, Ledger
+from cloud.ingest.meter import Meter, Unmetered, Verdicts
 from cloud.ingest.presence import keep_live, note_status
 from cloud.ingest.receipts import Range, RangeSet, load_receipts, save_receipts
 from cloud.store.engine import writing
@@ -41,6 +43,7 @@ __all__ = ["Acknowledgement", "Committer"]
 MAX_RANGES = 1000
 MAX_REJECTED = 200
 """Together they keep an ack under 64 KiB; more rejected seqs go into further acks."""
+_VERDICTS = {Counted: Verdicts.COUNTED, HeldBack: Verdicts.HELD, Rejected: Verdicts.REJECTED}
 _LOG = logging.getLogger(__name__)
 
 
@@ -56,15 +59,17 @@ class Acknowledgement:
 class Committer:
     """Commits deliveries into one database; any number may work beside each other on PostgreSQL."""
 
-    def __init__(self, engine: Engine, now: Callable[[], datetime]) -> None:
+    def __init__(self, engine: Engine, now: Callable[[], datetime], *, meter: Meter | None = None) -> None:
         self.engine = engine
         self.now = now
+        self._meter = meter or Unmetered()
 
     def commit(self, deliveries: Sequence[Delivery]) -> tuple[Acknowledgement, ...]:
         """Commit deliveries in the order given; their acks, or StoreError with nothing done."""
         try:
             return self._commit_together(deliveries)
         except StoreError:
+            self._meter.failed()
             raise
         except Exception as error:  # noqa: BLE001  whatever one payload provokes must not stop all the others
             _LOG.exception("A batch could not be stored", extra={"action": "commit", "messages": len(deliveries)})
@@ -73,12 +78,19 @@ class Committer:
             return tuple(ack for delivery in deliveries for ack in self.commit((delivery,)))
 
     def _commit_together(self, deliveries: Sequence[Delivery]) -> tuple[Acknowledgement, ...]:
-        now = self.now()
+        now, began = self.now(), time.perf_counter()
         with writing(self.engine) as connection:
             batch = _Batch(connection, deliveries, now)
             for delivery in deliveries:
                 batch.take(delivery)
-            return batch.finish()
+            acknowledgements = batch.finish()
+        self._meter.committed(
+            seconds=time.perf_counter() - began,
+            envelopes=sum(isinstance(delivery, EnvelopeDelivery) for delivery in deliveries),
+            refused=sum(isinstance(delivery, Refused) for delivery in deliveries),
+            items=batch.items,
+        )
+        return acknowledgements
 
     def _commit_failed(self, delivery: Delivery, error: Exception) -> tuple[Acknowledgement, ...]:
         if not isinstance(delivery, EnvelopeDelivery):
@@ -109,6 +121,7 @@ class _Batch:
         self._store = read_identity(connection)
         self._settled: dict[tuple[str, str], _Settled] = {}
         self._refused: list[Refused] = []
+        self.items: Counter[Verdicts] = Counter()
 
     def take(self, delivery: Delivery) -> None:
         match delivery:
@@ -149,6 +162,7 @@ class _Batch:
         epoch = envelope.header.epoch
         cloned = box.is_cloned(epoch)
         for read in envelope.items:
+            self.items[Verdicts.REPEATED] += read.seq not in fresh
             if read.seq not in fresh and read.item is not None:
                 continue
             verdict = judge(read, enrolments=box.enrolments, cloned=cloned, now_ms=self._now_ms)
@@ -156,6 +170,7 @@ class _Batch:
                 settled.rejected.append(read.seq)
             if read.seq in fresh:
                 settled.receipts.add(read.seq, read.seq)
+                self.items[_VERDICTS[type(verdict)]] += 1
                 arrival = Arrival(box=box.box, epoch=epoch, seq=read.seq, received_ms=self._now_ms)
                 self._ledger.enter(arrival, read, verdict)
 

@@ -5,10 +5,11 @@ Everything the boxes sent is kept as the JSON text that came; roll-ups and tiles
 The ingest path writes these through SQLAlchemy Core, never as objects.
 """
 
-from sqlalchemy import BigInteger, Column, Index, LargeBinary, Text
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, Text, text
 from sqlmodel import Field, SQLModel
 
 __all__ = [
+    "Alert",
     "Box",
     "Camera",
     "CameraState",
@@ -20,6 +21,7 @@ __all__ = [
     "GapRecord",
     "Held",
     "Layout",
+    "Lease",
     "Live",
     "Receipt",
     "Rollup",
@@ -27,6 +29,7 @@ __all__ = [
     "StoreIdentity",
     "Tile",
     "Venue",
+    "WebhookDelivery",
 ]
 
 
@@ -308,3 +311,73 @@ class Tile(SQLModel, table=True):
     tx: int = Field(primary_key=True)
     ty: int = Field(primary_key=True)
     cells: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class Alert(SQLModel, table=True):
+    """A rule's condition that held somewhere. `subject` is a box's id, or empty where the whole venue is meant.
+
+    `last_seen_ms` is when the condition last held. `resolved_ms` is when it was done with, by a person (`resolved_by`)
+    or by itself. `ended_ms` is when the condition had gone: until then no further alert of this kind is raised.
+    """
+
+    __tablename__ = "alert"
+    __table_args__ = (
+        Index(
+            "alert_not_ended",
+            "rule",
+            "venue",
+            "subject",
+            unique=True,
+            sqlite_where=text("ended_ms IS NULL"),
+            postgresql_where=text("ended_ms IS NULL"),
+        ),
+        Index("alert_by_venue", "venue", "raised_ms"),
+    )
+    id: str = Field(primary_key=True)
+    rule: str
+    venue: str
+    subject: str
+    raised_ms: int = Field(sa_column=_big())
+    last_seen_ms: int = Field(sa_column=_big())
+    value: int | None = None
+    threshold: int
+    acknowledged_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
+    acknowledged_by: str | None = None
+    resolved_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
+    resolved_by: str | None = None
+    ended_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
+
+
+class WebhookDelivery(SQLModel, table=True):
+    """A message to the webhook, written with the change that it tells of; it waits until sent or given up."""
+
+    __tablename__ = "webhook_delivery"
+    __table_args__ = (
+        Index("webhook_delivery_by_alert", "alert"),
+        Index(
+            "webhook_delivery_waiting",
+            "due_ms",
+            sqlite_where=text("delivered_ms IS NULL AND given_up_ms IS NULL"),
+            postgresql_where=text("delivered_ms IS NULL AND given_up_ms IS NULL"),
+        ),
+    )
+    id: str = Field(primary_key=True)
+    alert: str = Field(foreign_key="alert.id")
+    type: str
+    body: str = Field(sa_column=Column(Text, nullable=False))
+    created_ms: int = Field(sa_column=_big())
+    due_ms: int = Field(sa_column=_big())
+    attempts: int = 0
+    trouble: str | None = None
+    delivered_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
+    given_up_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
+
+
+class Lease(SQLModel, table=True):
+    """Which process does a task that only one may do, and until when; `since_ms` is when it was last taken up anew."""
+
+    __tablename__ = "lease"
+    task: str = Field(primary_key=True)
+    holder: str
+    since_ms: int = Field(sa_column=_big())
+    until_ms: int = Field(sa_column=_big())

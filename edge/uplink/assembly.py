@@ -8,6 +8,8 @@ from importlib.metadata import version
 
 from edge import clock
 from edge.exchange.outbox import Outbox
+from edge.metrics.server import serving
+from edge.metrics.uplink import uplink_registry
 from edge.notify import Notifier
 from edge.settings import BrokerSettings, Settings
 from edge.uplink.bulletin import Identity
@@ -29,19 +31,24 @@ def run_uplink(settings: Settings, stop: threading.Event, *, environment: Mappin
         mode=settings.box.mode,
         session=secrets.token_hex(8),
     )
+    boot, room_bytes = clock.boot_id(), settings.exchange.room_mb * 2**20
     uplink = Uplink(
         UplinkSettings(
             folder=settings.exchange.folder,
             address=address_of(settings.broker, client_id=settings.box.id),
             identity=identity,
-            boot=clock.boot_id(),
+            boot=boot,
             trust=settings.clock.trust,
-            room_bytes=settings.exchange.room_mb * 2**20,
+            room_bytes=room_bytes,
         ),
         monotonic=clock.monotonic,
         notifier=Notifier(environment, monotonic=clock.monotonic),
     )
-    uplink.run(stop)
+    registry = uplink_registry(
+        uplink.tally, folder=settings.exchange.folder, boot=boot, room_bytes=room_bytes, monotonic=clock.monotonic
+    )
+    with serving(registry, host=settings.metrics.host, port=settings.metrics.uplink_port):
+        uplink.run(stop)
 
 
 def drain(settings: Settings, stop: threading.Event, *, limit_seconds: float) -> None:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from edge.clock import cloud_fix, to_utc
 from edge.exchange.outbox import Claimed, Outbox, Verdict
+from edge.uplink.tally import Tally
 from protocol.acks import Ack
 from protocol.envelope import Clock, ClockSource, Gap, Header, compose
 from protocol.topics import Leaf
@@ -56,9 +57,10 @@ class _InFlight:
 class Delivery:
     """Drains an outbox; times are monotonic seconds of this boot."""
 
-    def __init__(self, outbox: Outbox, *, box: str) -> None:
+    def __init__(self, outbox: Outbox, *, box: str, tally: Tally | None = None) -> None:
         self._outbox = outbox
         self._box = box
+        self._tally = tally or Tally()
         self._in_flight: dict[str, _InFlight] = {}
         self._halves: deque[tuple[Claimed, ...]] = deque()
         self._gaps_sent: dict[tuple[str, int, int, str], float] = {}
@@ -87,6 +89,7 @@ class Delivery:
     def sent(self, outgoing: Outgoing, now: float) -> None:
         """This envelope has left."""
         self._last_sent = now
+        self._tally.sent += 1
         # The same bytes may be sent twice; an answer may then be to the first, so that one's time stays.
         self._in_flight.setdefault(hashlib.sha256(outgoing.payload).hexdigest(), _InFlight(outgoing=outgoing, at=now))
 
@@ -117,6 +120,7 @@ class Delivery:
         if ack.refused is not None:
             self._halve(ack.refused, now)
         if ack.rejected:
+            self._tally.rejected_items += len(ack.rejected)
             _log.error(
                 "The cloud rejected %d items of epoch %s: seqs %s", len(ack.rejected), ack.epoch, list(ack.rejected)
             )
@@ -182,6 +186,7 @@ class Delivery:
 
     def _halve(self, digest: str, now: float) -> None:
         """Send the halves of an unreadable envelope; an item unreadable alone is set aside."""
+        self._tally.refused += 1
         flight = self._in_flight.pop(digest, None)
         if flight is None or not flight.outgoing.items:
             _log.error("The cloud cannot read payload %s", digest, extra={"action": "ack"})
@@ -200,6 +205,7 @@ class Delivery:
         for digest, flight in list(self._in_flight.items()):
             if _is_answered(ack, flight.outgoing):
                 self._usual_seconds += _SMOOTHING * (now - flight.at - self._usual_seconds)
+                self._tally.acknowledged += 1
                 del self._in_flight[digest]
 
 

@@ -22,6 +22,7 @@ from edge.uplink import bulletin
 from edge.uplink.bulletin import Identity
 from edge.uplink.delivery import Delivery
 from edge.uplink.link import Address, Link, LinkLost, Message, MqttLink, Post
+from edge.uplink.tally import Tally
 from protocol import topics
 from protocol.modes import DISCLOSURE
 from protocol.status import Live, Status
@@ -53,7 +54,7 @@ class UplinkSettings:
 
 
 class Uplink:
-    """Runs until stopped; nothing but `stop` or a damaged exchange ends it."""
+    """Runs until stopped; nothing but `stop` or a damaged exchange ends it. `tally` tells how it does."""
 
     def __init__(
         self,
@@ -63,6 +64,7 @@ class Uplink:
         connect: Callable[[Address, str, Post], Link] | None = None,
         notifier: Notifier | None = None,
     ) -> None:
+        self.tally = Tally()
         self._settings = settings
         self._monotonic = monotonic
         self._notifier = notifier or Notifier({}, monotonic=monotonic)
@@ -75,7 +77,7 @@ class Uplink:
         backoff = Backoff(random=random.Random())
         self._outbox = Outbox(self._settings.folder, boot=self._settings.boot)
         self._notices = _Notices(outbox=self._outbox, settings=self._settings)
-        delivery = Delivery(self._outbox, box=self._settings.identity.box)
+        delivery = Delivery(self._outbox, box=self._settings.identity.box, tally=self.tally)
         try:
             self._notifier.ready()
             while not stop.is_set():
@@ -98,6 +100,8 @@ class Uplink:
         subscribe = topics.subscription(venue=identity.venue, box=identity.box)
         link = self._connect(self._settings.address, subscribe, will)
         _log.info("Connected to broker %s as %s", self._settings.address, identity.box, extra={"action": "uplink"})
+        self.tally.connected = True
+        self.tally.connections += 1
         try:
             self._clear_old_venues(link, identity)
             delivery.connected()
@@ -116,6 +120,7 @@ class Uplink:
                 self._notices.keep_fresh(now)
             link.publish(will)
         finally:
+            self.tally.connected = False
             link.close()
 
     def _take(self, message: Message | None, link: Link, delivery: Delivery) -> None:

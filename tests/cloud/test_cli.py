@@ -6,15 +6,18 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import paho.mqtt.publish
 import pytest
 
-from tests.support.envelopes import envelope, topic, visit
+from tests.support.envelopes import envelope, occupancy, topic, visit
 from tests.support.mosquitto import Mosquitto
-from tests.support.ports import free_port
+from tests.support.ports import free_port, is_listening
+from tests.support.prometheus import scrape
+from tests.support.webhook_receiver import SECRET, WebhookReceiver
 
 ROOT = Path(__file__).parents[2]
 
@@ -111,6 +114,67 @@ def test_serve_takes_in_what_the_broker_brings(tmp_path: Path, mosquitto: Mosqui
     assert "Traceback" not in output
 
 
+def test_serve_tells_a_webhook_and_nobody_else_its_address(tmp_path: Path) -> None:
+    with WebhookReceiver() as receiver:
+        variables = {
+            "FOOTFALL_CLOUD_ALERTS__WEBHOOK_URL": receiver.url,
+            "FOOTFALL_CLOUD_ALERTS__WEBHOOK_SECRET": SECRET,
+            "FOOTFALL_CLOUD_ALERTS__WEBHOOK_PRIVATE": "true",
+        }
+        with _serving(tmp_path, "--no-ingest", **variables) as (process, client):
+            key = (tmp_path / "data" / "admin.key").read_text().strip()
+            client.headers["Authorization"] = f"Bearer {key}"
+            venue = {"venue": "corner-shop", "name": "Corner shop", "timezone": "UTC", "kind": "shop", "capacity": 3}
+            assert client.post("/venues", json=venue).status_code == 201
+            box = client.post("/boxes", json={"box": "box-1", "venue": "corner-shop"}).json()
+            now = datetime.now(UTC)
+            payload = envelope([occupancy(1, at=now - timedelta(minutes=1), inside=4)], sent_at=now)
+            client.post("/events", content=payload, headers={"Authorization": f"Bearer {box['key']}"})
+            _wait_for(lambda: receiver.received, process=process)
+            process.send_signal(signal.SIGTERM)
+            output, _ = process.communicate(timeout=20)
+    assert process.returncode == 0, output
+    (request,) = receiver.received
+    assert request.is_signed
+    assert request.told["data"]["says"] == "4 people are in corner-shop, where 3 may be"
+    assert "hunter2" not in output
+    assert "Traceback" not in output
+
+
+def test_serve_and_ingest_answer_prometheus(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    port = free_port()
+    broker = {"FOOTFALL_CLOUD_BROKER__HOST": mosquitto.host, "FOOTFALL_CLOUD_BROKER__PORT": str(mosquitto.port)}
+    with _serving(tmp_path, "--no-ingest") as (process, client):
+        assert scrape(f"http://127.0.0.1:{client.base_url.port}/metrics").value("footfall_store_up") == 1
+        command = [sys.executable, "footfall.py", "cloud", "ingest"]
+        environment = _environment(tmp_path, FOOTFALL_CLOUD_METRICS__PORT=str(port), **broker)
+        ingest = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+        with ingest:
+            try:
+                _wait_for(lambda: is_listening(port), process=ingest)
+
+                def refused() -> float:
+                    paho.mqtt.publish.single(topic(), b"x", qos=1, hostname=mosquitto.host, port=mosquitto.port)
+                    found = scrape(f"http://127.0.0.1:{port}/metrics")
+                    assert "footfall_store_up" not in found
+                    return found.value("footfall_ingest_envelopes_total", outcome="refused")
+
+                _wait_for(lambda: refused() > 0, process=ingest)
+                dead = scrape(f"http://127.0.0.1:{client.base_url.port}/metrics").value("footfall_dead_letters")
+                assert dead == 1
+                taken = _run(tmp_path, "ingest", FOOTFALL_CLOUD_METRICS__PORT=str(port), **broker)
+                assert (taken.returncode, f"metrics: 127.0.0.1 port {port} cannot be listened at" in taken.stderr) == (
+                    2,
+                    True,
+                )
+                ingest.send_signal(signal.SIGTERM)
+                assert ingest.wait(20) == 0
+            finally:
+                ingest.kill()
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
+
+
 def test_mistakes_in_the_settings_are_told_and_nothing_starts(tmp_path: Path) -> None:
     config = tmp_path / "cloud.toml"
     config.write_text('[listen]\nport = 0\n[broker]\nhots = "x"\n')
@@ -135,7 +199,7 @@ def test_migrate_says_what_there_is_and_key_where_it_lies(tmp_path: Path) -> Non
     for _ in range(2):
         ended = _run(tmp_path, "migrate")
         assert ended.returncode == 0, ended.stderr
-        assert ended.stdout == f"sqlite:///{tmp_path}/data/footfall.sqlite has schema 0001.\n"
+        assert ended.stdout == f"sqlite:///{tmp_path}/data/footfall.sqlite has schema 0002.\n"
     assert _run(tmp_path, "key").stdout == f"The admin key lies in {tmp_path}/data/admin.key.\n"
     assert _run(tmp_path, "key", "--show").stdout == (tmp_path / "data" / "admin.key").read_text()
     assert json.dumps(sorted(path.name for path in (tmp_path / "data").iterdir())) == '["admin.key", "footfall.sqlite"]'

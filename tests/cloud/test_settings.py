@@ -4,6 +4,7 @@ import pytest
 
 from cloud.errors import SettingsError
 from cloud.settings import Settings, database_url, load_settings
+from tests.support.webhook_receiver import SECRET
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -84,6 +85,28 @@ def test_all_mistakes_are_named_at_once(tmp_path: Path, monkeypatch: pytest.Monk
         pytest.param(
             '[broker]\nmqtt_version = "4"', "broker.mqtt_version: found '4'; allowed: '3.1.1' or '5'", id="MQTT 4"
         ),
+        pytest.param('[alerts]\nwebhook_url = "https://h.example/hunter2"', "alerts.webhook_secret", id="no secret"),
+        pytest.param(f'[alerts]\nwebhook_secret = "{SECRET}"', "together with `webhook_url`", id="only a secret"),
+        *(
+            pytest.param(
+                f'[alerts]\nwebhook_url = "{url}"\nwebhook_secret = "{SECRET}"', "alerts.webhook_url", id=f"url {url}"
+            )
+            for url in (
+                "ftp://h/hunter2",
+                "h.example/hunter2",
+                "https://",
+                "https://u:hunter2@h/",
+                "http://h:0/",
+                "http://h/#x",
+            )
+        ),
+        *(
+            pytest.param(
+                f'[alerts]\nwebhook_url = "http://h/"\nwebhook_secret = "{secret}"', "alerts.webhook_secret", id=name
+            )
+            for name, secret in (("a short secret", "aHVudGVyMg=="), ("no base64", "hunter2-" * 5), ("empty", ""))
+        ),
+        pytest.param("[alerts]\nbox_silent_minutes = 0", "alerts.box_silent_minutes: found 0", id="no patience"),
         pytest.param('database = "sqlite"', "database: found 'sqlite'", id="a word for a table"),
         pytest.param("[broker\n", "is not TOML", id="no TOML"),
     ],

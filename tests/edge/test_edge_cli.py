@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -16,7 +17,8 @@ import psutil
 import pytest
 
 from tests.support.films import write_film
-from tests.support.ports import free_port
+from tests.support.ports import free_port, is_listening
+from tests.support.prometheus import scrape
 
 FOOTFALL = Path(sys.executable).with_name("footfall")
 SECRET = "hunter2"
@@ -216,6 +218,58 @@ def test_a_wrong_configuration_is_exit_code_2_and_no_traceback(tmp_path: Path) -
             "camera[0].url",
         ]
         assert SECRET not in ended.stderr
+
+
+def test_vision_and_uplink_answer_prometheus_side_by_side(make_box: Callable[[str], Box]) -> None:
+    port = _two_free_ports()
+    box = make_box(f"[metrics]\nport = {port}\n{SYNTHETIC}")
+    processes = [box.start("vision"), box.start("uplink")]
+    box.wait_for(lambda: is_listening(port) and is_listening(port + 1), "both to listen")
+    box.wait_for(lambda: _analysed(port) > 20, "frames to be analysed")
+    seen, delivered = (scrape(f"http://127.0.0.1:{number}/metrics") for number in (port, port + 1))
+    assert seen.value("footfall_camera_state", camera="floor", state="online") == 1
+    assert seen.value("footfall_vision_inference_seconds_count") > 20
+    assert seen.value("footfall_camera_delay_seconds_count", camera="floor") > 20
+    assert delivered.value("footfall_uplink_connected") == 0
+    assert delivered.value("footfall_exchange_waiting_items") > 0
+    assert delivered.value("footfall_exchange_oldest_waiting_seconds") > 0
+    for process in processes:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0, box.log
+    assert "Traceback" not in box.log
+
+
+def test_without_a_port_nobody_listens(make_box: Callable[[str], Box]) -> None:
+    box = make_box(SYNTHETIC)
+    process = box.start("vision")
+    box.wait_for(lambda: box.state_of("floor") == "online: none", "a picture")
+    assert [one for one in psutil.Process(process.pid).net_connections() if one.status == psutil.CONN_LISTEN] == []
+
+
+@pytest.mark.parametrize("word", ["vision", "uplink"])
+def test_a_port_for_metrics_that_is_taken_is_one_clear_line(word: str, make_box: Callable[[str], Box]) -> None:
+    port = _two_free_ports()
+    taken = port + (word == "uplink")
+    box = make_box(f"[metrics]\nport = {port}\n{SYNTHETIC}")
+    with socket.create_server(("127.0.0.1", taken)):
+        ended = footfall(word, "--config", box.config)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1].startswith(
+        f"footfall edge: metrics: 127.0.0.1 port {taken} cannot be listened at: Address already in use"
+    )
+
+
+def _analysed(port: int) -> float:
+    found = scrape(f"http://127.0.0.1:{port}/metrics")
+    return found.value("footfall_camera_analysed_frames_total", camera="floor")
+
+
+def _two_free_ports() -> int:
+    """The first of two neighbouring ports that nobody listens on."""
+    while True:
+        port = free_port()
+        if port < 65_535 and not is_listening(port + 1):
+            return port
 
 
 def test_the_file_can_be_named_by_the_environment(tmp_path: Path) -> None:

@@ -15,8 +15,10 @@ from pydantic import JsonValue
 from sqlalchemy import Engine
 
 from cloud.api import create_app
+from cloud.metrics.process import CloudMetrics
 from cloud.settings import Settings
 from tests.support.envelopes import BOX, NOW, VENUE, JsonObject, envelope
+from tests.support.prometheus import Scrape
 
 __all__ = ["ADMIN_KEY", "ON_SQLITE", "Api", "Clock", "image_bytes"]
 
@@ -39,11 +41,22 @@ class Clock:
 class Api:
     """Requests to an application under /api/v1; with the admin key unless told otherwise."""
 
-    def __init__(self, engine: Engine, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        clock: Clock | None = None,
+        settings: Mapping[str, object] | None = None,
+        metrics: CloudMetrics | None = None,
+    ) -> None:
         self.engine = engine
         self.clock = clock or Clock()
-        settings = Settings.model_validate({"admin_key": ADMIN_KEY})
-        self.app: FastAPI = create_app(settings, engine, clock=self.clock)
+        self.app: FastAPI = create_app(
+            Settings.model_validate({"admin_key": ADMIN_KEY, **(settings or {})}),
+            engine,
+            clock=self.clock,
+            metrics=metrics,
+        )
 
     def request(
         self,
@@ -60,7 +73,9 @@ class Api:
         sent: dict[str, str | bytes] = dict(headers or {})
         if key is not None:
             sent["Authorization"] = f"Bearer {key}"
-        return asyncio.run(self._request(method, path, json=json, content=content, headers=sent, query=query))
+        return asyncio.run(
+            self._request(method, f"/api/v1{path}", json=json, content=content, headers=sent, query=query)
+        )
 
     def get(
         self, path: str, headers: Mapping[str, str | bytes] | None = None, /, **query: str | float
@@ -98,6 +113,12 @@ class Api:
         assert "refused" not in found, "the envelope could not be read"
         return found
 
+    def scrape(self) -> Scrape:
+        """What Prometheus is told."""
+        response = asyncio.run(self._request("GET", "/metrics", json=None, content=None, headers={}, query=None))
+        assert response.status_code == 200, response.text
+        return Scrape(response.text)
+
     async def _request(
         self,
         method: str,
@@ -113,7 +134,7 @@ class Api:
             arguments = {"json": json} if json is not None else {"content": content}
             return await client.request(
                 method,
-                f"/api/v1{path}",
+                path,
                 headers=headers,  # type: ignore[arg-type]
                 params=query or None,
                 **arguments,

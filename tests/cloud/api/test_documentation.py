@@ -6,8 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import JsonValue
+from sqlalchemy import Engine
 
+from cloud.store.engine import writing
+from cloud.store.moments import to_ms
+from cloud.store.tables import Alert
+from cloud.store.upsert import insert_rows
 from tests.support.api import ADMIN_KEY, Api, image_bytes
+from tests.support.envelopes import NOW
 
 API_PAGE = Path(__file__).parents[3] / "docs" / "api.md"
 _CALL = re.compile(
@@ -46,7 +52,23 @@ def _calls() -> list[Call]:
     ]
 
 
+def _raise_the_alert(engine: Engine) -> None:
+    row = {
+        "id": "01KAGAGGM0FX3N5V2C8R6T9W4Y",
+        "rule": "capacity-exceeded",
+        "venue": "corner-shop",
+        "subject": "",
+        "raised_ms": to_ms(NOW) - 120_000,
+        "last_seen_ms": to_ms(NOW),
+        "value": 86,
+        "threshold": 80,
+    }
+    with writing(engine) as connection:
+        insert_rows(connection, Alert, [row])
+
+
 def test_each_call_gives_the_answer_that_the_page_promises(api: Api) -> None:
+    _raise_the_alert(api.engine)
     device_key = ""
     calls = _calls()
     assert len(calls) == API_PAGE.read_text(encoding="utf-8").count("```http") > 30

@@ -17,6 +17,7 @@ from tests.support.envelopes import BOX, visit
 PATH_VALUES = {
     "venue": "corner-shop", "box": BOX, "camera": "cam-1", "floor": "ground",
     "space": "ground-1", "layer": "presence", "z": "0", "x": "0", "y": "0",
+    "alert": "01KAGAGGM0FX3N5V2C8R6T9W4Y",
 }  # fmt: skip
 OPEN_METHODS = {"GET", "HEAD", "OPTIONS"}
 
@@ -47,7 +48,7 @@ def test_the_description_hides_no_route(api: Api) -> None:
 @pytest.mark.parametrize("key", [None, "", "wrong", ADMIN_KEY[:-1], f"{ADMIN_KEY}x", ADMIN_KEY.upper(), "schlüssel"])
 def test_each_write_needs_the_right_key(api: Api, device_key: str, key: str | None) -> None:
     writes = [route for route in _routes(api.engine) if route[0] not in OPEN_METHODS]
-    assert len(writes) == 13
+    assert len(writes) == 15
     before = _everything(api)
     for method, path in writes:
         headers = {"Authorization": f"Bearer {key}".encode()} if key is not None else {}

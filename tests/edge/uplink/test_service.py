@@ -161,6 +161,27 @@ def test_everything_is_delivered_over_a_broker_that_dies_and_comes_back(
     until(lambda: cloud.said(Leaf.STATUS)[-1]["state"] == "offline")
 
 
+def test_the_tally_follows_connections_and_envelopes(tmp_path: Path, mosquitto: Mosquitto, cloud: Cloud) -> None:
+    uplink = Uplink(settings_of(tmp_path, mosquitto, trust=Trust.NTP), monotonic=clock.monotonic)
+    tally, stop = uplink.tally, threading.Event()
+    thread = threading.Thread(target=uplink.run, args=(stop,))
+    with seeing(tmp_path) as writer:
+        assert (tally.connected, tally.connections, tally.sent) == (False, 0, 0)
+        thread.start()
+        see(writer, 5)
+        until(lambda: tally.acknowledged > 0 and len(cloud.ideal.items) == 6)
+        assert (tally.connected, tally.connections, tally.refused) == (True, 1, 0)
+        assert tally.sent >= tally.acknowledged
+        mosquitto.kill()
+        until(lambda: not tally.connected)
+        mosquitto.start()
+        until(lambda: tally.connected)
+        assert tally.connections == 2
+        stop.set()
+        thread.join(30)
+        assert not tally.connected
+
+
 def test_a_restored_cloud_is_filled_again(tmp_path: Path, mosquitto: Mosquitto, cloud: Cloud) -> None:
     with seeing(tmp_path) as writer, running(settings_of(tmp_path, mosquitto, trust=Trust.NTP)):
         see(writer, 200)
