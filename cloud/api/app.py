@@ -1,5 +1,6 @@
 """Puts the API together: routes, errors, limits and what they stand on. Nothing connects before the first request."""
 
+import threading
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -7,9 +8,9 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from sqlalchemy import Engine
 
-from cloud.api import boxes, cameras, events, figures, health, heatmaps, held, plans, venues
+from cloud.api import boxes, cameras, events, figures, health, heatmaps, held, live, plans, venues
 from cloud.api.dependencies import Surroundings
-from cloud.api.headers import NoSniffing
+from cloud.api.headers import SafetyHeaders
 from cloud.api.limits import BodyLimit, SizeLimits
 from cloud.api.problems import PROBLEM_RESPONSES, Problem, install_problems
 from cloud.auth import admin_key
@@ -35,8 +36,14 @@ answer says which it used.
 """
 
 
-def create_app(settings: Settings, engine: Engine, *, clock: Callable[[], datetime] = utc_now) -> FastAPI:
-    """The API over one database."""
+def create_app(
+    settings: Settings,
+    engine: Engine,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    ending: threading.Event | None = None,
+) -> FastAPI:
+    """The API over one database. Whoever sets `ending` ends the streams, which else last for ever."""
     app = FastAPI(
         title="Footfall",
         version=program_version(),
@@ -47,15 +54,19 @@ def create_app(settings: Settings, engine: Engine, *, clock: Callable[[], dateti
         responses=PROBLEM_RESPONSES,
     )
     app.state.surroundings = Surroundings(
-        engine=engine, admin=admin_key(settings), committer=Committer(engine, clock), clock=clock
+        engine=engine,
+        admin=admin_key(settings),
+        committer=Committer(engine, clock),
+        clock=clock,
+        ending=ending or threading.Event(),
     )
     root = APIRouter(prefix=API_ROOT)
-    for resource in (venues, plans, boxes, cameras, figures, heatmaps, events, held, health):
+    for resource in (venues, plans, boxes, cameras, figures, live, heatmaps, events, held, health):
         root.include_router(resource.router)
     app.include_router(root)
     app.add_middleware(BodyLimit, limits=LIMITS)
     install_problems(app)
-    app.add_middleware(NoSniffing)
+    app.add_middleware(SafetyHeaders)
     _describe_problems(app)
     return app
 

@@ -1,7 +1,8 @@
-"""The API as a client meets it: real ASGI, no socket; one event loop a request."""
+"""The API as a client meets it: real ASGI, no socket; one event loop a request. A stream ends after its first look."""
 
 import asyncio
 import io
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -43,7 +44,9 @@ class Api:
         self.engine = engine
         self.clock = clock or Clock()
         settings = Settings.model_validate({"admin_key": ADMIN_KEY})
-        self.app: FastAPI = create_app(settings, engine, clock=self.clock)
+        ended = threading.Event()
+        ended.set()
+        self.app: FastAPI = create_app(settings, engine, clock=self.clock, ending=ended)
 
     def request(
         self,
