@@ -12,7 +12,7 @@ help:
 	@awk '/^# /{text=substr($$0, 3)} /^[a-z-]+:/{split($$1, name, ":"); if (text) printf "  make %-13s %s\n", name[1], text; text=""} /^$$/{text=""}' Makefile
 
 # Create .venv from the pinned requirements and install what Debian must supply (skips what is already there)
-setup: debian-packages .venv/.installed
+setup: debian-packages .venv/.installed cloud/web/static/vendor/.fetched
 
 # Install the packages of debian-packages.txt, or name the missing ones where that is not allowed
 debian-packages:
@@ -20,6 +20,9 @@ debian-packages:
 
 .venv/.installed: requirements/dev.txt pyproject.toml tools/install_python_packages.sh
 	@tools/install_python_packages.sh
+
+cloud/web/static/vendor/.fetched: cloud/web/package-lock.json cloud/web/front_end.py .venv/.installed
+	@tools/fetch_front_end.sh
 
 # Compile every requirements/*.txt anew from pyproject.toml, keeping versions that still fit (UPGRADE=1 takes the newest)
 requirements: .venv/.installed
@@ -54,5 +57,5 @@ demo: setup
 
 # Remove .venv and what tools leave behind
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
+	rm -rf .venv cloud/web/static/vendor .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

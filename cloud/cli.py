@@ -12,13 +12,13 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 from sqlalchemy import Engine, make_url
 
 from cloud.alerts.watch import AlertWatch
 from cloud.alerts.webhook import Webhook
-from cloud.api import create_app
 from cloud.auth import AdminKey, admin_key
 from cloud.errors import CloudError, SettingsError
 from cloud.ingest.broker import BrokerAddress
@@ -38,6 +38,8 @@ from cloud.settings import (
 from cloud.store.engine import open_engine, store_name
 from cloud.store.moments import utc_now
 from cloud.store.schema import check_schema, migrate
+from cloud.web import create_site
+from cloud.web.front_end import absent
 
 __all__ = ["add_commands"]
 
@@ -89,9 +91,9 @@ def _serve(settings: Settings, arguments: argparse.Namespace) -> int:
     key = admin_key(settings)
     listener = _listen(settings.listen)
     metrics = CloudMetrics()
-    app = create_app(settings, engine, metrics=metrics)
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
     stop = threading.Event()
+    site = create_site(settings, engine, metrics=metrics, ending=stop)
+    server = _Server(uvicorn.Config(site, log_config=None, access_log=False), ending=stop)
 
     def end() -> None:
         stop.set()
@@ -146,6 +148,18 @@ def _key(settings: Settings, arguments: argparse.Namespace) -> int:
     else:
         print(f"The admin key lies in {key.path}." if key.path else "The admin key stands in the settings.")
     return 0
+
+
+class _Server(uvicorn.Server):
+    """The web server, which waits for every answer before it ends: so a signal ends the streams too."""
+
+    def __init__(self, config: uvicorn.Config, *, ending: threading.Event) -> None:
+        super().__init__(config)
+        self._ending = ending
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._ending.set()
+        super().handle_exit(sig, frame)
 
 
 class _Beside(threading.Thread):
@@ -251,8 +265,12 @@ def _on_signals(do: Callable[[], object]) -> None:
 
 def _greet(settings: Settings, engine: Engine, key: AdminKey, *, takes_in: bool) -> None:
     host = f"[{settings.listen.host}]" if ":" in settings.listen.host else settings.listen.host
-    root = f"http://{host}:{settings.listen.port}/api/v1"
-    print(f"API       {root}")
+    site = f"http://{host}:{settings.listen.port}"
+    root = f"{site}/api/v1"
+    print(f"Pages     {site}/")
+    if absent():
+        print("          without their fonts, heat maps and the API's own page: `make setup` fetches those files")
+    print(f"API       {root}, explained at {root}/docs")
     print(f"Described {root}/openapi.json; health at {root}/health")
     print(f"Database  {store_name(engine)}")
     print(f"Ingest    {_address(settings.broker) if takes_in else 'not in this process'}")

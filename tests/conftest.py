@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.debian import gstreamer_python, mosquitto_program, postgres_programs, systemd_programs
+from tests.support.debian import (
+    chromium_program,
+    gstreamer_python,
+    mosquitto_program,
+    postgres_programs,
+    systemd_programs,
+)
 from tests.support.mosquitto import Mosquitto
 from tests.support.outcomes import OutcomeRecorder
 from tests.support.postgres import PostgresServer
@@ -38,6 +44,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip("needs Debian's package mosquitto")
     if item.get_closest_marker("needs_postgres") and postgres_programs() is None:
         pytest.skip("needs Debian's package postgresql")
+    if item.get_closest_marker("needs_chromium") and chromium_program() is None:
+        pytest.skip("needs Debian's package chromium")
     if item.get_closest_marker("needs_gstreamer") and gstreamer_python() is None:
         pytest.skip(
             "needs Debian's packages python3-gi, gir1.2-gst-rtsp-server-1.0 and gstreamer1.0-plugins-{good,bad}"

@@ -175,7 +175,10 @@ def test_each_target_of_the_makefile_says_what_it_is_for() -> None:
     assert {"setup", "demo", "test", "acceptance", "lint", "bench"} <= set(targets)
 
 
-@pytest.mark.parametrize("path", [".ci/run", "tools/install_debian_packages.sh", "tools/install_python_packages.sh"])
+@pytest.mark.parametrize(
+    "path",
+    [".ci/run", "tools/install_debian_packages.sh", "tools/install_python_packages.sh", "tools/fetch_front_end.sh"],
+)
 def test_scripts_can_be_run_and_stop_at_the_first_error(path: str) -> None:
     assert os.access(ROOT / path, os.X_OK)
     assert "set -euo pipefail" in (ROOT / path).read_text()

@@ -43,6 +43,7 @@ FILES = (
         overrides=Path("requirements/overrides-gpu.txt"),
     ),
     RequirementFile(path=Path("requirements/cloud.txt"), extras=("cloud",)),
+    RequirementFile(path=Path("requirements/front-end.txt"), extras=("front-end",)),
 )
 
 

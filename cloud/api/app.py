@@ -1,5 +1,6 @@
 """Puts the API together: routes, errors, limits and what they stand on. Nothing connects before the first request."""
 
+import threading
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -7,9 +8,9 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from sqlalchemy import Engine
 
-from cloud.api import alerts, boxes, cameras, comparison, events, figures, health, heatmaps, held, plans, venues
+from cloud.api import alerts, boxes, cameras, comparison, events, figures, health, heatmaps, held, live, plans, venues
 from cloud.api.dependencies import Surroundings
-from cloud.api.headers import NoSniffing
+from cloud.api.headers import SafetyHeaders
 from cloud.api.limits import BodyLimit, SizeLimits
 from cloud.api.metrics import install_metrics
 from cloud.api.problems import PROBLEM_RESPONSES, Problem, install_problems
@@ -44,8 +45,12 @@ def create_app(
     *,
     clock: Callable[[], datetime] = utc_now,
     metrics: CloudMetrics | None = None,
+    ending: threading.Event | None = None,
 ) -> FastAPI:
-    """The API over one database; `metrics` are those of the whole process, where more than the API counts there."""
+    """The API over one database; `metrics` are those of the whole process, where more than the API counts there.
+
+    Whoever sets `ending` ends the streams, which else last for ever.
+    """
     metrics = metrics or CloudMetrics()
     metrics.registry.register(StoreCollector(engine))
     app = FastAPI(
@@ -63,14 +68,15 @@ def create_app(
         committer=Committer(engine, clock, meter=metrics),
         clock=clock,
         is_told=settings.alerts.webhook_url is not None,
+        ending=ending or threading.Event(),
     )
     root = APIRouter(prefix=API_ROOT)
-    for resource in (venues, plans, boxes, cameras, figures, comparison, heatmaps, events, held, alerts, health):
+    for resource in (venues, plans, boxes, cameras, figures, comparison, live, heatmaps, events, held, alerts, health):
         root.include_router(resource.router)
     app.include_router(root)
     app.add_middleware(BodyLimit, limits=LIMITS)
     install_problems(app)
-    app.add_middleware(NoSniffing)
+    app.add_middleware(SafetyHeaders)
     install_metrics(app, metrics)
     _describe_problems(app)
     return app

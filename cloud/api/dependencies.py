@@ -3,6 +3,7 @@
 Everything comes from the application that was put together; nothing here is global.
 """
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +27,7 @@ from protocol.wire import Slug
 __all__ = [
     "Admin",
     "After",
+    "Around",
     "BoxId",
     "CameraId",
     "CommitterInUse",
@@ -50,13 +52,17 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What the application was put together from; `is_told` is whether a webhook hears of alerts."""
+    """What the application was put together from.
+
+    is_told: whether a webhook hears of alerts. ending: set when the server ends, so that streams do too.
+    """
 
     engine: Engine
     admin: AdminKey
     committer: Committer
     clock: Callable[[], datetime]
     is_told: bool
+    ending: threading.Event
 
 
 def _surroundings(request: Request) -> Surroundings:

@@ -84,11 +84,29 @@ def test_serve_tells_where_everything_is_and_ends_cleanly(tmp_path: Path, number
         process.send_signal(number)
         output, _ = process.communicate(timeout=20)
     assert process.returncode == 0, output
-    assert f"API       {str(client.base_url).rstrip('/')}\n" in output
+    api = str(client.base_url).rstrip("/")
+    assert f"Pages     {api.removesuffix('/api/v1')}/\n" in output
+    assert f"API       {api}, explained at {api}/docs\n" in output
     assert f"Database  sqlite:///{tmp_path}/data/footfall.sqlite" in output
     assert f"Admin key made just now, in {tmp_path}/data/admin.key" in output
     assert "not in this process" in output
     assert (tmp_path / "data" / "admin.key").read_text().strip() not in output
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_serve_ends_although_a_page_listens(tmp_path: Path, number: signal.Signals) -> None:
+    with _serving(tmp_path, "--no-ingest") as (process, client):
+        key = (tmp_path / "data" / "admin.key").read_text().strip()
+        venue = {"venue": "corner-shop", "name": "Corner shop", "timezone": "UTC", "kind": "shop"}
+        client.post("/venues", json=venue, headers={"Authorization": f"Bearer {key}"}).raise_for_status()
+        with client.stream("GET", "/venues/corner-shop/live") as stream:
+            lines = stream.iter_lines()
+            assert next(lines) == "event: live"
+            process.send_signal(number)
+            assert [line for line in lines if line.startswith("event")] == []
+        output, _ = process.communicate(timeout=20)
+    assert process.returncode == 0, output
     assert "Traceback" not in output
 
 

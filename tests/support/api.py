@@ -1,7 +1,8 @@
-"""The API as a client meets it: real ASGI, no socket; one event loop a request."""
+"""The API as a client meets it: real ASGI, no socket; one event loop a request. A stream ends after its first look."""
 
 import asyncio
 import io
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -51,11 +52,14 @@ class Api:
     ) -> None:
         self.engine = engine
         self.clock = clock or Clock()
+        ended = threading.Event()
+        ended.set()
         self.app: FastAPI = create_app(
             Settings.model_validate({"admin_key": ADMIN_KEY, **(settings or {})}),
             engine,
             clock=self.clock,
             metrics=metrics,
+            ending=ended,
         )
 
     def request(

@@ -5,7 +5,7 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-__all__ = ["gstreamer_python", "mosquitto_program", "postgres_programs", "systemd_programs"]
+__all__ = ["chromium_program", "gstreamer_python", "mosquitto_program", "postgres_programs", "systemd_programs"]
 
 _TRY_GSTREAMER = """
 import gi
@@ -16,6 +16,12 @@ Gst.init(None)
 missing = [name for name in ("qtdemux", "h264parse", "rtph264pay") if Gst.ElementFactory.find(name) is None]
 raise SystemExit(bool(missing))
 """
+
+
+def chromium_program() -> Path | None:
+    """The browser, from Debian's package chromium."""
+    found = shutil.which("chromium")
+    return Path(found) if found else None
 
 
 def mosquitto_program() -> Path | None:

@@ -30,6 +30,7 @@ __all__ = [
     "envelope",
     "gap",
     "item",
+    "live",
     "occupancy",
     "rows_of",
     "tile",
@@ -129,6 +130,18 @@ def camera_health(
 
 def gap(first: int, last: int, *, epoch: str = EPOCH, reason: str = "dropped", **fields: JsonValue) -> JsonObject:
     return {"epoch": epoch, "from_seq": first, "to_seq": last, "reason": reason, **fields}
+
+
+def live(
+    *, at: datetime = NOW, box: str = BOX, people: int = 3, scene: str = "floor", inside: int | None = None
+) -> bytes:
+    """The payload that says who is there."""
+    there: JsonObject = {"scene": scene, "people": people, "zones": [{"zone": "shelf", "people": min(people, 2)}]}
+    if inside is not None:
+        there["inside"] = inside
+    return json.dumps(
+        {"box": box, "venue": VENUE, "at": format_utc(at), "mode": "statistics", "scenes": [there]}
+    ).encode()
 
 
 def envelope(

@@ -1,0 +1,71 @@
+"""Who is in a venue right now, as a stream of server-sent events.
+
+The newest state is all there is, so a reader that comes back with the id of what it has (`Last-Event-ID`) is told
+nothing until that changes. Nothing of the database is held between two looks.
+"""
+
+import logging
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import anyio
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Depends, Header
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import TypeAdapter
+from sqlmodel import Session
+
+from cloud.api.dependencies import Around, Surroundings, VenueId
+from cloud.errors import CloudError
+from cloud.live import LiveFigures, live_figures, live_version
+from cloud.store.engine import reading
+from cloud.store.moments import to_ms
+from cloud.venues import find_venue
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/venues/{venue}", tags=["figures"])
+
+LOOK_SECONDS = 1.0
+RETRY_MS = 3_000
+_LOG = logging.getLogger(__name__)
+_FIGURES = TypeAdapter(LiveFigures)
+
+
+def _known_venue(around: Around, venue: VenueId) -> str:
+    """The venue's id, once it was seen to exist: a stream that has begun can no longer answer 404."""
+    with reading(around.engine) as connection, Session(connection) as session:
+        return find_venue(session, venue=venue).venue
+
+
+KnownVenue = Annotated[str, Depends(_known_venue)]
+SeenBefore = Annotated[str | None, Header(alias="Last-Event-ID", max_length=64)]
+
+
+@router.get("/live", response_class=EventSourceResponse)
+async def follow(around: Around, venue: KnownVenue, last_event_id: SeenBefore = None) -> AsyncIterator[ServerSentEvent]:
+    """Stream who is there now: an event `live` at once, and each time that a box says something new or falls silent."""
+    seen = last_event_id
+    while True:
+        try:
+            event = await run_sync(_look, around, venue, seen)
+        except CloudError as error:
+            _LOG.error("A stream ends: %s", error, extra={"action": "live", "venue": venue})
+            return
+        if event is not None:
+            seen = event.id
+            yield event
+        if around.ending.is_set():
+            return
+        await anyio.sleep(LOOK_SECONDS)
+
+
+def _look(around: Surroundings, venue: str, seen: str | None) -> ServerSentEvent | None:
+    """What there is to say, unless it was said."""
+    now_ms = to_ms(around.clock())
+    with reading(around.engine) as connection, Session(connection) as session:
+        version = live_version(session, venue=venue, now_ms=now_ms)
+        if version == seen:
+            return None
+        figures = live_figures(session, venue=find_venue(session, venue=venue), now_ms=now_ms)
+    return ServerSentEvent(event="live", id=version, retry=RETRY_MS, raw_data=_FIGURES.dump_json(figures).decode())

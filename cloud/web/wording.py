@@ -1,0 +1,236 @@
+"""Numbers and states in a shopkeeper's words. Pure: no clock, no database.
+
+What is not known is said so, and a share is rounded down, so that "100 %" means all of it.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from cloud.analytics import CountedBy
+from cloud.coverage import Coverage
+from cloud.opening import MINUTES_A_DAY, OpeningHours
+from protocol.envelope import GapReason
+from protocol.events import CameraState, HealthReason
+from protocol.status import BoxState, VisionState
+
+__all__ = [
+    "UNKNOWN",
+    "Condition",
+    "Tone",
+    "ago",
+    "box_condition",
+    "camera_condition",
+    "counting_rule",
+    "coverage_sentence",
+    "duration",
+    "loss_sentence",
+    "number",
+    "opening_now",
+    "plain_name",
+    "share",
+    "soundness",
+    "withheld_sentence",
+]
+
+UNKNOWN = "–"
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+_WAITING_WORTH_SAYING = 100
+
+
+class Tone(StrEnum):
+    """How much a thing wants a person's eye; shown by a shape and a word, never by colour alone."""
+
+    GOOD = "good"
+    WAITING = "waiting"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """How something does, in a word and perhaps a sentence."""
+
+    tone: Tone
+    word: str
+    detail: str = ""
+
+
+_STATES = {
+    CameraState.ONLINE: Condition(tone=Tone.GOOD, word="Watching"),
+    CameraState.STARTING: Condition(tone=Tone.WAITING, word="Starting"),
+    CameraState.DEGRADED: Condition(tone=Tone.WAITING, word="Watching badly"),
+    CameraState.OFFLINE: Condition(tone=Tone.BAD, word="Not watching"),
+    CameraState.UNKNOWN: Condition(tone=Tone.WAITING, word="Nothing heard yet"),
+}
+_REASONS = {
+    HealthReason.NONE: "",
+    HealthReason.UNREACHABLE: "It cannot be reached.",
+    HealthReason.NOT_FOUND: "Its address leads to no picture.",
+    HealthReason.WRONG_PASSWORD: "It refuses the password.",
+    HealthReason.REFUSED: "It refuses the connection.",
+    HealthReason.GARBAGE: "Its pictures cannot be read.",
+    HealthReason.STALLED: "It has stopped sending pictures.",
+    HealthReason.ENDED: "Its recording has ended.",
+    HealthReason.UNSUPPORTED: "It sends a kind of video that the box does not know.",
+    HealthReason.RESOLUTION_CHANGED: "Its picture has changed size, so it must be set up again.",
+    HealthReason.OVERLOADED: "The box cannot keep up with it.",
+    HealthReason.UNKNOWN: "The box gives a reason that this page does not know.",
+}
+_LOSSES = {
+    GapReason.DROPPED: "for want of room on the box",
+    GapReason.EXPIRED: "after waiting too long",
+    GapReason.QUARANTINED: "damaged on the box’s disk",
+}
+
+
+def number(value: int | None) -> str:
+    """A whole number with thousands set apart."""
+    return UNKNOWN if value is None else f"{value:,}"
+
+
+def share(fraction: float | None) -> str:
+    """A fraction as whole percent, rounded down."""
+    if fraction is None:
+        return UNKNOWN
+    if 0 < fraction < 0.01:
+        return "under 1 %"
+    return f"{math.floor(fraction * 100 + 1e-9)} %"
+
+
+def duration(seconds: float | None) -> str:
+    """A length of time as people say it: seconds matter below two minutes."""
+    if seconds is None:
+        return UNKNOWN
+    whole = round(seconds)
+    if whole < MINUTE:
+        return f"{whole} s"
+    if whole < 2 * MINUTE:
+        minutes, rest = divmod(whole, MINUTE)
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    minutes = round(seconds / MINUTE)
+    hours, rest = divmod(minutes, 60)
+    if not hours:
+        return f"{minutes} min"
+    return f"{hours} h {rest} min" if rest else f"{hours} h"
+
+
+def ago(seconds: float) -> str:
+    """How long since, roughly."""
+    for unit, name in ((DAY, "day"), (HOUR, "hour"), (MINUTE, "minute")):
+        if seconds >= unit:
+            count = int(seconds // unit)
+            return f"{count} {name}{'s' if count > 1 else ''} ago"
+    return "just now"
+
+
+def plain_name(slug: str) -> str:
+    """An id as a person would write it."""
+    return slug.replace("-", " ").strip().capitalize() or slug
+
+
+def opening_now(hours: OpeningHours, *, now: datetime) -> str:
+    """Whether it is open by the clock on its wall, and what comes next today."""
+    minutes = now.hour * 60 + now.minute
+    today = hours.on(now.date())
+    late = [
+        (opens - MINUTES_A_DAY, closes - MINUTES_A_DAY) for opens, closes in hours.on(now.date() - timedelta(days=1))
+    ]
+    for opens, closes in (*late, *today):
+        if opens <= minutes < closes:
+            return "Open all day" if closes - opens == MINUTES_A_DAY else f"Open until {_clock(closes)}"
+    later = [opens for opens, _ in today if opens > minutes]
+    if later:
+        return f"Closed, opens at {_clock(min(later))}"
+    return "Closed for today" if today else "Closed today"
+
+
+def camera_condition(state: str, reason: str, *, box_is_silent: bool) -> Condition:
+    """How a camera does; what a box last said of it means little once the box is silent."""
+    if box_is_silent:
+        return Condition(tone=Tone.BAD, word="Not heard from", detail="Its box is not connected.")
+    known = _STATES[CameraState(state)]
+    return Condition(tone=known.tone, word=known.word, detail=_REASONS[HealthReason(reason)])
+
+
+def box_condition(
+    state: str, *, vision: str | None, waiting: int | None, oldest_seconds: float | None, silent_seconds: float | None
+) -> Condition:
+    """How a box does; `silent_seconds` is None for one that never spoke."""
+    if silent_seconds is None:
+        return Condition(tone=Tone.WAITING, word="Nothing heard yet")
+    if state == BoxState.OFFLINE:
+        return Condition(
+            tone=Tone.BAD,
+            word="Not connected",
+            detail=f"Last heard {ago(silent_seconds)}. It keeps what it counts and delivers it later.",
+        )
+    if vision == VisionState.DEAD:
+        return Condition(
+            tone=Tone.BAD, word="Connected, but not watching", detail="The part of it that sees has ended."
+        )
+    if waiting is not None and waiting >= _WAITING_WORTH_SAYING:
+        age = f", the oldest from {ago(oldest_seconds)}" if oldest_seconds is not None else ""
+        return Condition(
+            tone=Tone.WAITING, word="Catching up", detail=f"{number(waiting)} reports are still on their way{age}."
+        )
+    if state == BoxState.ONLINE:
+        return Condition(tone=Tone.GOOD, word="Connected")
+    return Condition(tone=Tone.WAITING, word=f"Last heard {ago(silent_seconds)}")
+
+
+def soundness(coverage: Coverage, *, cameras: int, lost_items: int, enough: float) -> Condition:
+    """Whether today's numbers may be believed: enough was watched, and nothing was lost."""
+    if not cameras:
+        return Condition(tone=Tone.WAITING, word="Nothing is counted here yet")
+    if coverage.fraction is None and not lost_items:
+        return Condition(tone=Tone.GOOD, word="The day has not begun")
+    if lost_items or (coverage.fraction or 0) < enough:
+        return Condition(tone=Tone.WAITING, word="Read these numbers with care")
+    return Condition(tone=Tone.GOOD, word="These numbers are sound")
+
+
+def coverage_sentence(coverage: Coverage, *, cameras: int) -> str:
+    """How much of today was watched."""
+    if not cameras:
+        return "No camera has reported from here yet."
+    if coverage.fraction is None:
+        return "Nothing had to be watched yet today: opening hours have not begun."
+    if coverage.fraction >= 1:
+        return "Today was watched without a break so far."
+    missing = duration(coverage.scheduled_seconds * (1 - coverage.fraction))
+    of = "" if cameras == 1 else f", all {cameras} cameras taken together"
+    return (
+        f"{share(coverage.fraction)} of today’s opening hours so far were watched; {missing} are missing{of}. "
+        "What was not seen is not guessed."
+    )
+
+
+def loss_sentence(lost_items: int, by_reason: Mapping[str, int]) -> str:
+    """What was lost between camera and page."""
+    if not lost_items:
+        return "No report was lost on its way."
+    reasons = [
+        f"{number(count)} {_LOSSES[GapReason(reason)]}" for reason, count in by_reason.items() if reason in _LOSSES
+    ]
+    why = f" ({', '.join(reasons)})" if reasons else ""
+    lost = "1 report was" if lost_items == 1 else f"{number(lost_items)} reports were"
+    return f"{lost} lost on the way{why}. What they held is missing from today’s numbers."
+
+
+def withheld_sentence(visits: int) -> str:
+    """Visits that were left out of grouped figures."""
+    stay = "1 visit stays" if visits == 1 else f"{number(visits)} visits stay"
+    return f"{stay} out of the finer figures, so that nobody can be singled out."
+
+
+def counting_rule(counted_by: CountedBy) -> str:
+    """What a visitor is here."""
+    if counted_by is CountedBy.ENTRANCE_LINES:
+        return "Visitors are people walking in through an entrance, staff left out."
+    return "No entrance is watched here, so each stay in view counts as one visitor."
+
+
+def _clock(minutes: int) -> str:
+    return f"{minutes // 60 % 24:02}:{minutes % 60:02}"

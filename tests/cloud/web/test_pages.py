@@ -1,0 +1,186 @@
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from cloud.api.headers import CONTENT_SECURITY_POLICY
+from cloud.ingest.commit import Committer
+from cloud.store.engine import writing
+from cloud.web import front_end
+from tests.support.api import ON_SQLITE, Api
+from tests.support.envelopes import (
+    NOW,
+    camera_health,
+    configuration,
+    deliver,
+    gap,
+    live,
+    occupancy,
+    tile,
+    visit,
+)
+from tools.venue_picture import furnish
+
+Get = Callable[..., httpx.Response]
+SOURCES = sorted(path for path in (Path(front_end.__file__).parent / "templates").glob("*.html"))
+
+
+def words(response: httpx.Response) -> str:
+    """What a reader sees of a page."""
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    plain = re.sub(r"<[^>]+>", " ", response.text)
+    return re.sub(r"\s+", " ", plain)
+
+
+def test_an_empty_cloud_says_how_to_begin(get: Get) -> None:
+    response = get("/")
+    assert response.status_code == 200
+    assert "No venue yet" in words(response)
+
+
+def test_the_first_page_lists_venues_in_use(get: Get, api: Api) -> None:
+    api.make_venue(name="Corner & Sons", city="Berlin", country="DE")
+    api.make_venue("old-shop", name="Old shop")
+    api.write("POST", "/venues/old-shop/archive")
+    response = get("/")
+    assert 'href="/venues/corner-shop"' in response.text
+    assert "Corner &amp; Sons" in response.text
+    assert "Berlin, DE · Open all day" in words(response)
+    assert "Old shop" not in response.text
+
+
+def test_more_venues_than_a_page_holds_are_led_to(get: Get, api: Api) -> None:
+    for index in range(61):
+        api.make_venue(f"shop-{index:02}", name=f"Shop {index:02}")
+    first = get("/")
+    assert "Shop 59" in first.text
+    assert "Shop 60" not in first.text
+    assert 'href="/?after=shop-59"' in first.text
+    assert "Shop 60" in get("/?after=shop-59").text
+
+
+def test_a_new_venue_says_what_is_not_there_yet(get: Get, api: Api) -> None:
+    api.make_venue()
+    found = words(get("/venues/corner-shop"))
+    for sentence in (
+        "No live count has come in yet",
+        "No camera has reported from here yet.",
+        "No map yet.",
+        "No zone is drawn yet.",
+        "No box stands here yet.",
+    ):
+        assert sentence in found
+
+
+def test_the_page_shows_what_the_api_says(get: Get, api: Api) -> None:
+    api.make_venue(capacity=60)
+    key = api.make_box()
+    api.send(key, configuration(1), visit(2), visit(3), occupancy(4), tile(5))
+    Committer(api.engine, api.clock).commit(deliver(live(people=7, inside=4), leaf="live"))
+    response, summary = get("/venues/corner-shop"), api.read("/venues/corner-shop/summary")
+    found = words(response)
+    assert (summary["visitors"], summary["dwell"]["p50_seconds"]) == (2, 37.5)
+    for shown in ("People here now 7 Live", "Room for 60 people", "By the doors’ count 4 inside", "Visitors 2", "38 s"):
+        assert shown in found
+    assert "each stay in view counts as one visitor" in found
+    assert "Read these numbers with care" in found
+    assert "Shelf" in found
+    assert "/api/v1/venues/corner-shop/heatmap/ground-1/presence/{z}/{x}/{y}.png" in response.text
+
+
+def test_a_word_that_is_old_is_shown_as_the_last_known(get: Get, api: Api) -> None:
+    api.make_venue()
+    api.make_box()
+    Committer(api.engine, api.clock).commit(deliver(live(people=7), leaf="live"))
+    api.clock.now = NOW.replace(hour=13)
+    assert "Last known, from 13:00" in words(get("/venues/corner-shop"))
+
+
+def test_losses_and_cameras_that_fail_are_told_in_words(get: Get, api: Api) -> None:
+    api.make_venue()
+    key = api.make_box()
+    lost = gap(10, 29, **{"from": "2026-11-20T09:00:00Z", "to": "2026-11-20T09:30:00Z"})
+    api.send(key, configuration(1), camera_health(2), occupancy(3), gaps=[lost])
+    found = words(get("/venues/corner-shop"))
+    assert "20 reports were lost on the way (20 for want of room on the box)." in found
+    assert "Not watching It cannot be reached." in found
+
+
+def test_text_that_a_person_gave_is_never_markup(get: Get, api: Api) -> None:
+    api.make_venue(name="<script>alert(1)</script>", city="'\"><b>")
+    for path in ("/", "/venues/corner-shop"):
+        response = get(path)
+        assert "<script>alert" not in response.text
+        assert "<b>" not in response.text
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("path", ["/venues/nowhere", "/venues/Not%20A%20Slug", "/?after=NO"])
+def test_what_is_not_there_is_a_page_too(get: Get, path: str) -> None:
+    response = get(path)
+    assert response.status_code == 404
+    assert "There is no such place here" in words(response)
+
+
+@ON_SQLITE
+def test_a_database_that_fails_is_a_page_without_its_inside(
+    get: Get, api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    with writing(api.engine) as connection:
+        connection.execute(text("DROP TABLE live"))
+        connection.execute(text("DROP TABLE venue"))
+    response = get("/")
+    assert response.status_code == 503
+    assert "The numbers cannot be read right now" in words(response)
+    assert "venue" not in words(response).replace("All venues", "").replace("Venues", "")
+    assert "lacks a table" in caplog.text
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("path", ["/", "/venues/corner-shop", "/api/v1/docs", "/static/page.css", "/api/v1/venues"])
+def test_every_answer_forbids_what_is_inline_or_from_elsewhere(get: Get, api: Api, path: str) -> None:
+    api.make_venue()
+    response = get(path)
+    assert response.status_code == 200
+    assert response.headers["content-security-policy"] == CONTENT_SECURITY_POLICY
+    assert "unsafe" not in CONTENT_SECURITY_POLICY
+    assert CONTENT_SECURITY_POLICY.startswith("default-src 'none';")
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=path.name) for path in SOURCES])
+def test_no_template_needs_what_the_policy_forbids(path: Path) -> None:
+    source = path.read_text()
+    assert not re.search(r"\sstyle=|\son\w+=|<style|<script(?![^>]*\ssrc=)|https?://", source)
+
+
+@ON_SQLITE
+def test_what_is_served_is_asked_about_anew(get: Get) -> None:
+    first = get("/static/page.css")
+    assert first.headers["cache-control"] == "no-cache"
+    assert get("/static/page.css", **{"If-None-Match": first.headers["etag"]}).status_code == 304
+    assert get("/").headers["cache-control"] == "no-store"
+
+
+@ON_SQLITE
+def test_without_the_files_of_others_everything_but_they_is_shown(
+    get: Get, api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    furnish(api.engine, NOW)
+    monkeypatch.setattr(front_end, "FOLDER", tmp_path)
+    venue, docs = get("/venues/harbour-street"), get("/api/v1/docs")
+    assert "The map needs files that are not installed here" in words(venue)
+    assert "Visitors by hour" in words(venue)
+    assert "leaflet.js" not in venue.text
+    assert "This page lacks files that make setup fetches" in words(docs)
+    assert "/api/v1/openapi.json" in words(docs)
+
+
+@ON_SQLITE
+def test_a_heat_map_whose_tiles_lie_far_apart_is_still_a_page(get: Get, api: Api) -> None:
+    api.make_venue()
+    key = api.make_box()
+    api.send(key, configuration(1), tile(2), tile(3, tx=9000, ty=-9000))
+    assert get("/venues/corner-shop").status_code == 200
