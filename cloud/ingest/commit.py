@@ -3,8 +3,8 @@
     deliveries → lock the boxes → receipts → verdicts → rows, roll-ups, tiles → commit → acknowledgements
 
 Only newly received items are judged and counted, so a replay changes nothing but the position. Acks exist only once
-the commit has returned. A batch that the data makes fail is taken apart, and the payload that fails alone is refused;
-when the database itself fails, StoreError leaves and nothing was done.
+the commit has returned. A batch that the data makes fail is taken apart, and the payload that fails alone is refused,
+or, where even that fails, left unanswered; when the database itself fails, StoreError leaves and nothing was done.
 """
 
 import logging
@@ -81,10 +81,20 @@ class Committer:
             return batch.finish()
 
     def _commit_failed(self, delivery: Delivery, error: Exception) -> tuple[Acknowledgement, ...]:
+        """Refuse a payload that cannot be stored; where even that fails, it is left without an answer."""
         if not isinstance(delivery, EnvelopeDelivery):
             return ()
         reason = f"cannot be stored: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
-        return self._commit_together((refuse_delivery(delivery, reason[:500]),))
+        try:
+            return self._commit_together((refuse_delivery(delivery, reason[:500]),))
+        except StoreError:
+            raise
+        except Exception:  # noqa: BLE001  as above: nothing that one box sends ends the work for the others
+            _LOG.exception(
+                "A payload of box %s could not even be refused; it is not answered", delivery.box,
+                extra={"action": "commit", "box": delivery.box},
+            )  # fmt: skip
+            return ()
 
 
 @dataclass(kw_only=True, slots=True)
@@ -179,7 +189,6 @@ class _Batch:
         ):
             return
         self._store = renew_identity(self._connection, old=old, after=seen.store, now=self._now)
-        box.position = max(box.position, seen.position)
         _LOG.warning(
             "Box %s has seen acks that this database never gave: it was restored, and is now store %s",
             box.box, self._store, extra={"action": "renew-store", "box": box.box, "old": old, "new": self._store},
