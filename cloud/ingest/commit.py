@@ -181,7 +181,7 @@ class _Batch:
             self._refused.append(refused)
 
     def _compare_stores(self, box: LockedBox, header: Header) -> None:
-        """A box that has seen more than this database holds proves that the database was restored."""
+        """Take it from a box that has seen more than this database holds that the database was restored."""
         seen = header.seen
         old = self._store
         if seen.store is None or not is_ahead(
@@ -189,6 +189,8 @@ class _Batch:
         ):
             return
         self._store = renew_identity(self._connection, old=old, after=seen.store, now=self._now)
+        if self._store == old:
+            return
         _LOG.warning(
             "Box %s has seen acks that this database never gave: it was restored, and is now store %s",
             box.box, self._store, extra={"action": "renew-store", "box": box.box, "old": old, "new": self._store},

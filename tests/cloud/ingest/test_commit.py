@@ -47,9 +47,10 @@ OTHER_EPOCH, THIRD_EPOCH = "b" * 16, "d" * 16
 @pytest.fixture
 def committer(engine: Engine) -> Committer:
     enrol(engine)
-    made = str(ULID.from_datetime(NOW - timedelta(days=1)))
+    made = NOW - timedelta(days=1)
     with writing(engine) as connection:
-        connection.execute(table_of(StoreIdentity).update().values(store=made))
+        identity = {"store": str(ULID.from_datetime(made)), "created_ms": to_ms(made)}
+        connection.execute(table_of(StoreIdentity).update().values(identity))
     return Committer(engine, lambda: NOW)
 
 
@@ -309,11 +310,11 @@ class TestRestoredDatabase:
 
     def test_a_store_restored_twice_is_newer_than_both(self, engine: Engine, committer: Committer) -> None:
         commit(committer, envelope([visit(1)]))
-        backup = self.store(engine)
-        commit(committer, envelope([visit(2)], seen={"store": backup, "position": 9}))
+        (backup,) = rows_of(engine, StoreIdentity, box=None)
+        commit(committer, envelope([visit(2)], seen={"store": backup["store"], "position": 9}))
         first = self.store(engine)
         with writing(engine) as connection:
-            connection.execute(table_of(StoreIdentity).update().values(store=backup))
+            connection.execute(table_of(StoreIdentity).update().values(dict(backup)))
         (answer,) = commit(committer, envelope([visit(3)], seen={"store": first, "position": 1}))
         assert answer.ack.store > first
 
@@ -322,6 +323,27 @@ class TestRestoredDatabase:
         claim: JsonObject = {"store": first.ack.store, "position": 2**40}
         positions = [commit(committer, envelope([visit(2)], seen=seen))[0].ack.position for seen in (claim, None)]
         assert positions == [2, 3]
+
+    def test_no_box_renews_the_store_more_than_once_an_hour(
+        self, engine: Engine, committer: Committer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        stores = []
+        for minutes in (0, 10, 59, 60, 61):
+            later = Committer(engine, lambda minutes=minutes: NOW + timedelta(minutes=minutes))  # type: ignore[misc]
+            seen: JsonObject = {"store": self.store(engine), "position": 1000 * (minutes + 1)}
+            (answer,) = commit(later, envelope([visit(1 + minutes)], seen=seen))
+            stores.append(answer.ack.store)
+        assert [stores.index(store) for store in stores] == [0, 0, 0, 3, 3]
+        assert caplog.text.count(f"Box {BOX} has seen acks") == 2
+
+    def test_an_identity_from_a_clock_since_corrected_can_be_renewed(
+        self, engine: Engine, committer: Committer
+    ) -> None:
+        with writing(engine) as connection:
+            connection.execute(table_of(StoreIdentity).update().values(created_ms=to_ms(NOW + timedelta(days=1))))
+        old = self.store(engine)
+        (answer,) = commit(committer, envelope([visit(1)], seen={"store": old, "position": 9}))
+        assert answer.ack.store > old
 
     def test_a_store_from_the_far_future_is_not_believed(self, engine: Engine, committer: Committer) -> None:
         old = self.store(engine)
