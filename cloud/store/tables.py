@@ -112,16 +112,18 @@ class Enrolment(SQLModel, table=True):
 
 
 class EpochRecord(SQLModel, table=True):
-    """An epoch of a box as head: when it was first named so, and when another took over.
+    """An epoch of a box as head: when it last sent as such, and when another took over; in the box's time where told.
 
-    `cloned` is set when a superseded head sends again; from then its items are held until a person decides.
+    `doubted` where the one that took over seems to be the older: then this one may come back once. `cloned` is set
+    when a superseded head sends again otherwise; from then its items are held until a person decides.
     """
 
     __tablename__ = "epoch"
     box: str = Field(primary_key=True)
     epoch: str = Field(primary_key=True)
-    first_ms: int = Field(sa_column=_big())
+    last_ms: int = Field(sa_column=_big())
     superseded_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
+    doubted: bool = False
     cloned: bool = False
 
 

@@ -264,13 +264,43 @@ class TestClone:
         assert [row["reason"] for row in rows_of(engine, Held)] == ["clone"] * is_clone
         assert rows_of(engine, Box)[0]["head"] == OTHER_EPOCH
 
-    def test_a_head_first_seen_late_takes_nothing_over(self, engine: Engine, committer: Committer) -> None:
+    def test_the_writer_comes_back_from_a_head_first_seen_late(self, engine: Engine, committer: Committer) -> None:
         commit(committer, envelope([visit(1)], epoch=OTHER_EPOCH, sent_at=NOW - timedelta(minutes=1)))
         commit(committer, envelope([visit(1)], epoch=EPOCH, sent_at=NOW - timedelta(minutes=2)))
-        commit(committer, envelope([visit(2)], epoch=OTHER_EPOCH, sent_at=NOW))
+        for minute in range(3):
+            sent_at = NOW + timedelta(minutes=minute)
+            commit(committer, envelope([visit(2 + minute)], epoch=OTHER_EPOCH, sent_at=sent_at))
         assert rows_of(engine, Box)[0]["head"] == OTHER_EPOCH
         assert not any(row["cloned"] for row in rows_of(engine, EpochRecord))
-        assert len(rows_of(engine, Event)) == 3
+        assert len(rows_of(engine, Event)) == 5
+
+    @pytest.mark.parametrize("ahead_seconds", [8, 3600])
+    def test_a_clock_that_steps_back_at_a_restart_makes_no_clone(self, engine: Engine, ahead_seconds: int) -> None:
+        enrol(engine)
+        steps = [
+            (0, EPOCH, ahead_seconds),
+            (3, OTHER_EPOCH, 3),
+            (4, EPOCH, ahead_seconds + 2),  # sent before the restart
+            (10, OTHER_EPOCH, 10),
+            (300, OTHER_EPOCH, 300),
+        ]
+        for seq, (arrives, epoch, sent) in enumerate(steps, 1):
+            now = NOW + timedelta(seconds=arrives)
+            payload = envelope([visit(seq)], epoch=epoch, sent_at=NOW + timedelta(seconds=sent))
+            Committer(engine, lambda now=now: now).commit(deliver(payload))  # type: ignore[misc]
+        assert rows_of(engine, Box)[0]["head"] == OTHER_EPOCH
+        assert not any(row["cloned"] for row in rows_of(engine, EpochRecord))
+        assert len(rows_of(engine, Event)) == 5
+
+    @pytest.mark.parametrize("apart_minutes", [-60, 0, 60])
+    def test_two_writers_are_found_whatever_their_clocks(self, engine: Engine, apart_minutes: int) -> None:
+        enrol(engine)
+        for minute in range(150):
+            now = NOW + timedelta(minutes=minute)
+            epoch, off = (EPOCH, timedelta()) if minute % 2 else (OTHER_EPOCH, timedelta(minutes=apart_minutes))
+            payload = envelope([visit(minute + 1)], epoch=epoch, sent_at=now + off)
+            Committer(engine, lambda now=now: now).commit(deliver(payload))  # type: ignore[misc]
+        assert sum(row["cloned"] for row in rows_of(engine, EpochRecord)) == 1
 
     def test_a_box_whose_clock_is_fast_is_no_clone(self, engine: Engine, committer: Committer) -> None:
         fast = timedelta(hours=3)

@@ -55,8 +55,9 @@ def upgrade() -> None:
         "epoch",
         sa.Column("box", sa.String(), nullable=False),
         sa.Column("epoch", sa.String(), nullable=False),
-        sa.Column("first_ms", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("last_ms", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("superseded_ms", sa.BigInteger(), autoincrement=False, nullable=True),
+        sa.Column("doubted", sa.Boolean(), nullable=False),
         sa.Column("cloned", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("box", "epoch"),
     )
