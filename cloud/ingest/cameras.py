@@ -100,9 +100,8 @@ def _is_newest(connection: Connection, configured: _Configured) -> bool:
 def _keep_layout(connection: Connection, configured: _Configured, now_ms: int) -> None:
     """Store the layout, or, when it was there before, the last time that it was said."""
     item = configured.item
-    found = connection.execute(
-        select(_LAYOUT.c.at_ms).where(_LAYOUT.c.box == configured.box, _LAYOUT.c.config == item.config)
-    ).one_or_none()
+    same = (_LAYOUT.c.box == configured.box) & (_LAYOUT.c.venue == item.venue) & (_LAYOUT.c.config == item.config)
+    found = connection.execute(select(_LAYOUT.c.at_ms).where(same)).one_or_none()
     if found is not None and (found.at_ms or 0) > (configured.at_ms or 0):
         return
     row = {

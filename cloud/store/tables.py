@@ -204,15 +204,15 @@ class GapRecord(SQLModel, table=True):
 
 
 class Layout(SQLModel, table=True):
-    """A configuration by its hash, as the box sent it.
+    """A configuration by its hash, as the box sent it in a venue: two venues keep their own copy of the same one.
 
     The greatest `at_ms` of a box is its newest; `epoch` and `seq` name the item that last said so.
     """
 
     __tablename__ = "layout"
     box: str = Field(primary_key=True)
+    venue: str = Field(primary_key=True, index=True)
     config: str = Field(primary_key=True)
-    venue: str
     at_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
     epoch: str
     seq: int = Field(sa_column=_big())

@@ -10,7 +10,7 @@ from cloud.store.engine import reading
 from cloud.store.tables import Box
 from protocol.acks import Ack
 from tests.support.api import Api
-from tests.support.envelopes import BOX, NOW, deliver, envelope, gap, visit
+from tests.support.envelopes import BOX, NOW, configuration, crossing, deliver, envelope, gap, tile, visit
 
 
 def test_a_device_key_is_shown_once_and_kept_as_a_hash(api: Api) -> None:
@@ -71,6 +71,26 @@ def test_a_move_splits_the_numbers_at_its_moment(api: Api, device_key: str) -> N
         {"venue": "corner-shop", "since": None, "until": "2026-11-20T12:20:00Z"},
         {"venue": "other", "since": "2026-11-20T12:15:00Z", "until": None},
     ]
+
+
+def test_a_move_leaves_the_history_of_the_venue_as_it_was(api: Api, device_key: str) -> None:
+    api.send(device_key, configuration(1, entrance="door"), crossing(2, inward=50), visit(3), tile(4))
+
+    def history() -> list[object]:
+        summary = api.read("/venues/corner-shop/summary")
+        figures = [summary[name] for name in ("visitors", "counted_by", "visits", "dwell")]
+        return [*figures, *(api.read(f"/venues/corner-shop/{path}") for path in ("lines", "zones", "spaces"))]
+
+    before = history()
+    assert before[:2] == [50, "entrance-lines"]
+    api.make_venue("other")
+    api.clock.now = NOW + timedelta(minutes=20)
+    api.write("PUT", f"/boxes/{BOX}/venue", {"venue": "other"})
+    moved = configuration(5, at=NOW + timedelta(minutes=15), entrance="door")
+    api.send(device_key, {**moved, "venue": "other"})
+    api.clock.now = NOW
+    assert history() == before
+    assert [len(api.read(f"/venues/{venue}/cameras")) for venue in ("corner-shop", "other")] == [0, 1]
 
 
 def test_moving_there_and_back_within_a_bucket_leaves_no_doubt(api: Api, device_key: str) -> None:

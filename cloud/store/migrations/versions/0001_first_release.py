@@ -107,15 +107,16 @@ def upgrade() -> None:
     op.create_table(
         "layout",
         sa.Column("box", sa.String(), nullable=False),
-        sa.Column("config", sa.String(), nullable=False),
         sa.Column("venue", sa.String(), nullable=False),
+        sa.Column("config", sa.String(), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), autoincrement=False, nullable=True),
         sa.Column("epoch", sa.String(), nullable=False),
         sa.Column("seq", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("received_ms", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("box", "config"),
+        sa.PrimaryKeyConstraint("box", "venue", "config"),
     )
+    op.create_index(op.f("ix_layout_venue"), "layout", ["venue"], unique=False)
     op.create_table(
         "live",
         sa.Column("box", sa.String(), nullable=False),
@@ -270,6 +271,7 @@ def downgrade() -> None:
     op.drop_table("receipt")
     op.drop_index(op.f("ix_live_venue"), table_name="live")
     op.drop_table("live")
+    op.drop_index(op.f("ix_layout_venue"), table_name="layout")
     op.drop_table("layout")
     op.drop_index("held_by_reason", table_name="held")
     op.drop_table("held")
