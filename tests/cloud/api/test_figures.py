@@ -10,7 +10,7 @@ import pytest
 from pydantic import JsonValue
 
 from tests.support.api import ON_SQLITE, Api
-from tests.support.envelopes import JsonObject, crossing, gap, item, occupancy, visit
+from tests.support.envelopes import JsonObject, configuration, crossing, gap, item, occupancy, visit
 
 BUCKET = timedelta(minutes=15)
 
@@ -231,6 +231,17 @@ def test_the_future_is_not_scheduled_and_a_new_camera_not_before_its_first_repor
     )
     coverage = api.read("/venues/corner-shop/summary")["coverage"]
     assert coverage == {"watched_seconds": 1794.0, "scheduled_seconds": 1800.0, "fraction": 0.996667}
+
+
+def test_where_no_scene_counts_nobody_is_counted(api: Api, device_key: str) -> None:
+    api.send(device_key, visit(1), occupancy(2))
+    summary = api.read("/venues/corner-shop/summary")
+    assert (summary["visitors"], summary["visits"], summary["occupancy"]["peak"]) == (1, 1, 3)
+    api.send(device_key, configuration(3, counting=False))
+    summary = api.read("/venues/corner-shop/summary")
+    assert (summary["visitors"], summary["visits"], summary["occupancy"]["peak"]) == (0, 0, None)
+    hours = api.read("/venues/corner-shop/hourly")["hours"]
+    assert {(hour["visitors"], hour["visits"], hour["occupancy"]["peak"]) for hour in hours} == {(0, 0, None)}
 
 
 def test_a_corrected_time_zone_corrects_the_past(api: Api, device_key: str) -> None:
