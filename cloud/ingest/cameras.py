@@ -37,7 +37,7 @@ class CameraNews:
     states: list[Row] = field(default_factory=list)
     reported: dict[tuple[str, str], int] = field(default_factory=dict)
 
-    def note(self, *, box: str, epoch: str, read: ReadItem, at_ms: int | None) -> None:
+    def note(self, *, box: str, epoch: str, read: ReadItem, at_ms: int | None, received_ms: int) -> None:
         """Take from an item what it says about cameras."""
         item = read.item
         match item:
@@ -45,7 +45,7 @@ class CameraNews:
                 body = body_of(read.raw.get("layout"))
                 self.configured.append(_Configured(box=box, epoch=epoch, at_ms=at_ms, item=item, body=body))
             case CameraHealth() if at_ms is not None:
-                self.states.append(_state_row(box, epoch, item, at_ms))
+                self.states.append(_state_row(box, epoch, item, at_ms, received_ms))
             case Occupancy() if at_ms is not None:
                 for camera in item.cameras:
                     key = (box, camera.camera)
@@ -71,7 +71,7 @@ def keep_cameras(connection: Connection, news: CameraNews, *, now_ms: int) -> No
         )
 
 
-def _state_row(box: str, epoch: str, item: CameraHealth, at_ms: int) -> Row:
+def _state_row(box: str, epoch: str, item: CameraHealth, at_ms: int, received_ms: int) -> Row:
     return {
         "box": box,
         "epoch": epoch,
@@ -79,6 +79,7 @@ def _state_row(box: str, epoch: str, item: CameraHealth, at_ms: int) -> Row:
         "venue": item.venue,
         "camera": item.camera,
         "at_ms": at_ms,
+        "received_ms": received_ms,
         "state": str(item.state),
         "reason": str(item.reason),
     }
@@ -152,11 +153,11 @@ def _find_last_report(connection: Connection, venue: str, box: str, camera: str)
 
 
 def _refresh_state(connection: Connection, box: str, camera: str) -> None:
-    """Give a camera the state of its newest health change."""
+    """Give a camera the state of its newest health change; of equal times, that which came last."""
     query = (
         select(_STATE.c.state, _STATE.c.reason, _STATE.c.at_ms)
         .where(_STATE.c.box == box, _STATE.c.camera == camera)
-        .order_by(desc(_STATE.c.at_ms), desc(_STATE.c.seq), desc(_STATE.c.epoch))
+        .order_by(desc(_STATE.c.at_ms), desc(_STATE.c.received_ms), desc(_STATE.c.seq))
         .limit(1)
     )
     newest = connection.execute(query).one_or_none()

@@ -246,6 +246,7 @@ class CameraState(SQLModel, table=True):
     venue: str
     camera: str
     at_ms: int = Field(sa_column=_big())
+    received_ms: int = Field(sa_column=_big())
     state: str
     reason: str
 

@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.Column("venue", sa.String(), nullable=False),
         sa.Column("camera", sa.String(), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("received_ms", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("reason", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("box", "epoch", "seq"),
