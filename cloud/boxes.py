@@ -16,6 +16,7 @@ from sqlmodel import Session, col, select
 from cloud.auth import new_device_key, sha256_of
 from cloud.errors import Conflict, NotFound
 from cloud.ingest.release import release_box
+from cloud.losses import NOTHING_LOST, lost_by_type
 from cloud.store.engine import writing
 from cloud.store.metrics import bucket_of
 from cloud.store.moments import from_ms, to_ms
@@ -41,7 +42,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GapFigures:
-    """What a box declared lost."""
+    """What a box declared lost, `lost_items` as it counted them; `merged` gaps lost nothing and are left out."""
 
     gaps: int
     lost_items: int
@@ -229,10 +230,9 @@ def _enrolments(session: Session, *, box: str) -> list[Enrolment]:
 
 
 def _gaps(session: Session, *, box: str) -> GapFigures:
-    lost = func.coalesce(func.sum(col(GapRecord.last_seq) - col(GapRecord.first_seq) + 1), 0)
-    query = select(func.count(), lost).where(col(GapRecord.box) == box, col(GapRecord.reason) != "merged")
-    count, items = session.exec(query).one()
-    return GapFigures(gaps=count, lost_items=int(items))
+    query = select(GapRecord.lost_by_type).where(col(GapRecord.box) == box, col(GapRecord.reason) != NOTHING_LOST)
+    lost = [sum(lost_by_type(text).values()) for text in session.exec(query)]
+    return GapFigures(gaps=len(lost), lost_items=sum(lost))
 
 
 def _held(session: Session, *, box: str) -> dict[str, int]:

@@ -125,7 +125,9 @@ def test_a_box_shows_what_its_status_said_and_what_it_lost(api: Api, device_key:
     }
     Committer(api.engine, api.clock).commit(deliver(json.dumps(status).encode(), leaf="status"))
     broken = {**visit(3), "dwell_seconds": -1}
-    api.send(device_key, visit(1), broken, gaps=[gap(5, 9), gap(10, 19, reason="merged")])
+    lost: list[JsonValue] = [{"type": "visit", "count": 4}, {"type": "tile", "count": 1}]
+    gaps = [gap(5, 12, lost_by_type=lost), gap(13, 19, reason="merged", lost_by_type=lost)]
+    api.send(device_key, visit(1), broken, gaps=gaps)
     shown = api.read(f"/boxes/{BOX}")
     assert shown == {
         "box": BOX,

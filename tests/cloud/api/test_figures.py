@@ -256,17 +256,17 @@ def test_what_is_missing_is_said(api: Api, device_key: str) -> None:
     flow = item(1, "flow", scene="floor", length_seconds=900, paths=[{"zones": ["a", "b"], "count": 6}], undisclosed=4)
     lost: list[JsonValue] = [{"type": "visit", "count": 3}, {"type": "tile", "count": 2}]
     gaps = [
-        gap(10, 14, **{"from": "2026-11-20T08:00:00Z", "to": "2026-11-20T09:00:00Z"}, lost_by_type=lost),
+        gap(10, 16, **{"from": "2026-11-20T08:00:00Z", "to": "2026-11-20T09:00:00Z"}, lost_by_type=lost),
         gap(20, 29, **{"from": "2026-11-18T08:00:00Z", "to": "2026-11-18T09:00:00Z"}),
         gap(30, 39, reason="merged", **{"from": "2026-11-20T08:00:00Z", "to": "2026-11-20T09:00:00Z"}),
-        gap(40, 40, reason="expired"),
+        gap(40, 40, reason="expired", lost_by_type=[{"type": "visit", "count": 1}]),
     ]
     api.send(device_key, flow, gaps=gaps)
     summary = api.read("/venues/corner-shop/summary")
     assert summary["gaps"] == {
         "declared": 2,
         "lost_items": 6,
-        "lost_by_type": {"tile": 2, "visit": 3},
+        "lost_by_type": {"tile": 2, "visit": 4},
         "lost_by_reason": {"dropped": 5, "expired": 1},
         "without_time": 1,
     }
