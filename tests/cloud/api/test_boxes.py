@@ -117,6 +117,7 @@ def test_a_box_shows_what_its_status_said_and_what_it_lost(api: Api, device_key:
         "venue": "corner-shop",
         "session": "b" * 16,
         "state": "online",
+        "at": "2026-11-20T11:59:00Z",
         "mode": "statistics",
         "version": "0.1.0",
         "clock": {"source": "ntp", "uncertainty_seconds": 0.02},
@@ -136,6 +137,7 @@ def test_a_box_shows_what_its_status_said_and_what_it_lost(api: Api, device_key:
         "has_key": True,
         "first_seen": "2026-11-20T12:00:00Z",
         "last_seen": "2026-11-20T12:00:00Z",
+        "as_of": "2026-11-20T11:59:00Z",
         "mode": "statistics",
         "version": "0.1.0",
         "vision": "alive",
@@ -151,6 +153,11 @@ def test_a_box_shows_what_its_status_said_and_what_it_lost(api: Api, device_key:
     }
     assert api.read("/boxes", venue="corner-shop")["boxes"] == [shown]
     assert api.read("/boxes", venue="other")["boxes"] == []
+    death = {key: status[key] for key in ("box", "venue", "session")} | {"state": "offline"}
+    Committer(api.engine, api.clock).commit(deliver(json.dumps(death).encode(), leaf="status"))
+    unknown = ("vision", "clock_source", "clock_uncertainty_seconds")
+    unknown += ("waiting", "oldest_waiting_seconds", "exchange_used")
+    assert api.read(f"/boxes/{BOX}") == {**shown, "state": "offline", **dict.fromkeys(unknown)}
 
 
 @pytest.mark.parametrize(
