@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import uvicorn
-from sqlalchemy import Engine, make_url
+from sqlalchemy import Engine
 
 from cloud.api import create_app
 from cloud.auth import AdminKey, admin_key
@@ -25,7 +25,7 @@ from cloud.ingest.worker import Ingest
 from cloud.settings import BrokerSettings, ListenSettings, Settings, database_url, load_settings
 from cloud.store.engine import open_engine, store_name
 from cloud.store.moments import utc_now
-from cloud.store.schema import check_schema, migrate
+from cloud.store.schema import check_schema, has_tables, migrate
 
 __all__ = ["add_commands"]
 
@@ -143,11 +143,10 @@ class _Beside(threading.Thread):
 
 
 def _open(settings: Settings) -> Engine:
-    """The database; a new SQLite file is made at once, any other must have been migrated."""
+    """The database; an SQLite file that is missing or empty is made at once, any other must have been migrated."""
     _make_data_dir(settings)
-    url = make_url(database_url(settings))
     engine = open_engine(database_url(settings))
-    if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).exists():
+    if engine.dialect.name == "sqlite" and not has_tables(engine):
         migrate(engine)
     check_schema(engine)
     return engine
