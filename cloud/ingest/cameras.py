@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, desc, func, select, update
 
 from cloud.store.body import body_of
 from cloud.store.metrics import Peak, Scope
-from cloud.store.tables import Camera, CameraState, Layout, RollupPeak
+from cloud.store.tables import Camera, CameraState, Layout, LayoutChange, RollupPeak
 from cloud.store.upsert import Row, insert_rows, replace, table_of
 from protocol.envelope import ReadItem
 from protocol.events import CameraHealth, Configuration, Occupancy
@@ -25,6 +25,7 @@ class _Configured:
     box: str
     epoch: str
     at_ms: int | None
+    received_ms: int
     item: Configuration
     body: str
 
@@ -43,7 +44,9 @@ class CameraNews:
         match item:
             case Configuration():
                 body = body_of(read.raw.get("layout"))
-                self.configured.append(_Configured(box=box, epoch=epoch, at_ms=at_ms, item=item, body=body))
+                self.configured.append(
+                    _Configured(box=box, epoch=epoch, at_ms=at_ms, received_ms=received_ms, item=item, body=body)
+                )
             case CameraHealth() if at_ms is not None:
                 self.states.append(_state_row(box, epoch, item, at_ms, received_ms))
             case Occupancy() if at_ms is not None:
@@ -60,6 +63,7 @@ def keep_cameras(connection: Connection, news: CameraNews, *, now_ms: int) -> No
         if _is_newest(connection, configured):
             stale |= _set_cameras(connection, configured)
         _keep_layout(connection, configured, now_ms)
+        _keep_change(connection, configured)
     for box, camera in sorted(stale):
         _refresh_state(connection, box, camera)
     for (box, camera), at_ms in sorted(news.reported.items()):
@@ -116,6 +120,23 @@ def _keep_layout(connection: Connection, configured: _Configured, now_ms: int) -
         "body": configured.body,
     }
     replace(connection, Layout, [row])
+
+
+def _keep_change(connection: Connection, configured: _Configured) -> None:
+    """Note from when on the layout was in force, where that is known."""
+    if configured.at_ms is None:
+        return
+    item = configured.item
+    row = {
+        "box": configured.box,
+        "epoch": configured.epoch,
+        "seq": item.seq,
+        "venue": item.venue,
+        "config": item.config,
+        "at_ms": configured.at_ms,
+        "received_ms": configured.received_ms,
+    }
+    insert_rows(connection, LayoutChange, [row])
 
 
 def _set_cameras(connection: Connection, configured: _Configured) -> set[tuple[str, str]]:

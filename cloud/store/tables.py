@@ -20,6 +20,7 @@ __all__ = [
     "GapRecord",
     "Held",
     "Layout",
+    "LayoutChange",
     "Live",
     "Receipt",
     "Rollup",
@@ -218,6 +219,19 @@ class Layout(SQLModel, table=True):
     seq: int = Field(sa_column=_big())
     received_ms: int = Field(sa_column=_big())
     body: str = Field(sa_column=Column(Text, nullable=False))
+
+
+class LayoutChange(SQLModel, table=True):
+    """From `at_ms` on a box saw by the layout `config`, in a venue; named by the `configuration` item that said so."""
+
+    __tablename__ = "layout_change"
+    box: str = Field(primary_key=True)
+    epoch: str = Field(primary_key=True)
+    seq: int = Field(sa_column=_big(key=True))
+    venue: str
+    config: str
+    at_ms: int = Field(sa_column=_big())
+    received_ms: int = Field(sa_column=_big())
 
 
 class Camera(SQLModel, table=True):

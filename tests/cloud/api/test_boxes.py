@@ -155,9 +155,9 @@ def test_a_box_shows_what_its_status_said_and_what_it_lost(api: Api, device_key:
     assert api.read("/boxes", venue="other")["boxes"] == []
     death = {key: status[key] for key in ("box", "venue", "session")} | {"state": "offline"}
     Committer(api.engine, api.clock).commit(deliver(json.dumps(death).encode(), leaf="status"))
-    unknown = ("vision", "clock_source", "clock_uncertainty_seconds")
-    unknown += ("waiting", "oldest_waiting_seconds", "exchange_used")
-    assert api.read(f"/boxes/{BOX}") == {**shown, "state": "offline", **dict.fromkeys(unknown)}
+    clock = ("clock_source", "clock_uncertainty_seconds")
+    unknown = dict.fromkeys(("vision", *clock, "waiting", "oldest_waiting_seconds", "exchange_used"))
+    assert api.read(f"/boxes/{BOX}") == {**shown, "state": "offline", **unknown}
 
 
 @pytest.mark.parametrize(

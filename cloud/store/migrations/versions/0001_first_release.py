@@ -119,6 +119,17 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_layout_venue"), "layout", ["venue"], unique=False)
     op.create_table(
+        "layout_change",
+        sa.Column("box", sa.String(), nullable=False),
+        sa.Column("epoch", sa.String(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("venue", sa.String(), nullable=False),
+        sa.Column("config", sa.String(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("received_ms", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("box", "epoch", "seq"),
+    )
+    op.create_table(
         "live",
         sa.Column("box", sa.String(), nullable=False),
         sa.Column("venue", sa.String(), nullable=False),
@@ -272,6 +283,7 @@ def downgrade() -> None:
     op.drop_table("receipt")
     op.drop_index(op.f("ix_live_venue"), table_name="live")
     op.drop_table("live")
+    op.drop_table("layout_change")
     op.drop_index(op.f("ix_layout_venue"), table_name="layout")
     op.drop_table("layout")
     op.drop_index("held_by_reason", table_name="held")
