@@ -1,7 +1,8 @@
 """A venue's numbers over a period, composed when they are read from 15-minute sums in UTC.
 
-Visitors are inward crossings of the entrance lines less the staff's, or, where no entrance is watched, the visits of
-the scenes that count. Nothing here is stored, and nothing local is either, so a corrected time zone corrects the past.
+Visitors are inward crossings of the entrance lines less the staff's, or, in buckets in which no entrance was watched,
+the visits of the scenes that count. Nothing here is stored, and nothing local is either, so a corrected time zone
+corrects the past.
 """
 
 from collections import defaultdict
@@ -13,6 +14,7 @@ from typing import Annotated
 from pydantic import Field
 from sqlmodel import Session
 
+from cloud.counting import Counting, counting_of
 from cloud.coverage import Coverage, Watch, coverage_of, read_watch
 from cloud.layouts import Place, VenueLayout, venue_layout
 from cloud.losses import Gaps, Undisclosed, read_gaps, undisclosed_of
@@ -46,6 +48,8 @@ class CountedBy(StrEnum):
 
     ENTRANCE_LINES = "entrance-lines"
     VISITS = "visits"
+    MIXED = "mixed"
+    """Some of the period by entrance lines, some by visits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,17 +130,18 @@ class Hourly:
 def summary(session: Session, *, venue: Venue, period: Period, now_ms: int) -> Summary:
     """A venue over a period."""
     layout = venue_layout(session, venue=venue.venue)
+    counting = counting_of(session, venue=venue.venue, period=period)
     scenes = sums(session, venue=venue.venue, scope=Scope.SCENE, metrics=SCENE_METRICS, period=period)
-    counting = _among(scenes, layout.counting_scenes)
+    visits = _among(scenes, layout.counting_scenes)
     cameras = sums(session, venue=venue.venue, scope=Scope.CAMERA, metrics=CAMERA_METRICS, period=period)
-    visitors = _visitors_by_bucket(session, venue=venue.venue, layout=layout, period=period)
+    visitors = _visitors_by_bucket(session, venue=venue.venue, counting=counting)
     return Summary(
         venue=venue.venue,
         period=period_used(period, venue=venue),
         visitors=max(0, sum(visitors.values())),
-        counted_by=_counted_by(layout),
-        visits=_total(counting, Metric.VISITS),
-        dwell=dwell_of(counting, mean=Metric.DWELL_MS, histogram=Metric.DWELL_HISTOGRAM),
+        counted_by=_counted_by(counting),
+        visits=_total(visits, Metric.VISITS),
+        dwell=dwell_of(visits, mean=Metric.DWELL_MS, histogram=Metric.DWELL_HISTOGRAM),
         occupancy=occupancy_of(
             _among(cameras, layout.counting_cameras),
             peaks=_peaks(session, venue=venue.venue, layout=layout, period=period),
@@ -151,8 +156,9 @@ def summary(session: Session, *, venue: Venue, period: Period, now_ms: int) -> S
 def hourly(session: Session, *, venue: Venue, period: Period, now_ms: int) -> Hourly:
     """A venue hour by hour: also hours without anyone, whose coverage says whether they were watched."""
     layout = venue_layout(session, venue=venue.venue)
+    counting = counting_of(session, venue=venue.venue, period=period)
     watch = _watch(session, venue=venue, period=period, now_ms=now_ms)
-    visitors = _visitors_by_bucket(session, venue=venue.venue, layout=layout, period=period)
+    visitors = _visitors_by_bucket(session, venue=venue.venue, counting=counting)
     visits = sums_by_bucket(session, venue=venue.venue, scope=Scope.SCENE, metrics=VISIT_METRICS, period=period)
     scenes = _by_bucket(_among(visits, layout.counting_scenes))
     presence = sums_by_bucket(session, venue=venue.venue, scope=Scope.CAMERA, metrics=CAMERA_METRICS, period=period)
@@ -176,7 +182,7 @@ def hourly(session: Session, *, venue: Venue, period: Period, now_ms: int) -> Ho
     return Hourly(
         venue=venue.venue,
         period=period_used(period, venue=venue),
-        counted_by=_counted_by(layout),
+        counted_by=_counted_by(counting),
         hours=tuple(hour_of(local) for local in local_hours(period, zone=zone_of(venue))),
     )
 
@@ -226,18 +232,24 @@ def _peaks(session: Session, *, venue: str, layout: VenueLayout, period: Period)
     return peaks_by_bucket(session, venue=venue, scope=Scope.CAMERA, peak=Peak.PEOPLE, period=period, places=cameras)
 
 
-def _visitors_by_bucket(session: Session, *, venue: str, layout: VenueLayout, period: Period) -> dict[int, int]:
+def _visitors_by_bucket(session: Session, *, venue: str, counting: Iterable[Counting]) -> dict[int, int]:
     """Visitors that came in each bucket; staff who came in earlier can make one negative."""
+    visitors: dict[int, int] = {}
+    for part in counting:
+        visitors |= _visitors_of_part(session, venue=venue, part=part)
+    return visitors
 
+
+def _visitors_of_part(session: Session, *, venue: str, part: Counting) -> dict[int, int]:
     def totals(scope: Scope, metric: Metric, places: frozenset[Place] | None) -> dict[int, int]:
-        return totals_by_bucket(session, venue=venue, scope=scope, metric=metric, period=period, places=places)
+        return totals_by_bucket(session, venue=venue, scope=scope, metric=metric, period=part.period, places=places)
 
     # Bin 0 of a line's crossings are those inwards.
-    if entrances := layout.entrances:
-        staff = totals(Scope.LINE, Metric.STAFF_CROSSINGS, entrances)
-        everyone = totals(Scope.LINE, Metric.CROSSINGS, entrances)
+    if part.entrances:
+        staff = totals(Scope.LINE, Metric.STAFF_CROSSINGS, part.entrances)
+        everyone = totals(Scope.LINE, Metric.CROSSINGS, part.entrances)
         return {bucket: everyone.get(bucket, 0) - staff.get(bucket, 0) for bucket in {*everyone, *staff}}
-    return totals(Scope.SCENE, Metric.VISITS, layout.counting_scenes)
+    return totals(Scope.SCENE, Metric.VISITS, part.scenes)
 
 
 def _peak_hour(visitors: Mapping[int, int], *, venue: Venue, period: Period) -> PeakHour | None:
@@ -255,8 +267,9 @@ def _watch(session: Session, *, venue: Venue, period: Period, now_ms: int) -> Wa
     )
 
 
-def _counted_by(layout: VenueLayout) -> CountedBy:
-    return CountedBy.ENTRANCE_LINES if layout.entrances else CountedBy.VISITS
+def _counted_by(counting: Iterable[Counting]) -> CountedBy:
+    ways = {CountedBy.ENTRANCE_LINES if part.entrances else CountedBy.VISITS for part in counting}
+    return CountedBy.MIXED if len(ways) > 1 else ways.pop()
 
 
 def _among(rows: Iterable[Sum], places: frozenset[Place] | None) -> list[Sum]:

@@ -16,12 +16,13 @@ from sqlmodel import Session, col, select
 from cloud.auth import new_device_key, sha256_of
 from cloud.errors import Conflict, NotFound
 from cloud.ingest.release import release_box
+from cloud.losses import NOTHING_LOST, lost_by_type
 from cloud.store.engine import writing
 from cloud.store.metrics import bucket_of
 from cloud.store.moments import from_ms, to_ms
 from cloud.store.tables import Box, DeadLetter, Enrolment, GapRecord, Held
 from cloud.venues import find_venue
-from protocol.status import Status
+from protocol.status import BoxState, Status
 from protocol.wire import format_utc
 
 __all__ = [
@@ -41,7 +42,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GapFigures:
-    """What a box declared lost."""
+    """What a box declared lost, `lost_items` as it counted them; `merged` gaps lost nothing and are left out."""
 
     gaps: int
     lost_items: int
@@ -58,7 +59,10 @@ class EnrolmentFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoxFigures:
-    """A box and how it does, as its last status says."""
+    """A box and how it does, as its last birth certificate said at `as_of`.
+
+    While the box is not online, whether it sees, what its clock rests on and what waits in it cannot be known: null.
+    """
 
     box: str
     venue: str | None
@@ -66,6 +70,7 @@ class BoxFigures:
     has_key: bool
     first_seen: str | None
     last_seen: str | None
+    as_of: Annotated[str | None, Field(description="when the box said what follows, down to `exchange_used`")]
     mode: str | None
     version: str | None
     vision: Annotated[str | None, Field(description="whether the process that sees is alive")]
@@ -165,8 +170,9 @@ def list_boxes(session: Session, *, venue: str | None, after: str | None, limit:
 def box_figures(session: Session, *, row: Box) -> BoxFigures:
     """A box and how it does."""
     status = _status(row)
-    clock = status.clock if status else None
-    exchange = status.exchange if status else None
+    now = status if row.state == BoxState.ONLINE else None
+    clock = now.clock if now else None
+    exchange = now.exchange if now else None
     return BoxFigures(
         box=row.box,
         venue=row.venue,
@@ -174,9 +180,10 @@ def box_figures(session: Session, *, row: Box) -> BoxFigures:
         has_key=row.key_sha256 is not None,
         first_seen=_moment(row.first_seen_ms),
         last_seen=_moment(row.last_seen_ms),
+        as_of=format_utc(status.at) if status and status.at else None,
         mode=status.mode if status else None,
         version=status.version if status else None,
-        vision=status.vision if status else None,
+        vision=now.vision if now else None,
         clock_source=clock.source if clock else None,
         clock_uncertainty_seconds=clock.uncertainty_seconds if clock else None,
         waiting=exchange.waiting if exchange else None,
@@ -229,10 +236,9 @@ def _enrolments(session: Session, *, box: str) -> list[Enrolment]:
 
 
 def _gaps(session: Session, *, box: str) -> GapFigures:
-    lost = func.coalesce(func.sum(col(GapRecord.last_seq) - col(GapRecord.first_seq) + 1), 0)
-    query = select(func.count(), lost).where(col(GapRecord.box) == box, col(GapRecord.reason) != "merged")
-    count, items = session.exec(query).one()
-    return GapFigures(gaps=count, lost_items=int(items))
+    query = select(GapRecord.lost_by_type).where(col(GapRecord.box) == box, col(GapRecord.reason) != NOTHING_LOST)
+    lost = [sum(lost_by_type(text).values()) for text in session.exec(query)]
+    return GapFigures(gaps=len(lost), lost_items=sum(lost))
 
 
 def _held(session: Session, *, box: str) -> dict[str, int]:

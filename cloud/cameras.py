@@ -100,9 +100,10 @@ def _states(session: Session, *, row: Camera, period: Period) -> list[CameraStat
         col(CameraState.venue) == row.venue,
     )
     earlier = of_camera.where(col(CameraState.at_ms) < period.start_ms)
-    latest = earlier.order_by(col(CameraState.at_ms).desc(), col(CameraState.seq).desc()).limit(1)
+    order = (col(CameraState.at_ms), col(CameraState.received_ms), col(CameraState.seq))
+    latest = earlier.order_by(*(column.desc() for column in order)).limit(1)
     within = of_camera.where(col(CameraState.at_ms) >= period.start_ms, col(CameraState.at_ms) < period.end_ms)
-    return [*session.exec(latest), *session.exec(within.order_by(col(CameraState.at_ms), col(CameraState.seq)))]
+    return [*session.exec(latest), *session.exec(within.order_by(*order))]
 
 
 def _timeline(states: list[CameraState], *, venue: Venue, period: Period, now_ms: int) -> tuple[Stretch, ...]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 import uvicorn
-from sqlalchemy import Engine, make_url
+from sqlalchemy import Engine
 
 from cloud.alerts.watch import AlertWatch
 from cloud.alerts.webhook import Webhook
@@ -37,7 +37,7 @@ from cloud.settings import (
 )
 from cloud.store.engine import open_engine, store_name
 from cloud.store.moments import utc_now
-from cloud.store.schema import check_schema, migrate
+from cloud.store.schema import check_schema, has_tables, migrate
 from cloud.web import create_site
 from cloud.web.front_end import absent
 
@@ -185,11 +185,10 @@ class _Beside(threading.Thread):
 
 
 def _open(settings: Settings) -> Engine:
-    """The database; a new SQLite file is made at once, any other must have been migrated."""
+    """The database; an SQLite file that is missing or empty is made at once, any other must have been migrated."""
     _make_data_dir(settings)
-    url = make_url(database_url(settings))
     engine = open_engine(database_url(settings))
-    if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).exists():
+    if engine.dialect.name == "sqlite" and not has_tables(engine):
         migrate(engine)
     check_schema(engine)
     return engine

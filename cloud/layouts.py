@@ -37,8 +37,8 @@ class VenueLayout:
 
     @property
     def counting_scenes(self) -> frozenset[Place] | None:
-        """The scenes whose visits count; None, for all, where no layout of the venue names one that counts."""
-        return frozenset(place for place, counts in self.counting.items() if counts) or None
+        """The scenes whose visits count; None, for all, where no layout of the venue is known."""
+        return frozenset(place for place, counts in self.counting.items() if counts) if self.counting else None
 
     @property
     def counting_cameras(self) -> frozenset[Place] | None:

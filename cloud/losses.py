@@ -14,14 +14,17 @@ from cloud.store.metrics import Metric, UndisclosedBin
 from cloud.store.tables import Enrolment, GapRecord
 from cloud.sums import Sum
 
-__all__ = ["Gaps", "Undisclosed", "lost_by_type", "read_gaps", "undisclosed_of"]
+__all__ = ["NOTHING_LOST", "Gaps", "Undisclosed", "lost_by_type", "read_gaps", "undisclosed_of"]
 
 NOTHING_LOST = "merged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gaps:
-    """Holes that the venue's boxes declared, by what they say of when; `merged` ones lost nothing and are left out."""
+    """Holes that the venue's boxes declared, by what they say of when and of how many items they lost.
+
+    `merged` ones lost nothing and are left out. Any other may reach over merged items too, so its length says nothing.
+    """
 
     declared: int
     lost_items: int
@@ -61,8 +64,9 @@ def read_gaps(session: Session, *, venue: str, period: Period) -> Gaps:
     rows = session.exec(query).all()
     by_reason, by_type = Counter[str](), Counter[str]()
     for row in rows:
-        by_reason[row.reason] += row.last_seq - row.first_seq + 1
-        by_type.update(lost_by_type(row))
+        lost = lost_by_type(row.lost_by_type)
+        by_reason[row.reason] += sum(lost.values())
+        by_type.update(lost)
     return Gaps(
         declared=len(rows),
         lost_items=by_reason.total(),
@@ -72,9 +76,9 @@ def read_gaps(session: Session, *, venue: str, period: Period) -> Gaps:
     )
 
 
-def lost_by_type(row: GapRecord) -> dict[str, int]:
-    """How many items of each type a gap covers, as the box said."""
-    return {entry["type"]: entry["count"] for entry in json.loads(row.lost_by_type)}
+def lost_by_type(text: str) -> dict[str, int]:
+    """How many items of each type a gap lost, as the box said and GapRecord keeps it."""
+    return {entry["type"]: entry["count"] for entry in json.loads(text)}
 
 
 def undisclosed_of(rows: Iterable[Sum]) -> Undisclosed:

@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from protocol.wire import Digest, Epoch, Position, Seq, Slug, StoreId, UtcTime, WireMessage, WireModel
+from protocol.wire import Digest, Epoch, Position, Seq, Slug, StoreId, Through, UtcTime, WireMessage, WireModel
 
 __all__ = ["Ack", "SeqRange"]
 
@@ -35,7 +35,7 @@ class Ack(WireMessage):
     position: Annotated[Position, Field(ge=1)]
     at: UtcTime
     epoch: Epoch | None = None
-    through: Position | None = None
+    through: Through | None = None
     received: Annotated[tuple[SeqRange, ...], Field(max_length=1000)] = ()
     rejected: Annotated[tuple[Seq, ...], Field(max_length=2000)] = ()
     refused: Digest | None = None

@@ -47,6 +47,7 @@ __all__ = [
     "Seq",
     "Slug",
     "StoreId",
+    "Through",
     "UtcTime",
     "Version",
     "WireEnum",
@@ -92,7 +93,8 @@ ConfigHash = Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9a-f]{3
 StoreId = Annotated[str, StringConstraints(strict=True, pattern=r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
 Version = Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9A-Za-z.+-]{1,32}$")]
 Seq = Annotated[int, Field(strict=True, ge=1, le=2**53 - 1)]
-Position = Annotated[int, Field(strict=True, ge=0, le=2**53)]
+Through = Annotated[int, Field(strict=True, ge=0, le=2**53 - 1)]
+Position = Annotated[int, Field(strict=True, ge=0, le=2**40)]
 Schema = Annotated[int, Field(strict=True, ge=1, le=999)]
 Count = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
 Seconds = Annotated[float, Field(strict=True, ge=0, le=10_000_000, allow_inf_nan=False)]

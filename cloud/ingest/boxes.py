@@ -1,7 +1,11 @@
 """Boxes under lock: who they are, where they were enrolled, which epoch writes, and whether two write at once.
 
-A box row is locked before anything of the box is read, always in key order. A head that returns after another took
-over is a clone of the box's exchange, unless the message is merely late. Knows the box's tables, no items.
+A box row is locked before anything of the box is read, always in key order. Knows the box's tables, no items.
+
+An epoch that was never seen takes over by its arrival, because a box's clock may step back between two epochs. The one
+before is a clone of the box's exchange when it brings news that was sent later than all that can still be on its way.
+Only where the newcomer seems to be the older, it may itself have been long on its way: then the one before may come
+back once.
 """
 
 import logging
@@ -19,16 +23,19 @@ from protocol.envelope import Header
 
 __all__ = ["LockedBox", "lock_boxes"]
 
+CLOCK_STEP_MS = 30_000
+"""What a head sent this much later than anything known of it was not on its way when another took over."""
 _BOX, _ENROLMENT, _EPOCH = table_of(Box), table_of(Enrolment), table_of(EpochRecord)
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True, slots=True)
 class _Head:
-    """An epoch as head, in the box's time where it was told."""
+    """An epoch as head, as EpochRecord has it."""
 
-    first_ms: int
+    last_ms: int
     superseded_ms: int | None = None
+    doubted: bool = False
     cloned: bool = False
 
 
@@ -65,27 +72,32 @@ class LockedBox:
 
     def note_head(self, header: Header, *, now_ms: int, brings_news: bool) -> None:
         """Follow the box's head: a new one takes over, a late one changes nothing, a returning one is a clone."""
-        if header.head == self.head:
-            return
         sent_ms = to_ms(header.sent_at) if header.sent_at else None
         record = self.heads.get(header.head)
         if record is None:
-            self._take_over(header.head, sent_ms, now_ms)
-        elif brings_news and not record.cloned and _returned(record, sent_ms):
-            self._flag_clone(header.head, record)
+            self._take_over(header.head, now_ms if sent_ms is None else sent_ms, now_ms, is_new=True)
+        elif header.head == self.head:
+            self._go_on(header.head, record, sent_ms)
+        elif sent_ms is not None and brings_news and not record.cloned and _returned(record, sent_ms):
+            if record.doubted:
+                self._take_over(header.head, sent_ms, now_ms, is_new=False)
+            else:
+                self._flag_clone(header.head, record)
 
-    def _take_over(self, epoch: str, sent_ms: int | None, now_ms: int) -> None:
-        first_ms = now_ms if sent_ms is None else sent_ms
-        current = self.heads.get(self.head) if self.head else None
-        self.changed_heads.add(epoch)
-        if current is not None and first_ms < current.first_ms:
-            self.heads[epoch] = _Head(first_ms=first_ms, superseded_ms=max(now_ms, current.first_ms))
-            return
-        if self.head is not None and current is not None:
-            current.superseded_ms = max(now_ms, first_ms)
+    def _take_over(self, epoch: str, sent_ms: int, now_ms: int, *, is_new: bool) -> None:
+        before = self.heads.get(self.head) if self.head else None
+        if self.head is not None and before is not None:
+            before.superseded_ms = max(now_ms, sent_ms, before.last_ms)
+            before.doubted = is_new and sent_ms <= before.last_ms
             self.changed_heads.add(self.head)
-        self.heads[epoch] = _Head(first_ms=first_ms)
+        self.heads[epoch] = _Head(last_ms=sent_ms)
         self.head = epoch
+        self.changed_heads.add(epoch)
+
+    def _go_on(self, epoch: str, record: _Head, sent_ms: int | None) -> None:
+        if sent_ms is not None and sent_ms > record.last_ms:
+            record.last_ms = sent_ms
+            self.changed_heads.add(epoch)
 
     def _flag_clone(self, epoch: str, record: _Head) -> None:
         record.cloned = True
@@ -111,8 +123,9 @@ class LockedBox:
             {
                 "box": self.box,
                 "epoch": epoch,
-                "first_ms": self.heads[epoch].first_ms,
+                "last_ms": self.heads[epoch].last_ms,
                 "superseded_ms": self.heads[epoch].superseded_ms,
+                "doubted": self.heads[epoch].doubted,
                 "cloned": self.heads[epoch].cloned,
             }
             for epoch in sorted(self.changed_heads)
@@ -120,12 +133,12 @@ class LockedBox:
         replace(connection, EpochRecord, rows)
 
 
-def _returned(record: _Head, sent_ms: int | None) -> bool:
+def _returned(record: _Head, sent_ms: int) -> bool:
     """Whether a message was sent under a head after another had taken over.
 
-    Without the box's own time that cannot be told from a message that was long on its way, so it is not.
+    A message without the box's own time cannot be told from one that was long on its way, so it never was.
     """
-    return record.superseded_ms is not None and sent_ms is not None and sent_ms > record.superseded_ms
+    return record.superseded_ms is not None and sent_ms > record.superseded_ms + CLOCK_STEP_MS
 
 
 def lock_boxes(connection: Connection, mentioned: Mapping[str, AbstractSet[str]]) -> dict[str, LockedBox]:
@@ -141,8 +154,9 @@ def lock_boxes(connection: Connection, mentioned: Mapping[str, AbstractSet[str]]
     epochs = sorted(set().union(*mentioned.values()))
     relevant = _EPOCH.c.epoch.in_(epochs) | _EPOCH.c.superseded_ms.is_(None) | _EPOCH.c.cloned
     for row in connection.execute(select(_EPOCH).where(_EPOCH.c.box.in_(wanted), relevant)):
-        head = _Head(first_ms=row.first_ms, superseded_ms=row.superseded_ms, cloned=row.cloned)
-        boxes[row.box].heads[row.epoch] = head
+        boxes[row.box].heads[row.epoch] = _Head(
+            last_ms=row.last_ms, superseded_ms=row.superseded_ms, doubted=row.doubted, cloned=row.cloned
+        )
     return boxes
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, desc, func, select, update
 
 from cloud.store.body import body_of
 from cloud.store.metrics import Peak, Scope
-from cloud.store.tables import Camera, CameraState, Layout, RollupPeak
+from cloud.store.tables import Camera, CameraState, Layout, LayoutChange, RollupPeak
 from cloud.store.upsert import Row, insert_rows, replace, table_of
 from protocol.envelope import ReadItem
 from protocol.events import CameraHealth, Configuration, Occupancy
@@ -25,6 +25,7 @@ class _Configured:
     box: str
     epoch: str
     at_ms: int | None
+    received_ms: int
     item: Configuration
     body: str
 
@@ -37,15 +38,17 @@ class CameraNews:
     states: list[Row] = field(default_factory=list)
     reported: dict[tuple[str, str], int] = field(default_factory=dict)
 
-    def note(self, *, box: str, epoch: str, read: ReadItem, at_ms: int | None) -> None:
+    def note(self, *, box: str, epoch: str, read: ReadItem, at_ms: int | None, received_ms: int) -> None:
         """Take from an item what it says about cameras."""
         item = read.item
         match item:
             case Configuration():
                 body = body_of(read.raw.get("layout"))
-                self.configured.append(_Configured(box=box, epoch=epoch, at_ms=at_ms, item=item, body=body))
+                self.configured.append(
+                    _Configured(box=box, epoch=epoch, at_ms=at_ms, received_ms=received_ms, item=item, body=body)
+                )
             case CameraHealth() if at_ms is not None:
-                self.states.append(_state_row(box, epoch, item, at_ms))
+                self.states.append(_state_row(box, epoch, item, at_ms, received_ms))
             case Occupancy() if at_ms is not None:
                 for camera in item.cameras:
                     key = (box, camera.camera)
@@ -60,6 +63,7 @@ def keep_cameras(connection: Connection, news: CameraNews, *, now_ms: int) -> No
         if _is_newest(connection, configured):
             stale |= _set_cameras(connection, configured)
         _keep_layout(connection, configured, now_ms)
+        _keep_change(connection, configured)
     for box, camera in sorted(stale):
         _refresh_state(connection, box, camera)
     for (box, camera), at_ms in sorted(news.reported.items()):
@@ -71,7 +75,7 @@ def keep_cameras(connection: Connection, news: CameraNews, *, now_ms: int) -> No
         )
 
 
-def _state_row(box: str, epoch: str, item: CameraHealth, at_ms: int) -> Row:
+def _state_row(box: str, epoch: str, item: CameraHealth, at_ms: int, received_ms: int) -> Row:
     return {
         "box": box,
         "epoch": epoch,
@@ -79,6 +83,7 @@ def _state_row(box: str, epoch: str, item: CameraHealth, at_ms: int) -> Row:
         "venue": item.venue,
         "camera": item.camera,
         "at_ms": at_ms,
+        "received_ms": received_ms,
         "state": str(item.state),
         "reason": str(item.reason),
     }
@@ -100,9 +105,8 @@ def _is_newest(connection: Connection, configured: _Configured) -> bool:
 def _keep_layout(connection: Connection, configured: _Configured, now_ms: int) -> None:
     """Store the layout, or, when it was there before, the last time that it was said."""
     item = configured.item
-    found = connection.execute(
-        select(_LAYOUT.c.at_ms).where(_LAYOUT.c.box == configured.box, _LAYOUT.c.config == item.config)
-    ).one_or_none()
+    same = (_LAYOUT.c.box == configured.box) & (_LAYOUT.c.venue == item.venue) & (_LAYOUT.c.config == item.config)
+    found = connection.execute(select(_LAYOUT.c.at_ms).where(same)).one_or_none()
     if found is not None and (found.at_ms or 0) > (configured.at_ms or 0):
         return
     row = {
@@ -116,6 +120,23 @@ def _keep_layout(connection: Connection, configured: _Configured, now_ms: int) -
         "body": configured.body,
     }
     replace(connection, Layout, [row])
+
+
+def _keep_change(connection: Connection, configured: _Configured) -> None:
+    """Note from when on the layout was in force, where that is known."""
+    if configured.at_ms is None:
+        return
+    item = configured.item
+    row = {
+        "box": configured.box,
+        "epoch": configured.epoch,
+        "seq": item.seq,
+        "venue": item.venue,
+        "config": item.config,
+        "at_ms": configured.at_ms,
+        "received_ms": configured.received_ms,
+    }
+    insert_rows(connection, LayoutChange, [row])
 
 
 def _set_cameras(connection: Connection, configured: _Configured) -> set[tuple[str, str]]:
@@ -153,11 +174,11 @@ def _find_last_report(connection: Connection, venue: str, box: str, camera: str)
 
 
 def _refresh_state(connection: Connection, box: str, camera: str) -> None:
-    """Give a camera the state of its newest health change."""
+    """Give a camera the state of its newest health change; of equal times, that which came last."""
     query = (
         select(_STATE.c.state, _STATE.c.reason, _STATE.c.at_ms)
         .where(_STATE.c.box == box, _STATE.c.camera == camera)
-        .order_by(desc(_STATE.c.at_ms), desc(_STATE.c.seq), desc(_STATE.c.epoch))
+        .order_by(desc(_STATE.c.at_ms), desc(_STATE.c.received_ms), desc(_STATE.c.seq))
         .limit(1)
     )
     newest = connection.execute(query).one_or_none()

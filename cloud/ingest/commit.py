@@ -3,8 +3,8 @@
     deliveries → lock the boxes → receipts → verdicts → rows, roll-ups, tiles → commit → acknowledgements
 
 Only newly received items are judged and counted, so a replay changes nothing but the position. Acks exist only once
-the commit has returned. A batch that the data makes fail is taken apart, and the payload that fails alone is refused;
-when the database itself fails, StoreError leaves and nothing was done.
+the commit has returned. A batch that the data makes fail is taken apart, and the payload that fails alone is refused,
+or, where even that fails, left unanswered; when the database itself fails, StoreError leaves and nothing was done.
 """
 
 import logging
@@ -93,10 +93,20 @@ class Committer:
         return acknowledgements
 
     def _commit_failed(self, delivery: Delivery, error: Exception) -> tuple[Acknowledgement, ...]:
+        """Refuse a payload that cannot be stored; where even that fails, it is left without an answer."""
         if not isinstance(delivery, EnvelopeDelivery):
             return ()
         reason = f"cannot be stored: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
-        return self._commit_together((refuse_delivery(delivery, reason[:500]),))
+        try:
+            return self._commit_together((refuse_delivery(delivery, reason[:500]),))
+        except StoreError:
+            raise
+        except Exception:  # noqa: BLE001  as above: nothing that one box sends ends the work for the others
+            _LOG.exception(
+                "A payload of box %s could not even be refused; it is not answered", delivery.box,
+                extra={"action": "commit", "box": delivery.box},
+            )  # fmt: skip
+            return ()
 
 
 @dataclass(kw_only=True, slots=True)
@@ -186,7 +196,7 @@ class _Batch:
             self._refused.append(refused)
 
     def _compare_stores(self, box: LockedBox, header: Header) -> None:
-        """A box that has seen more than this database holds proves that the database was restored."""
+        """Take it from a box that has seen more than this database holds that the database was restored."""
         seen = header.seen
         old = self._store
         if seen.store is None or not is_ahead(
@@ -194,7 +204,8 @@ class _Batch:
         ):
             return
         self._store = renew_identity(self._connection, old=old, after=seen.store, now=self._now)
-        box.position = max(box.position, seen.position)
+        if self._store == old:
+            return
         _LOG.warning(
             "Box %s has seen acks that this database never gave: it was restored, and is now store %s",
             box.box, self._store, extra={"action": "renew-store", "box": box.box, "old": old, "new": self._store},

@@ -146,7 +146,9 @@ class Ledger:
                 "body": body_of(read.raw),
             }
         )
-        self.cameras.note(box=arrival.box, epoch=arrival.epoch, read=read, at_ms=counted.at_ms)
+        self.cameras.note(
+            box=arrival.box, epoch=arrival.epoch, read=read, at_ms=counted.at_ms, received_ms=arrival.received_ms
+        )
         if counted.at_ms is None:
             return
         if isinstance(item, Tile):

@@ -1,6 +1,7 @@
 """Which database this is: a ULID made with it, and made anew when it turns out to have been restored.
 
 A new ULID always sorts after the one it follows, also when the clock went back, because boxes ignore older stores.
+A renewal makes every box send again all that it holds, so a box's word renews an identity only once it is an hour old.
 """
 
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ __all__ = ["create_identity", "is_ahead", "read_identity", "renew_identity"]
 
 _STORE = table_of(StoreIdentity)
 CLOCK_TOLERANCE = timedelta(minutes=5)
+RENEWAL_PAUSE = timedelta(hours=1)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -46,8 +48,14 @@ def is_ahead(*, seen_store: str, seen_position: int, store: str, position: int, 
 
 
 def renew_identity(connection: Connection, *, old: str, after: str, now: datetime) -> str:
-    """Replace `old` by a ULID that sorts after it and after `after`; another worker's new one is taken as it is."""
+    """Replace `old`, once it is an hour old, by a ULID that sorts after it and after `after`; the store's ULID then.
+
+    Another worker's new one is taken as it is. An identity made in the future, under a clock since corrected, is old.
+    """
     newest = max(ULID.from_str(old), ULID.from_str(after)).datetime
     store = str(ULID.from_datetime(max(now, newest + _MILLISECOND)))
-    connection.execute(update(_STORE).where(_STORE.c.store == old).values(store=store, created_ms=to_ms(now)))
+    is_recent = _STORE.c.created_ms.between(to_ms(now - RENEWAL_PAUSE) + 1, to_ms(now))
+    connection.execute(
+        update(_STORE).where(_STORE.c.store == old, ~is_recent).values(store=store, created_ms=to_ms(now))
+    )
     return read_identity(connection)

@@ -9,14 +9,14 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, inspect
 
 from cloud.errors import StoreError
 from cloud.store.engine import reading, store_name, writing
 from cloud.store.identity import create_identity
 from cloud.store.moments import utc_now
 
-__all__ = ["alembic_config", "check_schema", "migrate"]
+__all__ = ["alembic_config", "check_schema", "has_tables", "migrate"]
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -40,6 +40,12 @@ def check_schema(engine: Engine) -> None:
             f"Database {store_name(engine)} has the older schema {found}; this program needs {_head()}: "
             "run `footfall cloud migrate`"
         )
+
+
+def has_tables(engine: Engine) -> bool:
+    """Whether there is anything in the database, of this program or of another."""
+    with reading(engine) as connection:
+        return bool(inspect(connection).get_table_names())
 
 
 def alembic_config(connection: Connection) -> Config:

@@ -21,6 +21,7 @@ __all__ = [
     "GapRecord",
     "Held",
     "Layout",
+    "LayoutChange",
     "Lease",
     "Live",
     "Receipt",
@@ -115,16 +116,18 @@ class Enrolment(SQLModel, table=True):
 
 
 class EpochRecord(SQLModel, table=True):
-    """An epoch of a box as head: when it was first named so, and when another took over.
+    """An epoch of a box as head: when it last sent as such, and when another took over; in the box's time where told.
 
-    `cloned` is set when a superseded head sends again; from then its items are held until a person decides.
+    `doubted` where the one that took over seems to be the older: then this one may come back once. `cloned` is set
+    when a superseded head sends again otherwise; from then its items are held until a person decides.
     """
 
     __tablename__ = "epoch"
     box: str = Field(primary_key=True)
     epoch: str = Field(primary_key=True)
-    first_ms: int = Field(sa_column=_big())
+    last_ms: int = Field(sa_column=_big())
     superseded_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
+    doubted: bool = False
     cloned: bool = False
 
 
@@ -205,20 +208,33 @@ class GapRecord(SQLModel, table=True):
 
 
 class Layout(SQLModel, table=True):
-    """A configuration by its hash, as the box sent it.
+    """A configuration by its hash, as the box sent it in a venue: two venues keep their own copy of the same one.
 
     The greatest `at_ms` of a box is its newest; `epoch` and `seq` name the item that last said so.
     """
 
     __tablename__ = "layout"
     box: str = Field(primary_key=True)
+    venue: str = Field(primary_key=True, index=True)
     config: str = Field(primary_key=True)
-    venue: str
     at_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
     epoch: str
     seq: int = Field(sa_column=_big())
     received_ms: int = Field(sa_column=_big())
     body: str = Field(sa_column=Column(Text, nullable=False))
+
+
+class LayoutChange(SQLModel, table=True):
+    """From `at_ms` on a box saw by the layout `config`, in a venue; named by the `configuration` item that said so."""
+
+    __tablename__ = "layout_change"
+    box: str = Field(primary_key=True)
+    epoch: str = Field(primary_key=True)
+    seq: int = Field(sa_column=_big(key=True))
+    venue: str
+    config: str
+    at_ms: int = Field(sa_column=_big())
+    received_ms: int = Field(sa_column=_big())
 
 
 class Camera(SQLModel, table=True):
@@ -247,6 +263,7 @@ class CameraState(SQLModel, table=True):
     venue: str
     camera: str
     at_ms: int = Field(sa_column=_big())
+    received_ms: int = Field(sa_column=_big())
     state: str
     reason: str
 

@@ -110,6 +110,13 @@ def test_serve_ends_although_a_page_listens(tmp_path: Path, number: signal.Signa
     assert "Traceback" not in output
 
 
+def test_an_empty_database_file_is_as_good_as_none(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "footfall.sqlite").touch()
+    with _serving(tmp_path, "--no-ingest") as (_, client):
+        assert client.get("/venues").json() == {"venues": [], "next": None}
+
+
 def test_serve_takes_in_what_the_broker_brings(tmp_path: Path, mosquitto: Mosquitto) -> None:
     variables = {"FOOTFALL_CLOUD_BROKER__HOST": mosquitto.host, "FOOTFALL_CLOUD_BROKER__PORT": str(mosquitto.port)}
     with _serving(tmp_path, **variables) as (process, client):

@@ -111,13 +111,18 @@ def configuration(
     at: datetime | None = NOW - timedelta(hours=2),
     config: str = CONFIG,
     cameras: Sequence[str] = ("cam-1",),
+    entrance: str | None = None,
+    counting: bool = True,
 ) -> JsonObject:
+    """A layout of one scene, with a line for its entrance where one is named."""
+    line: JsonObject = {"line": entrance, "scene": "floor", "camera": cameras[0], "kind": "entrance"}
     layout: JsonObject = {
         "mode": "statistics",
         "k": 5,
-        "scenes": [{"scene": "floor", "counting": True}],
+        "scenes": [{"scene": "floor", "counting": counting}],
         "cameras": [{"camera": camera, "scene": "floor", "space": "ground-1"} for camera in cameras],
         "spaces": [{"space": "ground-1", "coordinates": "floor", "floor": "ground", "cell": 0.5}],
+        "lines": [{**line, "coordinates": "floor", "a": [0, 0], "b": [2, 0]}] if entrance else [],
     }
     return {**item(seq, "configuration", at=at, layout=layout), "config": config}
 

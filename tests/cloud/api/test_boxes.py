@@ -10,7 +10,7 @@ from cloud.store.engine import reading
 from cloud.store.tables import Box
 from protocol.acks import Ack
 from tests.support.api import Api
-from tests.support.envelopes import BOX, NOW, deliver, envelope, gap, visit
+from tests.support.envelopes import BOX, NOW, configuration, crossing, deliver, envelope, gap, tile, visit
 
 
 def test_a_device_key_is_shown_once_and_kept_as_a_hash(api: Api) -> None:
@@ -73,6 +73,26 @@ def test_a_move_splits_the_numbers_at_its_moment(api: Api, device_key: str) -> N
     ]
 
 
+def test_a_move_leaves_the_history_of_the_venue_as_it_was(api: Api, device_key: str) -> None:
+    api.send(device_key, configuration(1, entrance="door"), crossing(2, inward=50), visit(3), tile(4))
+
+    def history() -> list[object]:
+        summary = api.read("/venues/corner-shop/summary")
+        figures = [summary[name] for name in ("visitors", "counted_by", "visits", "dwell")]
+        return [*figures, *(api.read(f"/venues/corner-shop/{path}") for path in ("lines", "zones", "spaces"))]
+
+    before = history()
+    assert before[:2] == [50, "entrance-lines"]
+    api.make_venue("other")
+    api.clock.now = NOW + timedelta(minutes=20)
+    api.write("PUT", f"/boxes/{BOX}/venue", {"venue": "other"})
+    moved = configuration(5, at=NOW + timedelta(minutes=15), entrance="door")
+    api.send(device_key, {**moved, "venue": "other"})
+    api.clock.now = NOW
+    assert history() == before
+    assert [len(api.read(f"/venues/{venue}/cameras")) for venue in ("corner-shop", "other")] == [0, 1]
+
+
 def test_moving_there_and_back_within_a_bucket_leaves_no_doubt(api: Api, device_key: str) -> None:
     api.make_venue("other")
     for minute, venue in ((1, "other"), (2, "corner-shop"), (3, "other")):
@@ -97,6 +117,7 @@ def test_a_box_shows_what_its_status_said_and_what_it_lost(api: Api, device_key:
         "venue": "corner-shop",
         "session": "b" * 16,
         "state": "online",
+        "at": "2026-11-20T11:59:00Z",
         "mode": "statistics",
         "version": "0.1.0",
         "clock": {"source": "ntp", "uncertainty_seconds": 0.02},
@@ -105,7 +126,9 @@ def test_a_box_shows_what_its_status_said_and_what_it_lost(api: Api, device_key:
     }
     Committer(api.engine, api.clock).commit(deliver(json.dumps(status).encode(), leaf="status"))
     broken = {**visit(3), "dwell_seconds": -1}
-    api.send(device_key, visit(1), broken, gaps=[gap(5, 9), gap(10, 19, reason="merged")])
+    lost: list[JsonValue] = [{"type": "visit", "count": 4}, {"type": "tile", "count": 1}]
+    gaps = [gap(5, 12, lost_by_type=lost), gap(13, 19, reason="merged", lost_by_type=lost)]
+    api.send(device_key, visit(1), broken, gaps=gaps)
     shown = api.read(f"/boxes/{BOX}")
     assert shown == {
         "box": BOX,
@@ -114,6 +137,7 @@ def test_a_box_shows_what_its_status_said_and_what_it_lost(api: Api, device_key:
         "has_key": True,
         "first_seen": "2026-11-20T12:00:00Z",
         "last_seen": "2026-11-20T12:00:00Z",
+        "as_of": "2026-11-20T11:59:00Z",
         "mode": "statistics",
         "version": "0.1.0",
         "vision": "alive",
@@ -129,6 +153,11 @@ def test_a_box_shows_what_its_status_said_and_what_it_lost(api: Api, device_key:
     }
     assert api.read("/boxes", venue="corner-shop")["boxes"] == [shown]
     assert api.read("/boxes", venue="other")["boxes"] == []
+    death = {key: status[key] for key in ("box", "venue", "session")} | {"state": "offline"}
+    Committer(api.engine, api.clock).commit(deliver(json.dumps(death).encode(), leaf="status"))
+    clock = ("clock_source", "clock_uncertainty_seconds")
+    unknown = dict.fromkeys(("vision", *clock, "waiting", "oldest_waiting_seconds", "exchange_used"))
+    assert api.read(f"/boxes/{BOX}") == {**shown, "state": "offline", **unknown}
 
 
 @pytest.mark.parametrize(

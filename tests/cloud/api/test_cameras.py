@@ -58,6 +58,17 @@ def test_an_outage_stands_in_the_timeline(api: Api, device_key: str) -> None:
     assert cut["coverage"] == {"watched_seconds": 897, "scheduled_seconds": 4500, "fraction": round(897 / 4500, 6)}
 
 
+def test_a_quick_restart_leaves_no_camera_offline(api: Api, device_key: str) -> None:
+    api.clock.now = MORNING + timedelta(hours=1)
+    api.send(device_key, configuration(1, at=MORNING), camera_health(500, at=MORNING))
+    api.clock.now += timedelta(seconds=9)
+    api.send(device_key, camera_health(2, at=MORNING, state="online"), epoch="b" * 16)
+    (camera,) = api.read("/venues/corner-shop/cameras")
+    assert camera["state"] == "online"
+    timeline = api.read(f"/venues/corner-shop/cameras/{BOX}/cam-1")["timeline"]
+    assert [one["state"] for one in timeline] == ["online"]
+
+
 def test_a_camera_that_is_not_there_is_said_so(api: Api, device_key: str) -> None:
     _day(api, device_key)
     api.make_venue("other")

@@ -10,7 +10,7 @@ import pytest
 from pydantic import JsonValue
 
 from tests.support.api import ON_SQLITE, Api
-from tests.support.envelopes import JsonObject, crossing, gap, item, occupancy, visit
+from tests.support.envelopes import JsonObject, configuration, crossing, gap, item, occupancy, visit
 
 BUCKET = timedelta(minutes=15)
 
@@ -233,6 +233,54 @@ def test_the_future_is_not_scheduled_and_a_new_camera_not_before_its_first_repor
     assert coverage == {"watched_seconds": 1794.0, "scheduled_seconds": 1800.0, "fraction": 0.996667}
 
 
+@pytest.mark.parametrize("lines", [("door", None), (None, "door")], ids=["removed later", "drawn later"])
+def test_an_entrance_line_changes_no_past(api: Api, device_key: str, lines: tuple[str | None, str | None]) -> None:
+    days = [datetime(2026, 11, day, 10, tzinfo=UTC) for day in (10, 11)]
+    ways = {"door": (50, "entrance-lines"), None: (3, "visits")}
+    seqs = iter(range(1, 100))
+    for day, line in zip(days, lines, strict=True):
+        visits = [visit(next(seqs), at=day) for _ in range(3)]
+        crossings = [crossing(next(seqs), at=day, inward=50)] if line else []
+        config = configuration(next(seqs), at=day, config=("1" if line else "2") * 32, entrance=line)
+        api.send(device_key, config, *visits, *crossings)
+
+    def visitors(start: str, end: str) -> tuple[int, str]:
+        summary = api.read("/venues/corner-shop/summary", from_=start, to=end)
+        hourly = api.read("/venues/corner-shop/hourly", from_=start, to=end)
+        assert hourly["counted_by"] == summary["counted_by"]
+        assert sum(hour["visitors"] for hour in hourly["hours"]) == summary["visitors"]
+        return summary["visitors"], summary["counted_by"]
+
+    assert visitors("2026-11-10", "2026-11-10") == ways[lines[0]]
+    assert visitors("2026-11-12", "2026-11-13") == (0, ways[lines[1]][1])
+    assert visitors("2026-11-11T10:00:00Z", "2026-11-11T10:15:00Z") == ways[lines[1]]
+    assert visitors("2026-11-10", "2026-11-11") == (53, "mixed")
+
+
+def test_a_line_drawn_within_a_bucket_counts_from_the_next(api: Api, device_key: str) -> None:
+    start = datetime(2026, 11, 10, 10, tzinfo=UTC)
+    drawn = configuration(2, at=start + timedelta(minutes=10), config="2" * 32, entrance="door")
+    api.send(device_key, configuration(1, at=start), drawn)
+    for seq, minute in enumerate((5, 11, 20), 3):
+        api.send(device_key, visit(seq, at=start + timedelta(minutes=minute)))
+    for seq, minute in ((6, 11), (7, 20)):
+        api.send(device_key, crossing(seq, at=start + timedelta(minutes=minute), inward=50))
+    period = {"from_": "2026-11-10T10:00:00Z", "to": "2026-11-10T10:30:00Z"}
+    summary = api.read("/venues/corner-shop/summary", **period)
+    assert (summary["visitors"], summary["counted_by"]) == (2 + 50, "mixed")
+
+
+def test_where_no_scene_counts_nobody_is_counted(api: Api, device_key: str) -> None:
+    api.send(device_key, visit(1), occupancy(2))
+    summary = api.read("/venues/corner-shop/summary")
+    assert (summary["visitors"], summary["visits"], summary["occupancy"]["peak"]) == (1, 1, 3)
+    api.send(device_key, configuration(3, counting=False))
+    summary = api.read("/venues/corner-shop/summary")
+    assert (summary["visitors"], summary["visits"], summary["occupancy"]["peak"]) == (0, 0, None)
+    hours = api.read("/venues/corner-shop/hourly")["hours"]
+    assert {(hour["visitors"], hour["visits"], hour["occupancy"]["peak"]) for hour in hours} == {(0, 0, None)}
+
+
 def test_a_corrected_time_zone_corrects_the_past(api: Api, device_key: str) -> None:
     api.send(device_key, visit(1, at=datetime(2026, 11, 19, 20, tzinfo=UTC)))
     assert api.read("/venues/corner-shop/summary", from_="2026-11-20", to="2026-11-20")["visits"] == 0
@@ -245,17 +293,17 @@ def test_what_is_missing_is_said(api: Api, device_key: str) -> None:
     flow = item(1, "flow", scene="floor", length_seconds=900, paths=[{"zones": ["a", "b"], "count": 6}], undisclosed=4)
     lost: list[JsonValue] = [{"type": "visit", "count": 3}, {"type": "tile", "count": 2}]
     gaps = [
-        gap(10, 14, **{"from": "2026-11-20T08:00:00Z", "to": "2026-11-20T09:00:00Z"}, lost_by_type=lost),
+        gap(10, 16, **{"from": "2026-11-20T08:00:00Z", "to": "2026-11-20T09:00:00Z"}, lost_by_type=lost),
         gap(20, 29, **{"from": "2026-11-18T08:00:00Z", "to": "2026-11-18T09:00:00Z"}),
         gap(30, 39, reason="merged", **{"from": "2026-11-20T08:00:00Z", "to": "2026-11-20T09:00:00Z"}),
-        gap(40, 40, reason="expired"),
+        gap(40, 40, reason="expired", lost_by_type=[{"type": "visit", "count": 1}]),
     ]
     api.send(device_key, flow, gaps=gaps)
     summary = api.read("/venues/corner-shop/summary")
     assert summary["gaps"] == {
         "declared": 2,
         "lost_items": 6,
-        "lost_by_type": {"tile": 2, "visit": 3},
+        "lost_by_type": {"tile": 2, "visit": 4},
         "lost_by_reason": {"dropped": 5, "expired": 1},
         "without_time": 1,
     }

@@ -47,9 +47,10 @@ OTHER_EPOCH, THIRD_EPOCH = "b" * 16, "d" * 16
 @pytest.fixture
 def committer(engine: Engine) -> Committer:
     enrol(engine)
-    made = str(ULID.from_datetime(NOW - timedelta(days=1)))
+    made = NOW - timedelta(days=1)
     with writing(engine) as connection:
-        connection.execute(table_of(StoreIdentity).update().values(store=made))
+        identity = {"store": str(ULID.from_datetime(made)), "created_ms": to_ms(made)}
+        connection.execute(table_of(StoreIdentity).update().values(identity))
     return Committer(engine, lambda: NOW)
 
 
@@ -145,6 +146,7 @@ def test_a_broken_item_is_buried_and_the_rest_counts(engine: Engine, committer: 
         pytest.param(envelope([visit(1, note="a\0b")]), "", id="text that PostgreSQL cannot keep"),
         pytest.param(envelope([visit(1, note="a\ud800b")]), "", id="text that is no Unicode"),
         pytest.param(b" " * (MAX_MESSAGE_BYTES + 1), "bytes", id="too large"),
+        pytest.param(envelope([], seen={"position": 2**40 + 1}), "seen.position", id="more acks than there ever were"),
     ],
 )
 def test_a_payload_that_cannot_be_read(engine: Engine, committer: Committer, payload: bytes, said: str) -> None:
@@ -166,6 +168,18 @@ def test_a_payload_that_cannot_be_stored_is_refused_alone(engine: Engine, commit
     assert [answer.ack.refused is not None for answer in answers] == [False, True, False]
     assert seqs(rows_of(engine, Event)) == [1, 2, 5]
     assert "heat-map cell" in str(rows_of(engine, DeadLetter)[0]["reason"])
+
+
+def test_a_box_that_cannot_be_answered_keeps_no_other_waiting(
+    engine: Engine, committer: Committer, caplog: pytest.LogCaptureFixture
+) -> None:
+    enrol(engine, box="box-2")
+    with writing(engine) as connection:
+        connection.execute(table_of(Box).update().where(table_of(Box).c.box == BOX).values(position=2**40))
+    good = deliver(envelope([visit(1)], box="box-2"), box="box-2")
+    answers = committer.commit((*deliver(envelope([visit(1)])), *good))
+    assert [(answer.box, answer.ack.through) for answer in answers] == [("box-2", 1)]
+    assert "box-1 could not even be refused" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -250,13 +264,43 @@ class TestClone:
         assert [row["reason"] for row in rows_of(engine, Held)] == ["clone"] * is_clone
         assert rows_of(engine, Box)[0]["head"] == OTHER_EPOCH
 
-    def test_a_head_first_seen_late_takes_nothing_over(self, engine: Engine, committer: Committer) -> None:
+    def test_the_writer_comes_back_from_a_head_first_seen_late(self, engine: Engine, committer: Committer) -> None:
         commit(committer, envelope([visit(1)], epoch=OTHER_EPOCH, sent_at=NOW - timedelta(minutes=1)))
         commit(committer, envelope([visit(1)], epoch=EPOCH, sent_at=NOW - timedelta(minutes=2)))
-        commit(committer, envelope([visit(2)], epoch=OTHER_EPOCH, sent_at=NOW))
+        for minute in range(3):
+            sent_at = NOW + timedelta(minutes=minute)
+            commit(committer, envelope([visit(2 + minute)], epoch=OTHER_EPOCH, sent_at=sent_at))
         assert rows_of(engine, Box)[0]["head"] == OTHER_EPOCH
         assert not any(row["cloned"] for row in rows_of(engine, EpochRecord))
-        assert len(rows_of(engine, Event)) == 3
+        assert len(rows_of(engine, Event)) == 5
+
+    @pytest.mark.parametrize("ahead_seconds", [8, 3600])
+    def test_a_clock_that_steps_back_at_a_restart_makes_no_clone(self, engine: Engine, ahead_seconds: int) -> None:
+        enrol(engine)
+        steps = [
+            (0, EPOCH, ahead_seconds),
+            (3, OTHER_EPOCH, 3),
+            (4, EPOCH, ahead_seconds + 2),  # sent before the restart
+            (10, OTHER_EPOCH, 10),
+            (300, OTHER_EPOCH, 300),
+        ]
+        for seq, (arrives, epoch, sent) in enumerate(steps, 1):
+            now = NOW + timedelta(seconds=arrives)
+            payload = envelope([visit(seq)], epoch=epoch, sent_at=NOW + timedelta(seconds=sent))
+            Committer(engine, lambda now=now: now).commit(deliver(payload))  # type: ignore[misc]
+        assert rows_of(engine, Box)[0]["head"] == OTHER_EPOCH
+        assert not any(row["cloned"] for row in rows_of(engine, EpochRecord))
+        assert len(rows_of(engine, Event)) == 5
+
+    @pytest.mark.parametrize("apart_minutes", [-60, 0, 60])
+    def test_two_writers_are_found_whatever_their_clocks(self, engine: Engine, apart_minutes: int) -> None:
+        enrol(engine)
+        for minute in range(150):
+            now = NOW + timedelta(minutes=minute)
+            epoch, off = (EPOCH, timedelta()) if minute % 2 else (OTHER_EPOCH, timedelta(minutes=apart_minutes))
+            payload = envelope([visit(minute + 1)], epoch=epoch, sent_at=now + off)
+            Committer(engine, lambda now=now: now).commit(deliver(payload))  # type: ignore[misc]
+        assert sum(row["cloned"] for row in rows_of(engine, EpochRecord)) == 1
 
     def test_a_box_whose_clock_is_fast_is_no_clone(self, engine: Engine, committer: Committer) -> None:
         fast = timedelta(hours=3)
@@ -292,17 +336,44 @@ class TestRestoredDatabase:
         (answer,) = commit(committer, envelope([visit(2)], seen={"store": old, "position": position}))
         assert (self.store(engine) > old) is renewed
         assert answer.ack.store == self.store(engine)
-        assert answer.ack.position > position
+        assert answer.ack.position == 2
 
     def test_a_store_restored_twice_is_newer_than_both(self, engine: Engine, committer: Committer) -> None:
         commit(committer, envelope([visit(1)]))
-        backup = self.store(engine)
-        commit(committer, envelope([visit(2)], seen={"store": backup, "position": 9}))
+        (backup,) = rows_of(engine, StoreIdentity, box=None)
+        commit(committer, envelope([visit(2)], seen={"store": backup["store"], "position": 9}))
         first = self.store(engine)
         with writing(engine) as connection:
-            connection.execute(table_of(StoreIdentity).update().values(store=backup))
+            connection.execute(table_of(StoreIdentity).update().values(dict(backup)))
         (answer,) = commit(committer, envelope([visit(3)], seen={"store": first, "position": 1}))
         assert answer.ack.store > first
+
+    def test_a_claimed_position_is_never_taken_over(self, engine: Engine, committer: Committer) -> None:
+        (first,) = commit(committer, envelope([visit(1)]))
+        claim: JsonObject = {"store": first.ack.store, "position": 2**40}
+        positions = [commit(committer, envelope([visit(2)], seen=seen))[0].ack.position for seen in (claim, None)]
+        assert positions == [2, 3]
+
+    def test_no_box_renews_the_store_more_than_once_an_hour(
+        self, engine: Engine, committer: Committer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        stores = []
+        for minutes in (0, 10, 59, 60, 61):
+            later = Committer(engine, lambda minutes=minutes: NOW + timedelta(minutes=minutes))  # type: ignore[misc]
+            seen: JsonObject = {"store": self.store(engine), "position": 1000 * (minutes + 1)}
+            (answer,) = commit(later, envelope([visit(1 + minutes)], seen=seen))
+            stores.append(answer.ack.store)
+        assert [stores.index(store) for store in stores] == [0, 0, 0, 3, 3]
+        assert caplog.text.count(f"Box {BOX} has seen acks") == 2
+
+    def test_an_identity_from_a_clock_since_corrected_can_be_renewed(
+        self, engine: Engine, committer: Committer
+    ) -> None:
+        with writing(engine) as connection:
+            connection.execute(table_of(StoreIdentity).update().values(created_ms=to_ms(NOW + timedelta(days=1))))
+        old = self.store(engine)
+        (answer,) = commit(committer, envelope([visit(1)], seen={"store": old, "position": 9}))
+        assert answer.ack.store > old
 
     def test_a_store_from_the_far_future_is_not_believed(self, engine: Engine, committer: Committer) -> None:
         old = self.store(engine)

@@ -23,6 +23,7 @@ from cloud.store.tables import (
     GapRecord,
     Held,
     Layout,
+    LayoutChange,
     Receipt,
     Rollup,
     RollupPeak,
@@ -77,7 +78,7 @@ def test_any_delivery_ends_as_if_each_item_had_come_once(engine: Engine, drawn: 
         send(batch)
     _check_every_seq_once(engine, box, drawn, dict(through), overlapping=overlapping)
     _check_sums(engine, box)
-    models = (Event, Held, DeadLetter, GapRecord, Receipt, Rollup, RollupPeak, Tile, CameraState, Layout)
+    models = (Event, Held, DeadLetter, GapRecord, Receipt, Rollup, RollupPeak, Tile, CameraState, Layout, LayoutChange)
     before = [rows_of(engine, model, box=box) for model in models]
     for batch in reversed(drawn.batches):
         send(batch)

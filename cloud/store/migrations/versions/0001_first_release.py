@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.Column("venue", sa.String(), nullable=False),
         sa.Column("camera", sa.String(), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("received_ms", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("reason", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("box", "epoch", "seq"),
@@ -55,8 +56,9 @@ def upgrade() -> None:
         "epoch",
         sa.Column("box", sa.String(), nullable=False),
         sa.Column("epoch", sa.String(), nullable=False),
-        sa.Column("first_ms", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("last_ms", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("superseded_ms", sa.BigInteger(), autoincrement=False, nullable=True),
+        sa.Column("doubted", sa.Boolean(), nullable=False),
         sa.Column("cloned", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("box", "epoch"),
     )
@@ -106,14 +108,26 @@ def upgrade() -> None:
     op.create_table(
         "layout",
         sa.Column("box", sa.String(), nullable=False),
-        sa.Column("config", sa.String(), nullable=False),
         sa.Column("venue", sa.String(), nullable=False),
+        sa.Column("config", sa.String(), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), autoincrement=False, nullable=True),
         sa.Column("epoch", sa.String(), nullable=False),
         sa.Column("seq", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("received_ms", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("box", "config"),
+        sa.PrimaryKeyConstraint("box", "venue", "config"),
+    )
+    op.create_index(op.f("ix_layout_venue"), "layout", ["venue"], unique=False)
+    op.create_table(
+        "layout_change",
+        sa.Column("box", sa.String(), nullable=False),
+        sa.Column("epoch", sa.String(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("venue", sa.String(), nullable=False),
+        sa.Column("config", sa.String(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("received_ms", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("box", "epoch", "seq"),
     )
     op.create_table(
         "live",
@@ -269,6 +283,8 @@ def downgrade() -> None:
     op.drop_table("receipt")
     op.drop_index(op.f("ix_live_venue"), table_name="live")
     op.drop_table("live")
+    op.drop_table("layout_change")
+    op.drop_index(op.f("ix_layout_venue"), table_name="layout")
     op.drop_table("layout")
     op.drop_index("held_by_reason", table_name="held")
     op.drop_table("held")
