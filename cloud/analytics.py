@@ -38,7 +38,7 @@ __all__ = [
     "summary",
 ]
 
-VISIT_METRICS = (Metric.VISITS, Metric.VISITS_RESUMED, Metric.DWELL_MS)
+VISIT_METRICS = (Metric.VISITS, Metric.VISITS_RESUMED, Metric.DWELL_MS, Metric.DRIFT)
 SCENE_METRICS = (*VISIT_METRICS, Metric.DWELL_HISTOGRAM, Metric.UNDISCLOSED)
 CAMERA_METRICS = (Metric.WATCHED_MS, Metric.PERSON_TENTHS)
 
@@ -78,6 +78,10 @@ class Occupancy:
     mean: float | None
     peak: int | None
     person_seconds: float
+    inside: Annotated[int | None, Field(description="greatest in − out of the scenes, where entrances are watched")]
+    drift: Annotated[
+        int, Field(description="people too many or too few in `inside`, found when a scene was seen empty")
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +149,8 @@ def summary(session: Session, *, venue: Venue, period: Period, now_ms: int) -> S
         occupancy=occupancy_of(
             _among(cameras, layout.counting_cameras),
             peaks=_peaks(session, venue=venue.venue, layout=layout, period=period),
+            inside=_inside(session, venue=venue.venue, layout=layout, period=period),
+            scenes=visits,
         ),
         coverage=coverage_of(_watch(session, venue=venue, period=period, now_ms=now_ms)),
         peak_hour=_peak_hour(visitors, venue=venue, period=period),
@@ -164,6 +170,7 @@ def hourly(session: Session, *, venue: Venue, period: Period, now_ms: int) -> Ho
     presence = sums_by_bucket(session, venue=venue.venue, scope=Scope.CAMERA, metrics=CAMERA_METRICS, period=period)
     cameras = _by_bucket(_among(presence, layout.counting_cameras))
     peaks = _peaks(session, venue=venue.venue, layout=layout, period=period)
+    inside = _inside(session, venue=venue.venue, layout=layout, period=period)
 
     def hour_of(local: LocalHour) -> Hour:
         rows = _rows(scenes, local.buckets)
@@ -175,6 +182,8 @@ def hourly(session: Session, *, venue: Venue, period: Period, now_ms: int) -> Ho
             occupancy=occupancy_of(
                 _rows(cameras, local.buckets),
                 peaks={bucket: peaks[bucket] for bucket in local.buckets if bucket in peaks},
+                inside={bucket: inside[bucket] for bucket in local.buckets if bucket in inside},
+                scenes=rows,
             ),
             coverage=coverage_of(watch, buckets=local.buckets),
         )
@@ -214,22 +223,31 @@ def dwell_of(rows: Iterable[Sum], *, mean: Metric, histogram: Metric) -> Dwell:
     )
 
 
-def occupancy_of(rows: Iterable[Sum], *, peaks: Mapping[int, int]) -> Occupancy:
+def occupancy_of(
+    cameras: Iterable[Sum], *, peaks: Mapping[int, int], inside: Mapping[int, int], scenes: Iterable[Sum]
+) -> Occupancy:
     """People in view: for each camera its person-seconds over its watched seconds, added up over cameras."""
     watched, tenths = defaultdict[Place, int](int), defaultdict[Place, int](int)
-    for row in rows:
+    for row in cameras:
         (watched if row.metric is Metric.WATCHED_MS else tenths)[row.place] += row.value
     means = [tenths[place] * 100 / watched_ms for place, watched_ms in watched.items() if watched_ms]
     return Occupancy(
         mean=round(sum(means), 4) if means else None,
         peak=max(peaks.values(), default=None),
         person_seconds=sum(tenths.values()) / 10,
+        inside=max(inside.values(), default=None),
+        drift=_total(scenes, Metric.DRIFT),
     )
 
 
 def _peaks(session: Session, *, venue: str, layout: VenueLayout, period: Period) -> dict[int, int]:
     cameras = layout.counting_cameras
     return peaks_by_bucket(session, venue=venue, scope=Scope.CAMERA, peak=Peak.PEOPLE, period=period, places=cameras)
+
+
+def _inside(session: Session, *, venue: str, layout: VenueLayout, period: Period) -> dict[int, int]:
+    scenes = layout.counting_scenes
+    return peaks_by_bucket(session, venue=venue, scope=Scope.SCENE, peak=Peak.INSIDE, period=period, places=scenes)
 
 
 def _visitors_by_bucket(session: Session, *, venue: str, counting: Iterable[Counting]) -> dict[int, int]:

@@ -207,12 +207,15 @@ def test_silence_is_not_emptiness(api: Api, device_key: str) -> None:
         "camera": "cam-1", "watched_seconds": 60, "person_seconds": 0, "max_people": 0,
         "analysed_frames": 9, "dropped_frames": 0,
     }  # fmt: skip
-    reports = [occupancy(seq + 2, at=at, cameras=[empty], zones=[]) for seq, at in enumerate([*watched, *late])]
+    reports = [
+        occupancy(seq + 2, at=at, cameras=[empty], zones=[], inside=0, drift=0)
+        for seq, at in enumerate([*watched, *late])
+    ]
     api.send(device_key, layout(1, at=nine, storage=False), *reports)
     api.clock.now = datetime(2026, 11, 20, 20, tzinfo=UTC)
     summary = api.read("/venues/corner-shop/summary")
     assert summary["coverage"] == {"watched_seconds": 7800, "scheduled_seconds": 10800, "fraction": 0.666667}
-    assert summary["occupancy"] == {"mean": 0, "peak": 0, "person_seconds": 0}
+    assert summary["occupancy"] == {"mean": 0, "peak": 0, "person_seconds": 0, "inside": 0, "drift": 0}
     hours = {str(row["hour"])[11:13]: row for row in api.read("/venues/corner-shop/hourly")["hours"]}
     assert {hour: row["coverage"]["fraction"] for hour, row in hours.items() if "08" <= hour <= "12"} == {
         "08": None, "09": 1, "10": 0, "11": 1, "12": None,
@@ -281,6 +284,16 @@ def test_where_no_scene_counts_nobody_is_counted(api: Api, device_key: str) -> N
     assert {(hour["visitors"], hour["visits"], hour["occupancy"]["peak"]) for hour in hours} == {(0, 0, None)}
 
 
+def test_in_less_out_is_shown_with_how_far_it_was_off(api: Api, device_key: str) -> None:
+    for seq, (hour, inside, drift) in enumerate(((8, 4, -1), (9, 7, 3), (9, 5, 0)), 1):
+        at = datetime(2026, 11, 20, hour, seq, tzinfo=UTC)
+        api.send(device_key, occupancy(seq, at=at, inside=inside, drift=drift))
+    summary = api.read("/venues/corner-shop/summary")["occupancy"]
+    assert (summary["inside"], summary["drift"]) == (7, 4)
+    hours = [hour["occupancy"] for hour in api.read("/venues/corner-shop/hourly")["hours"]]
+    assert [(one["inside"], one["drift"]) for one in hours[8:11]] == [(None, 0), (4, 1), (7, 3)]
+
+
 def test_a_corrected_time_zone_corrects_the_past(api: Api, device_key: str) -> None:
     api.send(device_key, visit(1, at=datetime(2026, 11, 19, 20, tzinfo=UTC)))
     assert api.read("/venues/corner-shop/summary", from_="2026-11-20", to="2026-11-20")["visits"] == 0
@@ -314,7 +327,7 @@ def test_an_empty_venue_has_no_numbers_and_no_errors(api: Api) -> None:
     api.make_venue()
     summary = api.read("/venues/corner-shop/summary")
     assert summary["dwell"] == {"visits": 0, "mean_seconds": None, "p50_seconds": None, "p90_seconds": None}
-    assert summary["occupancy"] == {"mean": None, "peak": None, "person_seconds": 0}
+    assert summary["occupancy"] == {"mean": None, "peak": None, "person_seconds": 0, "inside": None, "drift": 0}
     assert summary["coverage"] == {"watched_seconds": 0, "scheduled_seconds": 0, "fraction": None}
     assert summary["peak_hour"] is None
     assert len(api.read("/venues/corner-shop/hourly")["hours"]) == 24
