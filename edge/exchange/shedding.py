@@ -1,5 +1,7 @@
 """Making room: what is settled goes first, then equal things merge, then the least valuable is dropped and declared.
 
+What still waits for UTC or for its bucket to close has no seq yet: dropped, it takes one for its declaration. It never
+merges, as nobody can say yet which minutes share a bucket.
 Merging touches only rows never claimed, so the cloud cannot have them; the sum takes a new seq and the old ones are
 declared `merged`. Dropping declares `dropped`. Visits never merge and go last; configurations never go.
 Rows are deleted before anything is written in their place, so that a file which may not grow has room for it.
@@ -13,7 +15,7 @@ from dataclasses import dataclass
 
 from edge.anonymity import Moment, Origin
 from edge.clock import to_utc
-from edge.exchange.numbering import Lost, Span, Unnumbered, append, declare, spans
+from edge.exchange.numbering import Lost, Span, Unnumbered, append, declare, spans, take_seqs
 from edge.exchange.schema import State, get_meta, set_meta
 from edge.exchange.summing import SumKey, sum_bodies, sum_key
 from protocol.catalogue import ITEM_TYPES
@@ -88,17 +90,19 @@ def merge_equal(connection: sqlite3.Connection, epoch: str) -> int:
     return saved
 
 
-def drop_oldest(connection: sqlite3.Connection) -> int:
-    """Drop and declare a chunk of the least valuable unsent items; how many went."""
+def drop_oldest(connection: sqlite3.Connection, epoch: str) -> int:
+    """Drop and declare a chunk of the least valuable unsent items or waiting parts; how many went."""
     for kinds in _DROP_ORDER:
         rows = sorted(row for kind in kinds for row in _oldest(connection, kind))[:_CHUNK]
         if rows:
             return _drop(connection, rows)
+        if dropped := _drop_parts(connection, epoch, kinds):
+            return dropped
     return 0
 
 
-def drop_stretch(connection: sqlite3.Connection) -> int:
-    """Drop and declare the oldest unsent items, whatever they are worth; how many went.
+def drop_stretch(connection: sqlite3.Connection, epoch: str) -> int:
+    """Drop and declare the oldest unsent items, else waiting parts, whatever they are worth; how many went.
 
     Neighbours free whole pages and need a line of declaration. It is for when there is no room to declare many holes.
     """
@@ -106,13 +110,34 @@ def drop_stretch(connection: sqlite3.Connection) -> int:
         "SELECT id, epoch, seq, type, at_ms FROM item WHERE state = ? AND type <> 'configuration' ORDER BY id LIMIT ?",
         (State.WAITING, _CHUNK),
     ).fetchall()
-    return _drop(connection, rows)
+    if rows:
+        return _drop(connection, rows)
+    return next((dropped for kinds in _DROP_ORDER if (dropped := _drop_parts(connection, epoch, kinds))), 0)
 
 
 def _drop(connection: sqlite3.Connection, rows: list[_Named]) -> int:
     connection.executemany("DELETE FROM item WHERE id = ?", [(row[0],) for row in rows])
     _declare_by_epoch(connection, (row[1:] for row in rows), GapReason.DROPPED)
     return len(rows)
+
+
+def _drop_parts(connection: sqlite3.Connection, epoch: str, kinds: tuple[str, ...]) -> int:
+    """Drop a chunk of the oldest tile increments, or drafts of these types, that wait to be placed."""
+    if kinds == ("tile",):
+        parts = connection.execute("SELECT id, 'tile' FROM tile_part ORDER BY id LIMIT ?", (_CHUNK,)).fetchall()
+        connection.executemany("DELETE FROM tile_part WHERE id = ?", [(identity,) for identity, _ in parts])
+    else:
+        parts = connection.execute(
+            "SELECT id, json_extract(body, '$.type') AS type FROM part"
+            " WHERE type IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT ?",
+            (json.dumps(kinds), _CHUNK),
+        ).fetchall()
+        connection.executemany("DELETE FROM part WHERE id = ?", [(identity,) for identity, _ in parts])
+    if parts:
+        first = take_seqs(connection, epoch, len(parts))
+        rows = [(seq, kind, None) for seq, (_, kind) in enumerate(parts, start=first)]
+        declare(connection, epoch, reason=GapReason.DROPPED, lost=rows)
+    return len(parts)
 
 
 def _oldest(connection: sqlite3.Connection, kind: str) -> list[_Named]:

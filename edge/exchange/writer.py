@@ -197,11 +197,11 @@ class Writer:
                 return (
                     shedding.purge_settled(connection, settled_before_ms=None)
                     or shedding.merge_equal(connection, self.epoch)
-                    or shedding.drop_oldest(connection)
+                    or shedding.drop_oldest(connection, self.epoch)
                 )
         except ExchangeFull:
             with writing(self._connection) as connection:
-                return shedding.drop_stretch(connection)
+                return shedding.drop_stretch(connection, self.epoch)
 
     def _open(self) -> sqlite3.Connection:
         try:

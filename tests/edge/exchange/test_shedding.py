@@ -38,7 +38,7 @@ def shed(writer: Writer, how: str) -> int:
             return shedding.merge_equal(connection, writer.epoch)
         if how == "purge":
             return shedding.purge_settled(connection, settled_before_ms=None)
-        return shedding.drop_oldest(connection)
+        return shedding.drop_oldest(connection, writer.epoch)
 
 
 def rows(body: JsonObject, field: str) -> list[JsonObject]:
@@ -273,3 +273,31 @@ def test_the_byte_budget_holds_while_ten_times_as_much_is_appended(exchange: Exc
     assert len(gaps) < 100
     assert "dropped" in {reason for *_, reason, _ in gaps}
     assert exchange.rows("SELECT count(*) FROM item WHERE state <> ?", State.WAITING) == [(0,)]
+
+
+def test_the_budget_is_kept_while_utc_is_unknown(exchange: Exchange) -> None:
+    exchange.budget = Budget(room_bytes=2 * 2**20)
+    with exchange.writer() as writer:
+        writer.commit(Batch(origin=ORIGIN, drafts=[configuration()]))
+        for minute in range(0, 6000, 500):
+            drafts = [
+                draft for at in range(minute, minute + 500) for draft in (report(at=60.0 * at), visit(at=60.0 * at))
+            ]
+            tiles = [tile_part(dict.fromkeys(range(20), 900), at=60.0 * at) for at in range(minute, minute + 500)]
+            writer.commit(Batch(origin=ORIGIN, drafts=drafts, tiles=tiles))
+            assert room.used_bytes(writer._connection) <= exchange.budget.room_bytes
+    kept = Counter(
+        {
+            str(kind): int(str(count))
+            for kind, count in exchange.rows(
+                "SELECT json_extract(body, '$.type'), count(*) FROM part GROUP BY 1"
+                " UNION ALL SELECT 'tile', count(*) FROM tile_part"
+            )
+        }
+    )
+    lost = sum((counts for *_, counts in exchange.gaps()), start=Counter[str]())
+    assert kept + lost == Counter(configuration=1, occupancy=6000, visit=6000, tile=6000)
+    assert kept["configuration"] == 1
+    assert lost["visit"] < lost["occupancy"] <= lost["tile"]
+    assert {reason for _, _, _, reason, _ in exchange.gaps()} == {"dropped"}
+    assert [(first, last) for _, first, last, *_ in exchange.gaps()] == [(1, lost.total())]
