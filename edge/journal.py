@@ -1,7 +1,8 @@
 """Durable writing off the frame loop: batches are committed in order by one thread.
 
 While the disk is full the batches wait here, in bounded memory; what does not fit is let go oldest first and counted,
-and the count goes with the next batch that can be stored, to be declared; configurations are never let go. Any other
+and the count goes with the next batch that can be stored, to be declared; configurations are never let go. A journal that
+closes while the disk is full makes one last attempt, to store only what it had to let go. Any other
 failure ends the process, and systemd starts it again: what was committed is safe, and open visits are closed from
 their checkpoints.
 """
@@ -119,11 +120,25 @@ class Journal:
         except ExchangeFull as full:
             _log.error("%s; %d batches wait in memory", full, len(self._batches) + 1, extra={"action": "exchange"})
             with self._changed:
-                if self._stopping:
-                    self._note_lost(batch)
+                if not self._stopping:
+                    self._batches.appendleft(batch)
+                    self._changed.wait_for(lambda: self._stopping, _RETRY_SECONDS)
                     return
-                self._batches.appendleft(batch)
-                self._changed.wait_for(lambda: self._stopping, _RETRY_SECONDS)
+                for waiting in (batch, *self._batches):
+                    self._note_lost(waiting)
+                self._batches.clear()
+                lost, self._lost = self._lost, Counter()
+            self._declare_lost(Batch(origin=batch.origin, lost=lost))
+
+    def _declare_lost(self, batch: Batch) -> None:
+        """The last that is written: how much could not be."""
+        let_go = ", ".join(f"{count} {kind}" for kind, count in sorted(batch.lost.items())) or "nothing"
+        try:
+            self._writer.commit(batch)
+        except ExchangeFull:
+            _log.error("Ends without room; let go and not even declared: %s", let_go, extra={"action": "exchange"})
+        else:
+            _log.error("Ends without room; let go and declared: %s", let_go, extra={"action": "exchange"})
 
     def _learn_time(self) -> None:
         self._asked_at = time.monotonic()

@@ -86,11 +86,34 @@ def test_a_batch_that_is_stored_is_not_stored_again_when_tidying_up_finds_the_di
     assert len(exchange.bodies()) == 1
 
 
-def test_a_full_disk_at_the_end_does_not_keep_it_from_ending(exchange: Exchange, writer: Writer) -> None:
+def test_a_full_disk_at_the_end_does_not_keep_it_from_ending(
+    exchange: Exchange, writer: Writer, caplog: pytest.LogCaptureFixture
+) -> None:
     FullFor(writer)
     with Journal(writer, system_fix=lambda: None) as journal:
+        journal.put(Batch(origin=ORIGIN, drafts=[visit(), visit()], tiles=[tile_part({1: 1000})]))
         journal.put(Batch(origin=ORIGIN, drafts=[visit()]))
     assert exchange.bodies() == []
+    assert exchange.gaps() == []
+    assert "not even declared: 1 tile, 3 visit" in caplog.text
+
+
+def test_what_waits_in_memory_when_it_ends_on_a_full_disk_is_declared(
+    exchange: Exchange, writer: Writer, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = writer._store
+
+    def little_room(batch: Batch) -> None:
+        if batch.drafts:
+            raise ExchangeFull("no room")
+        store(batch)
+
+    writer._store = little_room  # type: ignore[method-assign]
+    with Journal(writer, system_fix=lambda: None) as journal:
+        for _ in range(5):
+            journal.put(Batch(origin=ORIGIN, drafts=[visit()], tiles=[tile_part({1: 1000})]))
+    assert exchange.gaps() == [(f"{1:016x}", 1, 10, "dropped", {"visit": 5, "tile": 5})]
+    assert "let go and declared: 5 tile, 5 visit" in caplog.text
 
 
 def test_a_defect_ends_the_process_that_feeds_it(exchange: Exchange, writer: Writer) -> None:
