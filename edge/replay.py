@@ -159,7 +159,7 @@ class _Recorder:
             if scene is None:
                 scene, masks, origin = self._begin(size)
             while frame.at >= ends:
-                self._close_minute(scene, origin, minute)
+                self._close_minute(scene, origin, minute, ends)
                 minute, ends = ends, minute_end(ends, offset_ms=offset_ms)
             self._now = frame.at
             seen = replace(frame, image=masks.apply(frame.image))
@@ -170,7 +170,7 @@ class _Recorder:
             progress(frame.index)
         if scene is not None:
             self._keep(origin, scene.finish())
-            self._close_minute(scene, origin, minute)
+            self._close_minute(scene, origin, minute, self._now)
         self.frames = max(self.frames, frame_count(plan.video) or 0)
 
     def _begin(self, size: tuple[int, int]) -> tuple[Scene, IgnoreMasks, Origin]:
@@ -187,8 +187,8 @@ class _Recorder:
             self.visits.extend(closed)
             self.writer.commit(Batch(origin=origin, drafts=[reports.visit(visit) for visit in closed]))
 
-    def _close_minute(self, scene: Scene, origin: Origin, began: float) -> None:
-        minute = scene.minute(began=began, dropped_frames=0)
+    def _close_minute(self, scene: Scene, origin: Origin, began: float, ended: float) -> None:
+        minute = scene.minute(began=began, ended=ended, dropped_frames=0)
         crossings = reports.crossings(minute)
         drafts = [reports.occupancy([minute]), *([crossings] if crossings else [])]
         self._now = max(self._now, began)

@@ -54,8 +54,9 @@ class LineTally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Minute:
-    """What a scene saw since the minute before; `at` is when it began, monotonic seconds.
+    """What a scene saw since the minute before; `at` is the middle of it, monotonic seconds.
 
+    The middle stays within its minute of UTC also when what is known of UTC moves a little; the beginning would not.
     `inside` is entries minus exits over the entrance lines, None where there are none; `drift` what a reset took away.
     """
 
@@ -140,7 +141,7 @@ class Scene:
         nobody = People.none(at)
         return self._visits.update(nobody, np.empty((0, len(self._zones.zones)), np.int64), ()).closed
 
-    def minute(self, *, began: float, dropped_frames: int) -> Minute:
+    def minute(self, *, began: float, ended: float, dropped_frames: int) -> Minute:
         """What was seen since the last call."""
         tally, self._tally = self._tally, _Tally(zones=len(self._zones.zones))
         inside, drift = self._inside.report() if self._entrances else (None, None)
@@ -148,7 +149,7 @@ class Scene:
             scene=self.id,
             camera=self.camera,
             space=self.floor.space_id,
-            at=began,
+            at=(began + ended) / 2,
             watched_ms=tally.watched_ms,
             analysed_frames=tally.frames,
             dropped_frames=dropped_frames,

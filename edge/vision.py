@@ -117,7 +117,7 @@ class Vision:
             next_end = self._boundary(now)
             # After a standstill the new minute is the present one, and those in between were not watched.
             self._minute = (max(ends, next_end - _MINUTE_SECONDS), next_end)
-            self._close_minute(began, dropped)
+            self._close_minute(began, ends, dropped)
         if now - self._live_at >= self._live_every:
             origin = self._origin_from(now)
             self._put(Batch(origin=origin, live=self._live(now, states, config=origin.config)))
@@ -126,7 +126,7 @@ class Vision:
     def stop(self, now: float, *, dropped: Mapping[str, int]) -> None:
         """Write down the minute so far; visits stay open, for the next run to close or resume."""
         began, _ = self._minute or (now, now)
-        self._close_minute(began, dropped)
+        self._close_minute(began, now, dropped)
 
     def close_left_over(self, left_over: Sequence[LeftOver]) -> None:
         """End, as interrupted, what the last run could not; it stays of the venue and layout it was made under."""
@@ -173,8 +173,10 @@ class Vision:
                 )
             )
 
-    def _close_minute(self, began: float, dropped: Mapping[str, int]) -> None:
-        minutes = [self._minute_of(camera, began, dropped.get(camera.id, 0)) for camera in self._settings.cameras]
+    def _close_minute(self, began: float, ended: float, dropped: Mapping[str, int]) -> None:
+        minutes = [
+            self._minute_of(camera, began, ended, dropped.get(camera.id, 0)) for camera in self._settings.cameras
+        ]
         drafts = [reports.occupancy([minute]) for minute in minutes]
         drafts += [draft for draft in map(reports.crossings, minutes) if draft is not None]
         self._put(
@@ -186,12 +188,12 @@ class Vision:
             )
         )
 
-    def _minute_of(self, camera: CameraSettings, began: float, dropped: int) -> Minute:
+    def _minute_of(self, camera: CameraSettings, began: float, ended: float, dropped: int) -> Minute:
         before, self._dropped[camera.id] = self._dropped.get(camera.id, 0), dropped
         scene = self._scenes.get(camera.id)
         if scene is None:
-            return _unwatched(camera, began)
-        return scene.minute(began=began, dropped_frames=dropped - before)
+            return _unwatched(camera, at=(began + ended) / 2)
+        return scene.minute(began=began, ended=ended, dropped_frames=dropped - before)
 
     def _boundary(self, now: float) -> float:
         """When the running minute ends: on a whole minute of UTC where that is known."""
@@ -260,13 +262,13 @@ def _checkpointed(scene: Scene) -> Checkpointed:
     return Checkpointed(scene=scene.id, visits=[asdict(checkpoint) for checkpoint in scene.checkpoints()])
 
 
-def _unwatched(camera: CameraSettings, began: float) -> Minute:
+def _unwatched(camera: CameraSettings, *, at: float) -> Minute:
     """A minute of a camera that has not shown a single picture yet."""
     return Minute(
         scene=camera.scene_id,
         camera=camera.id,
         space="",
-        at=began,
+        at=at,
         watched_ms=0,
         analysed_frames=0,
         dropped_frames=0,

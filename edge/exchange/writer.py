@@ -48,7 +48,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TilePart:
-    """What one minute adds to one tile; `at` is monotonic seconds, presence is in milliseconds."""
+    """What one minute adds to one tile; `at` is its middle in monotonic seconds, presence is in milliseconds."""
 
     at: float
     space: str

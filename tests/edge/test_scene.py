@@ -56,7 +56,7 @@ class Film:
         return self.walk(place, place, seconds)
 
     def minute(self) -> Minute:
-        return self.scene.minute(began=0.0, dropped_frames=0)
+        return self.scene.minute(began=0.0, ended=0.0, dropped_frames=0)
 
 
 def between(start: tuple[float, float], end: tuple[float, float], share: float) -> tuple[float, float]:
@@ -98,7 +98,7 @@ def test_a_busy_shop_adds_up(seed: int) -> None:
     for number, frame in enumerate(frames, start=1):
         visits += watched.observe(perfect(frame), at=frame.at, image_size=SIZE)[1]
         if number % 600 == 0:
-            minutes.append(watched.minute(began=frame.at, dropped_frames=0))
+            minutes.append(watched.minute(began=frame.at, ended=frame.at, dropped_frames=0))
     visits += watched.finish()
     person_ms = sum(one.person_ms for one in minutes)
     truth_ms = sum(len(frame.ids) for frame in frames) * 1000 / RATE

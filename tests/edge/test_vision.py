@@ -2,7 +2,8 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from random import Random
 from typing import cast
 
@@ -24,6 +25,7 @@ from edge.visits import Checkpoint
 from protocol.envelope import ClockSource
 from protocol.modes import Mode
 from protocol.status import ModelStatus
+from tests.support.exchange import NTP, Exchange, opened
 from tests.support.people import boxes_at
 
 SIZE = (640, 480)
@@ -193,8 +195,26 @@ def test_minutes_begin_where_they_end_and_are_utcs_once_it_is_known() -> None:
     # From here on the minute of UTC begins 7.5 seconds after that of the monotonic clock.
     box.fixes[0] = Fix(offset_ms=60_000 * 28_000_000 - 7_500, source=ClockSource.NTP, uncertainty_ms=1)
     box.turn(200.0)
-    began = [draft.at for draft in box.drafts("occupancy") if draft.body["scene"] == "door"]
-    assert began == [1000.25, 1020.0, 1080.0, 1140.0, 1147.5, 1207.5]
+    middles = [draft.at for draft in box.drafts("occupancy") if draft.body["scene"] == "door"]
+    assert middles == [1010.125, 1050.0, 1110.0, 1143.75, 1177.5, 1237.5]
+
+
+@pytest.mark.parametrize("step_ms", [-200, 200])
+def test_a_minute_stays_in_its_minute_when_the_clock_is_put_right_at_its_end(tmp_path: Path, step_ms: int) -> None:
+    exchange = Exchange(folder=tmp_path)
+    box = bench()
+    box.fixes[0] = NTP
+    box.now = 1000.0
+    box.watch(85.0, (320, 300))
+    with opened(exchange) as writer:
+        writer.offer_fix(replace(NTP, offset_ms=NTP.offset_ms + step_ms))
+        for batch in box.batches:
+            writer.commit(batch)
+        writer.close_buckets()
+    said = [body["at"] for body in exchange.bodies("occupancy") if body["scene"] == "door"]
+    assert said == ["2026-03-01T12:16:00Z", "2026-03-01T12:17:00Z"]
+    tiles = {str(body["at"]) for body in exchange.bodies("tile")}
+    assert tiles == {"2026-03-01T12:16:00Z", "2026-03-01T12:17:00Z"}
 
 
 @pytest.mark.parametrize(
@@ -210,8 +230,8 @@ def test_after_a_standstill_the_minute_is_the_present_one() -> None:
     box.watch(5.0)
     box.now += 600.0
     box.watch(65.0)
-    began = [draft.at for draft in box.drafts("occupancy") if draft.body["scene"] == "door"]
-    assert began == [1000.0, 1560.0]
+    middles = [draft.at for draft in box.drafts("occupancy") if draft.body["scene"] == "door"]
+    assert middles == [1010.0, 1590.0]
     watched = [figures(draft)["watched_seconds"] for draft in box.drafts("occupancy") if draft.body["scene"] == "door"]
     assert watched[0] == pytest.approx(4.9)
     assert max(watched) <= 60.0
