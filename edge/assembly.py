@@ -5,7 +5,7 @@ import re
 import secrets
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -25,6 +25,7 @@ from edge.camera.usb import UsbSource
 from edge.detector.detections import Detector
 from edge.detector.motion import MotionDetector
 from edge.detector.onnx import OnnxDetector
+from edge.errors import ExchangeFull
 from edge.exchange.writer import Budget, ThisBoot, Writer
 from edge.journal import Journal
 from edge.models.manifest import load_manifest
@@ -67,7 +68,7 @@ def eyes(settings: DetectorSettings, *, environment: dict[str, str]) -> Eyes:
 
 
 def run_vision(settings: Settings, stop: threading.Event, *, environment: dict[str, str]) -> None:
-    """See, until stopped."""
+    """See, until stopped or until every source was a film and is over: then nothing waits for its bucket any more."""
     seen_with = eyes(settings.detector, environment=environment)
     with ExitStack() as stack:
         writer = stack.enter_context(_writer(settings))
@@ -75,19 +76,22 @@ def run_vision(settings: Settings, stop: threading.Event, *, environment: dict[s
             LeftOver(boot=left.boot, origin=left.origin, checkpoint=_CHECKPOINT.validate_python(left.visit))
             for left in writer.left_over()
         ]
-        journal = stack.enter_context(Journal(writer, system_fix=lambda: clock.system_fix(settings.clock.trust)))
-        vision = Vision(
-            settings,
-            detector=seen_with.detector,
-            models=seen_with.models,
-            put=journal.put,
-            fix=lambda: journal.fix,
-            resumable=resumable(left_over, boot=clock.boot_id(), now=clock.monotonic()),
-        )
-        vision.close_left_over(left_over)
-        feeds = [_feed(camera) for camera in settings.cameras]
-        cameras = stack.enter_context(Cameras(feeds, clock=clock.monotonic))
-        watch(vision, cameras, monotonic=clock.monotonic, stop=stop)
+        with Journal(writer, system_fix=lambda: clock.system_fix(settings.clock.trust)) as journal:
+            vision = Vision(
+                settings,
+                detector=seen_with.detector,
+                models=seen_with.models,
+                put=journal.put,
+                fix=lambda: journal.fix,
+                resumable=resumable(left_over, boot=clock.boot_id(), now=clock.monotonic()),
+            )
+            vision.close_left_over(left_over)
+            feeds = [_feed(camera) for camera in settings.cameras]
+            with Cameras(feeds, clock=clock.monotonic) as cameras:
+                ended = watch(vision, cameras, monotonic=clock.monotonic, stop=stop)
+        if ended:
+            with suppress(ExchangeFull):  # what has no room now is placed by the next run
+                writer.close_buckets()
 
 
 def _writer(settings: Settings) -> Writer:

@@ -23,6 +23,9 @@ __all__ = ["add_commands"]
 _SHARED_UMASK = 0o007
 """Vision and uplink are two users of one group, and share the exchange's files."""
 
+_DRAIN_SECONDS = 10.0
+"""How long `run` goes on delivering when its films are over."""
+
 
 def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `edge` and its commands."""
@@ -65,7 +68,7 @@ def _add_replay(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def _run(arguments: argparse.Namespace) -> None:
     from edge.assembly import run_vision
-    from edge.uplink.assembly import run_uplink
+    from edge.uplink.assembly import drain, run_uplink
 
     settings = load(arguments.config, places=True)
     with _stopping() as stop:
@@ -73,6 +76,7 @@ def _run(arguments: argparse.Namespace) -> None:
         uplink.start()
         try:
             run_vision(settings, stop, environment=dict(os.environ))
+            drain(settings, stop, limit_seconds=_DRAIN_SECONDS)
         finally:
             stop.set()
             uplink.finish()

@@ -2,8 +2,8 @@
 
 While the disk is full the batches wait here, in bounded memory; what does not fit is let go oldest first and counted,
 and the count goes with the next batch that can be stored, to be declared; configurations are never let go. A journal
-that closes while the disk is full makes one last attempt, to store only what it had to let go. Any other failure ends the process, and systemd starts it again: what was committed is safe, and open visits are closed from
-their checkpoints.
+that closes while the disk is full makes one last attempt, to store only what it had to let go. Any other failure ends
+the process, and systemd starts it again: what was committed is safe, and open visits are closed from their checkpoints.
 """
 
 import logging

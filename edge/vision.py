@@ -128,6 +128,11 @@ class Vision:
         began, _ = self._minute or (now, now)
         self._close_minute(began, now, dropped)
 
+    def finish(self) -> None:
+        """Close every visit because the films are over, and the watching with them."""
+        for scene in self._scenes.values():
+            self._say_closed(scene, scene.finish())
+
     def close_left_over(self, left_over: Sequence[LeftOver]) -> None:
         """End, as interrupted, what the last run could not; it stays of the venue and layout it was made under."""
         made: dict[tuple[str, Origin], list[Checkpoint]] = {}
@@ -231,8 +236,8 @@ class Vision:
         return said
 
 
-def watch(vision: Vision, cameras: Cameras, *, monotonic: Callable[[], float], stop: threading.Event) -> None:
-    """Run until stopped, or until every source has ended."""
+def watch(vision: Vision, cameras: Cameras, *, monotonic: Callable[[], float], stop: threading.Event) -> bool:
+    """Run until stopped, or until every source has ended; whether they have."""
     names = list(cameras.names)
     while not stop.is_set() and not cameras.finished:
         for frame in cameras.wait(_TURN_SECONDS):
@@ -241,7 +246,11 @@ def watch(vision: Vision, cameras: Cameras, *, monotonic: Callable[[], float], s
         dropped = {name: cameras.counters(name).dropped for name in names}
         vision.turn(monotonic(), dropped=dropped, states={name: cameras.state(name) for name in names})
     vision.changed(cameras.changes())
+    ended = cameras.finished and not stop.is_set()
+    if ended:
+        vision.finish()
     vision.stop(monotonic(), dropped={name: cameras.counters(name).dropped for name in names})
+    return ended
 
 
 def minute_end(now: float, *, offset_ms: int) -> float:

@@ -2,15 +2,19 @@
 
 import secrets
 import threading
+from contextlib import closing
 from importlib.metadata import version
 
 from edge import clock
+from edge.exchange.outbox import Outbox
 from edge.settings import BrokerSettings, Settings
 from edge.uplink.bulletin import Identity
 from edge.uplink.link import Address
 from edge.uplink.service import Uplink, UplinkSettings
 
-__all__ = ["run_uplink"]
+__all__ = ["drain", "run_uplink"]
+
+_LOOK_SECONDS = 0.2
 
 
 def run_uplink(settings: Settings, stop: threading.Event) -> None:
@@ -35,6 +39,15 @@ def run_uplink(settings: Settings, stop: threading.Event) -> None:
         monotonic=clock.monotonic,
     )
     uplink.run(stop)
+
+
+def drain(settings: Settings, stop: threading.Event, *, limit_seconds: float) -> None:
+    """Wait until the cloud has acknowledged all that waits, for so long at most, or until stopped."""
+    deadline = clock.monotonic() + limit_seconds
+    with closing(Outbox(settings.exchange.folder, boot=clock.boot_id())) as outbox:
+        while outbox.standing().waiting and clock.monotonic() < deadline:
+            if stop.wait(_LOOK_SECONDS):
+                return
 
 
 def _address(broker: BrokerSettings, *, client_id: str) -> Address:

@@ -157,6 +157,14 @@ def test_vision_ends_when_its_only_film_does(make_box: Callable[[str], Box]) -> 
     assert "camera film is finished" in box.log
 
 
+def test_what_the_end_of_a_film_shows_waits_to_be_delivered(make_box: Callable[[str], Box]) -> None:
+    box = make_box(SYNTHETIC + "seconds = 8\n")
+    assert box.start("vision").wait(40) == 0
+    kinds = [kind for (kind,) in box.rows("SELECT DISTINCT type FROM item")]
+    assert {"visit", "occupancy", "tile"} <= set(kinds), box.log
+    assert box.rows("SELECT 1 FROM part UNION ALL SELECT 1 FROM tile_part UNION ALL SELECT 1 FROM checkpoint") == []
+
+
 def test_a_second_vision_on_the_same_exchange_is_refused(make_box: Callable[[str], Box]) -> None:
     box = make_box(SYNTHETIC)
     first = box.start("vision")

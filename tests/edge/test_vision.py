@@ -281,6 +281,16 @@ def test_a_stop_writes_the_minute_so_far_and_leaves_visits_open() -> None:
     assert box.drafts("visit") == []
 
 
+def test_visits_that_outlast_the_film_are_interrupted() -> None:
+    box = bench()
+    box.watch(10.0, (320, 300))
+    box.vision.finish()
+    (visit,) = box.drafts("visit")
+    assert visit.body["ended"] == "interrupted"
+    assert visit.body["dwell_seconds"] == pytest.approx(9.9, abs=0.11)
+    assert [(one.scene, one.visits) for one in box.batches[-1].checkpoints] == [("door", [])]
+
+
 def test_dropped_frames_are_those_since_the_last_report() -> None:
     box = bench()
     box.watch(1.0)
@@ -400,7 +410,7 @@ def test_the_loop_ends_when_every_source_has_and_says_so() -> None:
     box = bench()
     feeds = [Feed(camera=name, source=Clip(name), backoff=Backoff(random=Random(1))) for name in ("door", "till")]
     with Cameras(feeds, clock=lambda: 1001.0) as cameras:
-        watch(box.vision, cameras, monotonic=lambda: 1001.0, stop=threading.Event())
+        assert watch(box.vision, cameras, monotonic=lambda: 1001.0, stop=threading.Event())
     states = [
         (draft.body["camera"], draft.body["state"], draft.body["reason"]) for draft in box.drafts("camera-health")
     ]
