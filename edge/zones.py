@@ -50,7 +50,7 @@ class ZoneReading:
     """What the zones hold after one frame.
 
     inside: bool, shape (people, zones), in the order in which they were given.
-    occupancy: int64, shape (zones,), people inside, those out of sight for a moment included.
+    occupancy: int64, shape (zones,), how many of them: who is out of sight is not counted, and may be gone.
     """
 
     inside: Mask
@@ -131,9 +131,7 @@ class ZoneWatch:
                     moves.append(ZoneMove(person=person, zone=self.zones[column].id, kind=kind, at=phase.since))
                 inside[row, column] = phase.state in _COUNTED
         moves.extend(self._farewells(at))
-        occupancy = [[phase.state in _COUNTED for phase in known.phases] for known in self._people.values()]
-        counts = np.array(occupancy, np.int64).reshape(len(occupancy), len(self.zones)).sum(axis=0)
-        return ZoneReading(inside=inside, occupancy=counts, moves=tuple(moves))
+        return ZoneReading(inside=inside, occupancy=inside.sum(axis=0, dtype=np.int64), moves=tuple(moves))
 
     def _step(self, phase: "_Phase", signal: _Signal, at: float) -> Literal["entered", "left"] | None:
         before = phase.state

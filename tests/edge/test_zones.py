@@ -82,11 +82,18 @@ def test_who_is_hidden_stays_and_who_is_gone_has_left() -> None:
     watch = ZoneWatch([Zone(id="shelf", polygon=SQUARE)], margin=0.3, gone_seconds=5)
     walk(watch, [(0, 2)])
     nobody = np.empty(0, np.int64), np.empty((0, 2))
-    assert watch.update(*nobody, 4.0).occupancy.tolist() == [1]
+    assert watch.update(*nobody, 4.0).moves == ()
     reading = watch.update(*nobody, 5.5)
     assert reading.occupancy.tolist() == [0]
     assert reading.moves == (ZoneMove(person=1, zone="shelf", kind="left", at=0.0),)
     assert not watch._people
+
+
+def test_only_who_is_seen_is_counted() -> None:
+    watch = ZoneWatch([Zone(id="shelf", polygon=SQUARE)], margin=0.3)
+    place = np.array([[2.0, 2.0]])
+    counts = [watch.update(np.array([number // 10]), place, number / 10).occupancy[0] for number in range(100)]
+    assert set(counts) == {1}, "one after another comes and goes at once"
 
 
 def test_several_people_and_zones_keep_their_rows_and_columns() -> None:
