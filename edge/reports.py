@@ -70,7 +70,9 @@ def visit(ended: Visit) -> Draft:
         began=ended.began,
         ended=ended.ended,
         zones=[
-            NamedSeconds(zone=zone, seconds=round(spent / 1000, 1)) for zone, spent in ended.zone_milliseconds.items()
+            NamedSeconds(zone=zone, seconds=seconds)
+            for zone, spent in ended.zone_milliseconds.items()
+            if (seconds := _seconds(spent))
         ],
         lines=[
             LineCount(line=line, inward=counts.get("in", 0), outward=counts.get("out", 0))

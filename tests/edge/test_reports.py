@@ -107,6 +107,21 @@ def test_a_visit_is_placed_where_it_began_and_names_no_person() -> None:
     }
 
 
+def test_a_zone_touched_for_a_moment_was_not_visited() -> None:
+    brushed = Visit(
+        scene="hall",
+        first_seen=1000.0,
+        last_seen=1009.0,
+        began="entered",
+        ended="left",
+        zone_milliseconds={"tills": 40, "shelf": 60},
+        crossings={},
+        frames=90,
+        mean_confidence=0.8,
+    )
+    assert reports.visit(brushed).body["zones"] == [{"zone": "shelf", "seconds": 0.1}]
+
+
 @pytest.mark.parametrize("state", HealthState)
 @pytest.mark.parametrize("reason", [*Trouble, *Note])
 def test_every_state_and_reason_has_a_word_on_the_wire(state: HealthState, reason: Trouble | Note) -> None:
