@@ -107,6 +107,7 @@ class Scene:
         self._heat = HeatMap(self.floor.cell)
         self._inside = _Inside(empty_seconds=camera.empty_seconds)
         self._tally = _Tally(zones=len(camera.zones))
+        self._gap_seconds = camera.gap_seconds
         self._last_ms: int | None = None
         self._people_at = (float("-inf"), 0)
         self.zone_people: tuple[int, ...] = (0,) * len(camera.zones)
@@ -122,12 +123,15 @@ class Scene:
         milliseconds = np.where(on_floor, self._presence.update(people.ids, at), 0)
         zones = self._zones.update(people.ids, places, at)
         bodies = self._bodies(people)
-        self._lines.meet(people.ids, self.floor.place(self.floor.feet(people.first_boxes)), bodies, at)
+        first_places = self.floor.place(self.floor.feet(people.first_boxes))
+        self._lines.meet(people.ids, first_places, bodies, at)
         crossings = self._lines.update(people.ids, places, bodies, at)
         in_zones = zones.inside.astype(np.int64) * milliseconds[:, None]
         turnover = self._visits.update(people, in_zones, crossings)
         self._heat.add(places, milliseconds)
-        self._heat.enter(places[turnover.begun])
+        # Who comes back after the end of a visit enters where they are now; who was first seen on no floor does too.
+        is_new = (at - people.since <= self._gap_seconds) & np.isfinite(first_places).all(axis=1)
+        self._heat.enter(np.where(is_new[:, None], first_places, places)[turnover.begun])
         watched = self._watch(at)
         self._tally.add(len(people), milliseconds, in_zones, zones.occupancy, crossings)
         at_entrances = [crossing for crossing in crossings if crossing.line in self._entrances]

@@ -313,3 +313,9 @@ def test_what_is_still_there_at_the_end_was_interrupted() -> None:
     (visit,) = film.scene.finish()
     assert visit.ended == "interrupted"
     assert film.scene.checkpoints() == film.scene.finish() == ()
+
+
+def test_somebody_enters_where_they_were_first_seen() -> None:
+    film = Film(scene()).walk((20, 300), (620, 300), 6.0)
+    (tile,) = [tile for tile in film.minute().tiles if tile.layer == "entries"]
+    assert tile.cells == {300 // 40 * 32 + 0: 1}
