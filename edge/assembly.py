@@ -1,6 +1,7 @@
 """Where vision's parts are built from the settings and put together. Nothing else opens anything."""
 
 import hashlib
+import math
 import re
 import secrets
 import threading
@@ -127,7 +128,13 @@ def _source(camera: CameraSettings) -> FrameSource:
         )
     if camera.device is not None:
         return UsbSource(
-            camera=camera.id, device=camera.device, clock=clock.monotonic, sampler=sampler, rotation=camera.rotation
+            camera=camera.id,
+            device=camera.device,
+            clock=clock.monotonic,
+            sampler=sampler,
+            rotation=camera.rotation,
+            size=_unturned(camera),
+            rate=math.ceil(camera.rate),
         )
     pace = RealTime(clock=clock.monotonic, sleep=time.sleep)
     if camera.synthetic is not None:
@@ -150,6 +157,12 @@ def _source(camera: CameraSettings) -> FrameSource:
         rotation=camera.rotation,
         loop=camera.loop,
     )
+
+
+def _unturned(camera: CameraSettings) -> tuple[int, int] | None:
+    """The size of a camera's pictures before they are turned upright."""
+    size = camera.image_size
+    return size if size is None or camera.rotation in {0, 180} else (size[1], size[0])
 
 
 def _slug(name: str) -> str:
