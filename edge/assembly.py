@@ -1,6 +1,7 @@
 """Where vision's parts are built from the settings and put together. Nothing else opens anything."""
 
 import hashlib
+import math
 import re
 import secrets
 import threading
@@ -157,6 +158,8 @@ def source_of(camera: CameraSettings, *, witness: Witness = unwitnessed) -> Fram
             clock=clock.monotonic,
             sampler=sampler,
             rotation=camera.rotation,
+            size=_unturned(camera),
+            rate=math.ceil(camera.rate),
             witness=witness,
         )
     pace = RealTime(clock=clock.monotonic, sleep=time.sleep)
@@ -181,6 +184,12 @@ def source_of(camera: CameraSettings, *, witness: Witness = unwitnessed) -> Fram
         loop=camera.loop,
         witness=witness,
     )
+
+
+def _unturned(camera: CameraSettings) -> tuple[int, int] | None:
+    """The size of a camera's pictures before they are turned upright."""
+    size = camera.image_size
+    return size if size is None or camera.rotation in {0, 180} else (size[1], size[0])
 
 
 def _slug(name: str) -> str:

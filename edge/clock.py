@@ -49,11 +49,11 @@ class Trust(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fix:
-    """UTC of a boot: utc_ms = monotonic_ms + offset_ms, within ± uncertainty_ms."""
+    """UTC of a boot: utc_ms = monotonic_ms + offset_ms, within ± uncertainty_ms; None where nobody can say."""
 
     offset_ms: int
     source: ClockSource
-    uncertainty_ms: int
+    uncertainty_ms: int | None
 
 
 class _Timex(ctypes.Structure):
@@ -82,11 +82,17 @@ def hardware_offset_ms() -> int | None:
 
 
 def system_fix(trust: Trust) -> Fix | None:
-    """A fix from the system's clock, or None while it may not be believed."""
+    """A fix from the system's clock, or None while it may not be believed.
+
+    Without NTP it is the hardware's, set by whoever says that it can be trusted: how well, nobody can say.
+    """
     now_ms = round(time.time() * 1000)
-    if now_ms < SOONEST_MS or (trust is Trust.NTP and not disciplined()):
+    is_disciplined = disciplined()
+    if now_ms < SOONEST_MS or (trust is Trust.NTP and not is_disciplined):
         return None
     offset = now_ms - round(monotonic() * 1000)
+    if not is_disciplined:
+        return Fix(offset_ms=offset, source=ClockSource.HARDWARE, uncertainty_ms=None)
     return Fix(offset_ms=offset, source=ClockSource.NTP, uncertainty_ms=100)
 
 
@@ -101,13 +107,16 @@ def cloud_fix(*, asked: float, answered: float, cloud_at: datetime) -> Fix:
 def better(known: Fix | None, offered: Fix) -> bool:
     """Whether an offered fix should replace the known one.
 
-    NTP replaces anything; the cloud's time replaces only the cloud's, when it is surer or contradicts it.
+    NTP replaces anything, and a hardware clock that is to be trusted anything but NTP; the cloud's time replaces only
+    the cloud's, when it is surer or contradicts it.
     """
     if known is None:
         return True
-    if offered.source is ClockSource.NTP:
-        return known.source is not ClockSource.NTP or abs(known.offset_ms - offered.offset_ms) > _SLEW_MS
-    if known.source is not ClockSource.CLOUD or offered.source is not ClockSource.CLOUD:
+    if offered.source is known.source and offered.source is not ClockSource.CLOUD:
+        return abs(known.offset_ms - offered.offset_ms) > _SLEW_MS
+    if offered.source is not ClockSource.CLOUD:
+        return known.source is not ClockSource.NTP
+    if known.source is not ClockSource.CLOUD or known.uncertainty_ms is None or offered.uncertainty_ms is None:
         return False
     contradicts = abs(known.offset_ms - offered.offset_ms) > known.uncertainty_ms + offered.uncertainty_ms
     return contradicts or offered.uncertainty_ms < known.uncertainty_ms

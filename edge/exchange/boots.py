@@ -115,6 +115,6 @@ def _kept_time(boot: Boot) -> bool:
 
 
 def _fix(offset_ms: int | None, source: str | None, uncertainty_ms: int | None) -> Fix | None:
-    if offset_ms is None or source is None or uncertainty_ms is None:
+    if offset_ms is None or source is None:
         return None
     return Fix(offset_ms=offset_ms, source=ClockSource(source), uncertainty_ms=uncertainty_ms)

@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from edge.clock import Fix, to_utc
-from edge.exchange import boots
+from edge.exchange import boots, room
 from edge.exchange.numbering import declare
 from edge.exchange.schema import FILE_NAME, State, connect, get_meta, reading, set_meta, writing
 from protocol.acks import Ack
@@ -71,7 +71,8 @@ class Outbox:
     """Claims and settles items of the exchange in `folder`; close it when done."""
 
     def __init__(self, folder: Path, *, boot: str) -> None:
-        self._connection = connect(folder / FILE_NAME)
+        self._path = folder / FILE_NAME
+        self._connection = connect(self._path)
         self._boot = boot
 
     def close(self) -> None:
@@ -187,6 +188,11 @@ class Outbox:
             "SELECT subject, mono_ms, body FROM live WHERE boot = ? ORDER BY subject", (self._boot,)
         )
         return [LiveRow(subject=row[0], age_seconds=max(0, now_ms - row[1]) / 1000, body=row[2]) for row in rows]
+
+    def used_bytes(self) -> int:
+        """Bytes that the exchange takes: pages in use, and the log beside the file."""
+        log = self._path.with_name(f"{self._path.name}-wal")
+        return room.used_bytes(self._connection) + (log.stat().st_size if log.exists() else 0)
 
     def remembered(self, key: str) -> str | None:
         """What uplink noted under this key."""

@@ -12,7 +12,7 @@ from protocol.modes import DISCLOSURE, Mode
 from protocol.status import BoxState, CameraStatus, ExchangeStatus, Live, LiveScene, ModelStatus, Status, VisionState
 from protocol.wire import JsonObject
 
-__all__ = ["Identity", "death", "live", "status"]
+__all__ = ["Identity", "clock_of", "death", "live", "status"]
 
 _VISION_DEAD_SECONDS = 30.0
 
@@ -59,7 +59,7 @@ def status(identity: Identity, outbox: Outbox, *, now_ms: int, used: float) -> S
         python=platform.python_version(),
         head=outbox.head(),
         config=_text(said.get("config")),
-        clock=_clock(fix),
+        clock=clock_of(fix),
         vision=VisionState.ALIVE if alive else VisionState.DEAD,
         exchange=ExchangeStatus(
             waiting=standing.waiting, oldest_seconds=_age(standing.oldest_at_ms, at), used=min(1.0, used)
@@ -94,10 +94,12 @@ def _scene(row: LiveRow) -> LiveScene:
     return LiveScene.model_validate_json(row.body)
 
 
-def _clock(fix: Fix | None) -> Clock:
+def clock_of(fix: Fix | None) -> Clock:
+    """The wire's words for what is known of UTC."""
     if fix is None:
         return Clock(source=ClockSource.NONE)
-    return Clock(source=fix.source, uncertainty_seconds=fix.uncertainty_ms / 1000)
+    uncertainty_ms = fix.uncertainty_ms
+    return Clock(source=fix.source, uncertainty_seconds=None if uncertainty_ms is None else uncertainty_ms / 1000)
 
 
 def _age(oldest_at_ms: int | None, at: datetime | None) -> float | None:

@@ -15,9 +15,10 @@ from pydantic import ValidationError
 
 from edge.clock import cloud_fix, to_utc
 from edge.exchange.outbox import Claimed, Outbox, Verdict
+from edge.uplink.bulletin import clock_of
 from edge.uplink.tally import Tally
 from protocol.acks import Ack
-from protocol.envelope import Clock, ClockSource, Gap, Header, compose
+from protocol.envelope import Gap, Header, compose
 from protocol.topics import Leaf
 from protocol.wire import MAX_MESSAGE_BYTES
 
@@ -156,15 +157,12 @@ class Delivery:
         self, head: str, epoch: str, items: tuple[Claimed, ...], gaps: tuple[Gap, ...], now: float
     ) -> Outgoing:
         fix = self._outbox.fix()
-        clock = Clock(source=ClockSource.NONE)
-        if fix is not None:
-            clock = Clock(source=fix.source, uncertainty_seconds=fix.uncertainty_ms / 1000)
         header = Header(
             box=self._box,
             epoch=epoch,
             head=head,
             sent_at=None if fix is None else to_utc(_ms(now) + fix.offset_ms),
-            clock=clock,
+            clock=clock_of(fix),
             seen=self._outbox.seen(),
             gaps=gaps,
         )
@@ -181,7 +179,7 @@ class Delivery:
             return
         asked = min(answered)
         fix = cloud_fix(asked=asked, answered=now, cloud_at=ack.at)
-        if fix.uncertainty_ms <= _SUREST_NEEDED_MS and self._outbox.offer_fix(fix):
+        if (fix.uncertainty_ms or 0) <= _SUREST_NEEDED_MS and self._outbox.offer_fix(fix):
             _log.info("Learnt UTC from the cloud, within %d ms", fix.uncertainty_ms, extra={"action": "clock"})
 
     def _halve(self, digest: str, now: float) -> None:

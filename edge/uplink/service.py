@@ -16,7 +16,6 @@ from edge.backoff import Backoff
 from edge.clock import Trust, system_fix
 from edge.errors import ExchangeError
 from edge.exchange.outbox import Outbox
-from edge.exchange.schema import FILE_NAME
 from edge.notify import Notifier
 from edge.uplink import bulletin
 from edge.uplink.bulletin import Identity
@@ -189,10 +188,8 @@ class _Notices:
                 )
 
     def _say_status(self, now: float) -> None:
-        size = (self._settings.folder / FILE_NAME).stat().st_size
-        status = bulletin.status(
-            self._identity, self._outbox, now_ms=round(now * 1000), used=size / self._settings.room_bytes
-        )
+        used = self._outbox.used_bytes() / self._settings.room_bytes
+        status = bulletin.status(self._identity, self._outbox, now_ms=round(now * 1000), used=used)
         cameras = tuple((camera.camera, camera.state, camera.reason) for camera in status.cameras)
         said = (status.vision, status.head, status.config, cameras)
         if said != self._said or now - self._status_at >= _STATUS_SECONDS:

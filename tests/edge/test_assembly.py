@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 import footfall
-from edge.assembly import eyes
+from edge.assembly import _source, eyes
 from edge.camera.frames import Frame
+from edge.camera.usb import UsbSource
 from edge.errors import ModelError
-from edge.settings import DetectorSettings
+from edge.settings import CameraSettings, DetectorSettings
 from tests.support.onnx_models import write_answering_network
 
 MANIFEST = """
@@ -45,3 +46,17 @@ def test_a_box_uses_a_model_of_its_own_manifest(hall: DetectorSettings) -> None:
 def test_a_model_of_ones_own_is_unknown_without_its_manifest(hall: DetectorSettings) -> None:
     with pytest.raises(ModelError, match="our-hall"):
         eyes(hall.model_copy(update={"manifest": None}), environment={})
+
+
+@pytest.mark.parametrize(
+    ("keys", "options"),
+    [
+        ({}, {"framerate": "10"}),
+        ({"image_size": (640, 480), "rate": 7.5}, {"video_size": "640x480", "framerate": "8"}),
+        ({"image_size": (480, 640), "rotation": 90}, {"video_size": "640x480", "framerate": "10"}),
+    ],
+)
+def test_a_usb_camera_is_asked_for_no_more_than_is_analysed(keys: dict[str, object], options: dict[str, str]) -> None:
+    source = _source(CameraSettings.model_validate({"id": "till", "device": "/dev/video0", **keys}))
+    assert isinstance(source, UsbSource)
+    assert source._opening.options == options

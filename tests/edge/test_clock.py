@@ -12,6 +12,10 @@ def ntp(offset_ms: int) -> Fix:
     return Fix(offset_ms=offset_ms, source=ClockSource.NTP, uncertainty_ms=100)
 
 
+def hardware(offset_ms: int) -> Fix:
+    return Fix(offset_ms=offset_ms, source=ClockSource.HARDWARE, uncertainty_ms=None)
+
+
 def cloud(offset_ms: int, uncertainty_ms: int) -> Fix:
     return Fix(offset_ms=offset_ms, source=ClockSource.CLOUD, uncertainty_ms=uncertainty_ms)
 
@@ -24,6 +28,12 @@ def cloud(offset_ms: int, uncertainty_ms: int) -> Fix:
         pytest.param(ntp(0), cloud(10**9, 1), False, id="the cloud never beats ntp"),
         pytest.param(ntp(0), ntp(50), False, id="ntp that only steers changes nothing"),
         pytest.param(ntp(0), ntp(51), True, id="ntp that steps replaces"),
+        pytest.param(hardware(0), ntp(5), True, id="ntp beats a clock that is trusted without it"),
+        pytest.param(ntp(0), hardware(10**9), False, id="which never beats ntp"),
+        pytest.param(cloud(0, 1), hardware(5), True, id="but the cloud"),
+        pytest.param(hardware(0), cloud(10**9, 1), False, id="which never beats it"),
+        pytest.param(hardware(0), hardware(50), False, id="a trusted clock that drifts a little"),
+        pytest.param(hardware(0), hardware(51), True, id="a trusted clock that was set"),
         pytest.param(cloud(0, 500), cloud(100, 400), True, id="a surer answer of the cloud"),
         pytest.param(cloud(0, 400), cloud(100, 500), False, id="a vaguer answer that agrees"),
         pytest.param(cloud(0, 400), cloud(901, 500), True, id="a vaguer answer that contradicts"),
@@ -38,7 +48,7 @@ def test_a_fix_of_the_cloud_holds_the_truth_within_its_uncertainty() -> None:
     start = datetime(2026, 3, 1, tzinfo=UTC)
     for said_after in (0.0, 0.7, 2.0):
         fix = cloud_fix(asked=10.0, answered=12.0, cloud_at=start + timedelta(seconds=10 + said_after))
-        assert abs(fix.offset_ms - start.timestamp() * 1000) <= fix.uncertainty_ms == 1000
+        assert abs(fix.offset_ms - start.timestamp() * 1000) <= (fix.uncertainty_ms or 0) == 1000
 
 
 def test_an_instant_answer_is_not_called_certain() -> None:
@@ -49,6 +59,18 @@ def test_the_system_clock_counts_when_it_is_to_be_trusted() -> None:
     fix = system_fix(Trust.ALWAYS)
     assert fix is not None
     assert abs(to_utc(round(clock.monotonic() * 1000) + fix.offset_ms).timestamp() - time.time()) < 1
+
+
+@pytest.mark.parametrize(
+    ("disciplined", "source", "uncertainty_ms"), [(True, ClockSource.NTP, 100), (False, ClockSource.HARDWARE, None)]
+)
+def test_a_clock_that_is_trusted_without_ntp_is_not_called_ntp(
+    monkeypatch: pytest.MonkeyPatch, disciplined: bool, source: ClockSource, uncertainty_ms: int | None
+) -> None:
+    monkeypatch.setattr(clock, "_disciplined", lambda: disciplined)
+    fix = system_fix(Trust.ALWAYS)
+    assert fix is not None
+    assert (fix.source, fix.uncertainty_ms) == (source, uncertainty_ms)
 
 
 def test_ntp_is_believed_only_when_the_kernel_is_disciplined(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from edge.exchange.outbox import Outbox, Verdict
-from edge.exchange.schema import State
+from edge.exchange.schema import FILE_NAME, State, writing
 from edge.exchange.writer import Batch, Budget, Writer
 from protocol.acks import Ack
-from tests.support.exchange import NTP, ORIGIN, STORES, Exchange, acked, configuration, filled, visit
+from tests.support.exchange import NTP, ORIGIN, STORES, Exchange, acked, configuration, filled, opened, visit
 
 EPOCH = f"{1:016x}"
 
@@ -236,3 +236,14 @@ def test_messages_of_the_cloud_are_laid_in_the_inbox_once(ends: Ends) -> None:
     ends.outbox.remember("venues", "x")
     assert ends.outbox.remembered("venues") == "x"
     assert ends.outbox.remembered("absent") is None
+
+
+def test_what_is_used_is_pages_with_something_in_them_and_the_log(tmp_path: Path) -> None:
+    exchange = Exchange(folder=tmp_path)
+    with opened(exchange) as writer, exchange.outbox() as outbox:
+        filled(writer, exchange, 3000)
+        log = tmp_path / f"{FILE_NAME}-wal"
+        assert outbox.used_bytes() - log.stat().st_size > 2**19
+        with writing(writer._connection) as connection:
+            connection.execute("DELETE FROM item")
+        assert outbox.used_bytes() - log.stat().st_size < 2**18

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from edge.clock import Fix
 from edge.exchange.outbox import Outbox
 from edge.exchange.writer import Batch, Writer
 from edge.uplink import bulletin
 from edge.uplink.bulletin import Identity
+from protocol.envelope import ClockSource
 from protocol.events import CameraState, HealthReason
 from protocol.modes import Mode
 from protocol.status import BoxState, CameraStatus, LiveScene, VisionState
@@ -77,6 +79,15 @@ def test_vision_of_an_earlier_boot_is_dead(exchange: Exchange) -> None:
     with exchange.outbox() as outbox:
         said = bulletin.status(IDENTITY, outbox, now_ms=100_000, used=0.0)
     assert (said.vision, said.cameras) == (VisionState.DEAD, ())
+
+
+def test_a_clock_of_unknown_uncertainty_says_its_source_alone(exchange: Exchange) -> None:
+    with exchange.writer() as writer, exchange.outbox() as outbox:
+        writer.offer_fix(Fix(offset_ms=NTP.offset_ms, source=ClockSource.HARDWARE, uncertainty_ms=None))
+        said = bulletin.status(IDENTITY, outbox, now_ms=100_000, used=0.0)
+    assert said.clock is not None
+    assert said.clock.to_object() == {"source": "hardware"}
+    assert said.at is not None
 
 
 def test_a_box_without_utc_says_so(tmp_path: Path) -> None:
