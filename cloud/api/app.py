@@ -11,6 +11,7 @@ from cloud.api import boxes, cameras, events, figures, health, heatmaps, held, p
 from cloud.api.dependencies import Surroundings
 from cloud.api.headers import NoSniffing
 from cloud.api.limits import BodyLimit, SizeLimits
+from cloud.api.parameters import KnownParametersOnly
 from cloud.api.problems import PROBLEM_RESPONSES, Problem, install_problems
 from cloud.auth import admin_key
 from cloud.health import program_version
@@ -49,7 +50,7 @@ def create_app(settings: Settings, engine: Engine, *, clock: Callable[[], dateti
     app.state.surroundings = Surroundings(
         engine=engine, admin=admin_key(settings), committer=Committer(engine, clock), clock=clock
     )
-    root = APIRouter(prefix=API_ROOT)
+    root = APIRouter(prefix=API_ROOT, dependencies=[KnownParametersOnly])
     for resource in (venues, plans, boxes, cameras, figures, heatmaps, events, held, health):
         root.include_router(resource.router)
     app.include_router(root)
