@@ -56,9 +56,11 @@ def read_period(start: str | None, end: str | None, *, zone: ZoneInfo, now_ms: i
     else:
         before_end = _read_moment(end, name="to", zone=zone, is_end=True) - 1 if end is not None else now_ms
         start_ms = day_of(before_end, zone=zone).start_ms
-    end_ms = _read_moment(end, name="to", zone=zone, is_end=True) if end else day_of(now_ms, zone=zone).end_ms
+    end_ms = (
+        _read_moment(end, name="to", zone=zone, is_end=True) if end is not None else day_of(now_ms, zone=zone).end_ms
+    )
     if end_ms <= start_ms:
-        raise Invalid(f"`from` must be before `to`; found {_show(start_ms)} and {_show(end_ms)}")
+        raise Invalid(f"`from` must be before `to`; found {start} and {end or 'none, which is the end of today'}")
     if end_ms - start_ms > max_days * 86_400_000:
         raise Invalid(f"at most {max_days} days at a time; found {(end_ms - start_ms) / 86_400_000:.1f}")
     first = _floor(start_ms)
@@ -122,7 +124,3 @@ def _midnight(day: date, *, zone: ZoneInfo) -> int:
 
 def _floor(moment_ms: int) -> int:
     return moment_ms // BUCKET_MS * BUCKET_MS
-
-
-def _show(moment_ms: int) -> str:
-    return datetime.fromtimestamp(moment_ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

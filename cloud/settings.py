@@ -23,6 +23,7 @@ from sqlalchemy.exc import ArgumentError
 
 from cloud.errors import SettingsError
 from cloud.ingest.broker import MqttVersion
+from cloud.wording import allowed
 
 __all__ = [
     "AlertSettings",
@@ -275,7 +276,7 @@ def _variables() -> Iterator[str]:
 
 def _describe(detail: ErrorDetails, *, path: Path | None, environ: Mapping[str, str]) -> str:
     keys = [str(part) for part in detail["loc"]]
-    message = detail["msg"].removeprefix("Value error, ")
+    message = allowed(detail["type"], detail.get("ctx", {}), message=detail["msg"], is_text=keys[-1:] == ["admin_key"])
     if detail["type"] == "value_error" and ": " in message:
         key, message = message.split(": ", 1)
         keys.append(key)
@@ -283,11 +284,7 @@ def _describe(detail: ErrorDetails, *, path: Path | None, environ: Mapping[str, 
     place = f"environment: {variable}" if variable in environ else f"{path or 'settings'}: {'.'.join(keys)}"
     if detail["type"] == "extra_forbidden":
         return f"{place}: no such setting{_suggestion(keys[-1], _siblings(keys))}"
-    return f"{place}: found {_found(detail['input'], keys)}; allowed: {_allowed(message)}"
-
-
-def _allowed(message: str) -> str:
-    return message.removeprefix("Input should be ").removeprefix("String should ").removeprefix("Value should ")
+    return f"{place}: found {_found(detail['input'], keys)}; allowed: {message}"
 
 
 def _found(value: object, keys: list[str]) -> str:

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
@@ -23,6 +23,9 @@ __all__ = ["add_commands"]
 
 _SHARED_UMASK = 0o007
 """Vision and uplink are two users of one group, and share the exchange's files."""
+_FIRST_START, _LAST_START = datetime(2000, 1, 1, tzinfo=UTC), datetime(2198, 12, 31, tzinfo=UTC)
+"""An item's moment lies between 2000 and 2199, and a film may last some months."""
+_START_EXAMPLE = "2026-03-01T09:00:00Z"
 
 _DRAIN_SECONDS = 10.0
 """How long `run` goes on delivering when its films are over."""
@@ -61,7 +64,7 @@ def _add_replay(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     command.add_argument("--tracks", type=Path, metavar="OUT.txt", help="write tracks in MOT format")
     command.add_argument("--events", type=Path, metavar="OUT.jsonl", help="write the items a box would send")
     command.add_argument("--summary", type=Path, metavar="OUT.json", help="write each visit: when, how long, where")
-    command.add_argument("--seed", type=int, default=0, metavar="N", help="names the epoch (default: 0)")
+    command.add_argument("--seed", type=int, default=0, metavar="N", help="names the epoch of the items (default: 0)")
     command.add_argument("--mode", choices=("statistics", "live"), default="statistics", help="what may leave a box")
     command.add_argument(
         "--start", type=_moment, default="2000-01-01T00:00:00Z", metavar="UTC", help="when the video begins"
@@ -103,8 +106,10 @@ def _uplink(arguments: argparse.Namespace) -> None:
 
 def _replay(arguments: argparse.Namespace) -> None:
     from edge.assembly import eyes
+    from edge.output_files import refuse_clashes
     from edge.replay import Outputs, Replay, frame_count, replay
 
+    refuse_clashes(inputs=dict(_inputs(arguments)), outputs=dict(_outputs(arguments)))
     camera = load_camera(arguments.camera) if arguments.camera else CameraSettings.model_construct(id="camera")
     plan = Replay(
         video=arguments.video,
@@ -122,6 +127,22 @@ def _replay(arguments: argparse.Namespace) -> None:
     except OSError as error:
         raise EdgeError(f"writing the results of {arguments.video}: {error.strerror}") from error
     print(result.to_json())
+
+
+def _inputs(arguments: argparse.Namespace) -> Iterator[tuple[str, Path]]:
+    """What a replay reads, under the names of the command line; a model's name that is no file is not among it."""
+    yield "VIDEO", arguments.video
+    if arguments.camera:
+        yield "--camera", arguments.camera
+    if Path(arguments.model).is_file():
+        yield "--model", Path(arguments.model)
+
+
+def _outputs(arguments: argparse.Namespace) -> Iterator[tuple[str, Path]]:
+    for name in ("tracks", "events", "summary"):
+        path: Path | None = getattr(arguments, name)
+        if path is not None:
+            yield f"--{name}", path
 
 
 def _guarded(handler: Callable[[argparse.Namespace], None]) -> Callable[[argparse.Namespace], int]:
@@ -206,8 +227,12 @@ def _progress(name: str, total: int | None) -> Iterator[Callable[[int], None]]:
 
 
 def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        msg = f"{text}: give a time zone, for instance {text}Z"
+    try:
+        moment = datetime.fromisoformat(text)
+        is_allowed = moment.tzinfo is not None and _FIRST_START <= moment <= _LAST_START
+    except ValueError:
+        is_allowed = False
+    if not is_allowed:
+        msg = f"found {text!r}; allowed is a moment with its time zone between 2000 and 2198, as in {_START_EXAMPLE}"
         raise argparse.ArgumentTypeError(msg)
     return moment

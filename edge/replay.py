@@ -5,11 +5,10 @@ chosen start, and the epoch comes from the seed. The exchange is a real one, in 
 """
 
 import json
-import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -18,16 +17,17 @@ from typing import TextIO
 
 from edge import reports
 from edge.anonymity import Origin
-from edge.camera.file import FileSource
+from edge.camera.file import FileSource, declared_frames
 from edge.camera.masks import IgnoreMasks
 from edge.camera.pace import AsFastAsPossible
-from edge.camera.pictures import Opening, opened
 from edge.camera.sampling import Sampler
+from edge.camera.trouble import SourceTrouble
 from edge.clock import Fix
 from edge.detector.detections import Detector
-from edge.errors import EdgeError
+from edge.errors import SourceError
 from edge.exchange.schema import FILE_NAME, connect
 from edge.exchange.writer import Batch, ThisBoot, Writer
+from edge.output_files import written
 from edge.scene import Scene
 from edge.settings import BoxSettings, CameraSettings
 from edge.stitching import People
@@ -55,7 +55,7 @@ class Replay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outputs:
-    """Where results are written; None writes none."""
+    """Where results are written once the film has ended; None writes none."""
 
     tracks: Path | None = None
     events: Path | None = None
@@ -87,8 +87,8 @@ class Result:
 
 def frame_count(video: Path) -> int | None:
     """How many frames a file says it has; None where it does not say. Raises SourceError."""
-    with opened(Opening(source=video.name, address=str(video))) as container:
-        return container.streams.video[0].frames or None
+    with _told_of(video):
+        return declared_frames(video)
 
 
 def replay(plan: Replay, detector: Detector, outputs: Outputs, *, progress: Callable[[int], None]) -> Result:
@@ -98,11 +98,11 @@ def replay(plan: Replay, detector: Detector, outputs: Outputs, *, progress: Call
     """
     with ExitStack() as stack:
         tracks, events, summary = (
-            stack.enter_context(_written(path)) for path in (outputs.tracks, outputs.events, outputs.summary)
+            stack.enter_context(written(path)) for path in (outputs.tracks, outputs.events, outputs.summary)
         )
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="footfall-replay-")))
         recorder = _Recorder(plan, folder)
-        with recorder.writer:
+        with recorder.writer, _told_of(plan.video):
             started = time.process_time()
             recorder.play(detector, tracks, progress)
             spent = time.process_time() - started
@@ -195,11 +195,13 @@ class _Recorder:
         self.writer.commit(Batch(origin=origin, drafts=drafts, tiles=reports.tiles(minute)))
 
 
-def _written(path: Path | None) -> TextIO:
+@contextmanager
+def _told_of(video: Path) -> Iterator[None]:
+    """Say what is wrong with a file as of a file: there is no camera to be named or cabled."""
     try:
-        return Path(os.devnull if path is None else path).open("w", encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise EdgeError(f"{path}: {error.strerror}; give a file that can be written") from error
+        yield
+    except SourceTrouble as trouble:
+        raise SourceError(f"{video}: {trouble.detail}; {trouble.advice}") from None
 
 
 def _write_tracks(file: TextIO, number: int, people: People) -> None:
@@ -212,8 +214,11 @@ def _write_tracks(file: TextIO, number: int, people: People) -> None:
 
 
 def _write_events(folder: Path, file: TextIO) -> None:
+    """Each item with what names it for ever: its epoch and its seq."""
     with closing(connect(folder / FILE_NAME)) as connection:
-        file.writelines(f"{body}\n" for (body,) in connection.execute("SELECT body FROM item ORDER BY id"))
+        rows = connection.execute("SELECT epoch, body FROM item ORDER BY id")
+        items = ({"epoch": epoch, **json.loads(body)} for epoch, body in rows)
+        file.writelines(json.dumps(item, separators=(",", ":")) + "\n" for item in items)
 
 
 def _summary(plan: Replay, visits: Sequence[Visit], result: Result) -> JsonObject:

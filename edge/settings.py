@@ -70,6 +70,22 @@ class ClockSettings(Section):
     trust: Trust = Trust.NTP
 
 
+def _is_there(path: Path) -> Path:
+    """Refuse a file that is not there; one that this process may not look at is uplink's to open."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise ValueError("a file that exists") from None
+    except OSError:
+        return path
+    if path.is_dir():
+        raise ValueError("a file, not a folder")
+    return path
+
+
+ExistingFile = Annotated[Path, AfterValidator(_is_there)]
+
+
 class BrokerSettings(Section):
     """The MQTT broker. TLS is used where `ca_file` is given."""
 
@@ -77,9 +93,9 @@ class BrokerSettings(Section):
     port: Annotated[int, Field(ge=1, le=65_535)] = 1883
     username: str | None = None
     password: SecretStr | None = None
-    ca_file: Path | None = None
-    certificate_file: Path | None = None
-    key_file: Annotated[Path | None, Field(validate_default=True)] = None
+    ca_file: ExistingFile | None = None
+    certificate_file: ExistingFile | None = None
+    key_file: Annotated[ExistingFile | None, Field(validate_default=True)] = None
 
     @field_validator("key_file")
     @classmethod

@@ -13,6 +13,7 @@ from cloud.api.dependencies import Surroundings
 from cloud.api.headers import SafetyHeaders
 from cloud.api.limits import BodyLimit, SizeLimits
 from cloud.api.metrics import install_metrics
+from cloud.api.parameters import KnownParametersOnly
 from cloud.api.problems import PROBLEM_RESPONSES, Problem, install_problems
 from cloud.auth import admin_key
 from cloud.health import program_version
@@ -70,7 +71,7 @@ def create_app(
         is_told=settings.alerts.webhook_url is not None,
         ending=ending or threading.Event(),
     )
-    root = APIRouter(prefix=API_ROOT)
+    root = APIRouter(prefix=API_ROOT, dependencies=[KnownParametersOnly])
     for resource in (venues, plans, boxes, cameras, figures, comparison, live, heatmaps, events, held, alerts, health):
         root.include_router(resource.router)
     app.include_router(root)

@@ -3,6 +3,7 @@
 import http
 import logging
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -11,6 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from cloud.errors import CloudError, Conflict, Invalid, NotFound, StoreError
+from cloud.wording import allowed
 
 __all__ = ["PROBLEM_RESPONSES", "Fault", "Problem", "Unauthorised", "install_problems"]
 
@@ -67,8 +69,10 @@ def install_problems(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
-        faults = [_fault(detail) for detail in error.errors()[:MAX_FAULTS]]
-        return _respond(http.HTTPStatus.UNPROCESSABLE_ENTITY, "the request breaks the rules named here", faults=faults)
+        # Two dependencies that take the same part of an address find the same fault.
+        faults = dict.fromkeys((_where(detail), _problem(detail)) for detail in error.errors())
+        named = [Fault(where=where, problem=problem) for where, problem in faults][:MAX_FAULTS]
+        return _respond(http.HTTPStatus.UNPROCESSABLE_ENTITY, "the request breaks the rules named here", faults=named)
 
     @app.exception_handler(HTTPException)
     def _http(_request: Request, error: HTTPException) -> JSONResponse:
@@ -94,7 +98,11 @@ def _respond(
     return JSONResponse(content, status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 
-def _fault(detail: dict[str, object]) -> Fault:
-    where = detail["loc"] if isinstance(detail["loc"], tuple) else ()
-    message = str(detail["msg"]).removeprefix("Value error, ")
-    return Fault(where=".".join(str(part) for part in where), problem=message)
+def _where(detail: Mapping[str, Any]) -> str:
+    return ".".join(str(part) for part in detail["loc"])
+
+
+def _problem(detail: Mapping[str, Any]) -> str:
+    if isinstance(detail.get("input"), bytes):
+        return "a JSON object, sent with `Content-Type: application/json`"
+    return allowed(detail["type"], detail.get("ctx") or {}, message=detail["msg"])

@@ -6,6 +6,7 @@ the same file gives the same frames.
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import av
@@ -19,7 +20,7 @@ from edge.camera.presentation import MINIMUM_STEP_SECONDS
 from edge.camera.sampling import Sampler
 from edge.camera.trouble import SourceTrouble, Trouble
 
-__all__ = ["FileSource"]
+__all__ = ["FileSource", "declared_frames"]
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ ADVICE = {
     Trouble.GARBAGE: "give a whole video file that ffprobe can read; a copy that broke off must be copied again",
     Trouble.UNSUPPORTED: "give a file with a video stream, for instance H.264 in MP4",
 }
+ELSE_ADVICE = "check the file, and the disk that it lies on"
 TRUNCATED_SHARE = 0.9
 """A file that ends before this part of the length it declares has lost its end."""
 
@@ -59,12 +61,10 @@ class FileSource:
 
     def frames(self) -> Iterator[Frame]:
         """Frames due, in order; a file cut short gives what can be decoded. Raises SourceTrouble."""
-        try:
+        with _advised(self._opening):
             yield from self._showing()
             while self._loop:
                 yield from self._showing()
-        except SourceTrouble as trouble:
-            raise self._opening.trouble(trouble.reason, trouble.detail, advice=ADVICE.get(trouble.reason, "")) from None
 
     def _showing(self) -> Iterator[Frame]:
         """The film once, from the moment after the last frame shown."""
@@ -93,6 +93,23 @@ class FileSource:
             declared_seconds,
             extra={"action": "read-video", "camera": self._camera},
         )
+
+
+def declared_frames(path: Path) -> int | None:
+    """How many frames a file says it has; None where it does not say, or has no video. Raises SourceTrouble."""
+    opening = Opening(source=path.name, address=str(path))
+    with _advised(opening), opened(opening) as container:
+        return (container.streams.video[0].frames or None) if container.streams.video else None
+
+
+@contextmanager
+def _advised(opening: Opening) -> Iterator[None]:
+    """Trouble with a camera, said as of a file."""
+    try:
+        yield
+    except SourceTrouble as trouble:
+        advice = ADVICE.get(trouble.reason, ELSE_ADVICE)
+        raise opening.trouble(trouble.reason, trouble.detail, advice=advice) from None
 
 
 def _timed(pictures: Iterator[VideoFrame], *, start_at: float, interval: float) -> Iterator[tuple[float, VideoFrame]]:

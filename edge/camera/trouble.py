@@ -65,8 +65,8 @@ class SourceTrouble(SourceError):
         self.source = source
         self.reason = reason
         self.detail = without_secrets(detail)
-        hint = advice or ADVICE[reason]
-        super().__init__(f"{source}: {without_secrets(address)}: {reason}: {self.detail}; {hint}")
+        self.advice = advice or ADVICE[reason]
+        super().__init__(f"{source}: {without_secrets(address)}: {reason}: {self.detail}; {self.advice}")
 
 
 def without_secrets(address: str) -> str:

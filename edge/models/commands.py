@@ -5,6 +5,7 @@ Knows arguments, questions, tables and progress. Refuses to know how any of it i
 
 import argparse
 import datetime as dt
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ from edge.models.store import Checked, Installed, ModelStore, State, default_fol
 __all__ = ["add_commands"]
 
 OK, FAILED, MISTAKEN = 0, 1, 2
+_PIPE_COLUMNS = 500
+"""Wider than any row."""
 
 
 def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -57,11 +60,20 @@ def _list(arguments: argparse.Namespace) -> int:
             table.add_column(heading, justify="right" if heading == "size" else "left", overflow="fold")
         for each in store.listing():
             table.add_row(each.entry.name, _installed(each), _size(each.entry.bytes), _licence(each), each.entry.note)
-        # A pipe has no width: without this its lines would be folded at 80 columns.
-        console = Console(width=None if sys.stdout.isatty() else 200)
-        console.print(table)
+        _print_fitting(table)
         print(f"\nFolder: {store.folder}\nFetch one: footfall models pull NAME")
     return outcome.code
+
+
+def _print_fitting(table: Table) -> None:
+    """As wide as the terminal; elsewhere each row on one line, so that a program can read it, without padding."""
+    if sys.stdout.isatty():
+        Console().print(table)
+        return
+    console = Console(width=_PIPE_COLUMNS, file=io.StringIO())
+    with console.capture() as captured:
+        console.print(table)
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 def _pull(arguments: argparse.Namespace) -> int:

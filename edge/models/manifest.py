@@ -7,18 +7,26 @@ import tomllib
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 
 from edge.detector.description import Description
 from edge.errors import ConfigurationError
+from edge.wording import allowed, found
 
 __all__ = ["Entry", "Manifest", "load_manifest", "published"]
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Address = Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
+_NAME, _SHA256, _ADDRESS = r"^[a-z0-9][a-z0-9._-]{0,62}$", r"^[0-9a-f]{64}$", r"^https?://\S+$"
+_PATTERNS = {
+    _NAME: "1 to 63 small letters, digits, dots, hyphens and underscores, a letter or digit first",
+    _SHA256: "64 hexadecimal digits in small letters",
+    _ADDRESS: "an address that begins with https:// or http://",
+}
+Name = Annotated[str, StringConstraints(pattern=_NAME)]
+Sha256 = Annotated[str, StringConstraints(pattern=_SHA256)]
+Address = Annotated[str, StringConstraints(pattern=_ADDRESS)]
 
 _SUFFIXES = {"onnx": ".onnx", "pytorch": ".pt", "archive": ".zip"}
 
@@ -69,13 +77,14 @@ class Manifest(BaseModel):
 
     models: tuple[Entry, ...] = ()
 
-    @model_validator(mode="after")
-    def _names_are_unique(self) -> Self:
-        names = [entry.name for entry in self.models]
+    @field_validator("models")
+    @classmethod
+    def _names_are_unique(cls, models: tuple[Entry, ...]) -> tuple[Entry, ...]:
+        names = [entry.name for entry in models]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"these names stand twice: {', '.join(twice)}")
-        return self
+            raise ValueError(f"each name once; these stand twice: {', '.join(twice)}")
+        return models
 
     def find(self, name: str) -> Entry | None:
         """The entry of this name."""
@@ -109,12 +118,17 @@ def _parsed(text: str, *, source: str) -> Manifest:
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{source}: not TOML: {error}") from error
     except ValidationError as error:
-        lines = [
-            _mistake(source, ".".join(map(str, each["loc"])), each["msg"], each["input"]) for each in error.errors()
-        ]
+        lines = [_mistake(source, detail) for detail in error.errors(include_url=False)]
         raise ConfigurationError("\n".join(lines)) from error
 
 
-def _mistake(source: str, key: str, message: str, found: object) -> str:
-    shown = f", found {found!r}" if isinstance(found, str | int | float | bool) else ""
-    return f"{source}: {key or 'models'}: {message}{shown}"
+def _mistake(source: str, detail: ErrorDetails) -> str:
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"]).lstrip(".")
+    place = f"{source}: {key}" if key else source
+    if detail["type"] == "missing":
+        return f"{place}: missing; it is needed"
+    if detail["type"] == "extra_forbidden":
+        return f"{place}: no such key"
+    if detail["type"] == "string_pattern_mismatch":
+        return f"{place}: {found(detail)}allowed is {_PATTERNS[detail['ctx']['pattern']]}"
+    return f"{place}: {found(detail)}allowed is {allowed(detail)}"

@@ -208,7 +208,7 @@ def test_mistakes_in_the_settings_are_told_and_nothing_starts(tmp_path: Path) ->
     assert ended.stderr.splitlines() == [
         "footfall cloud: 2 mistakes in the settings:",
         f"  {config}: broker.hots: no such setting; did you mean host?",
-        f"  {config}: listen.port: found 0; allowed: greater than or equal to 1",
+        f"  {config}: listen.port: found 0; allowed: 1 or more",
     ]
     assert not (tmp_path / "data").exists()
 

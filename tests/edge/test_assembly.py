@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import footfall
-from edge.assembly import _source, eyes
+from edge.assembly import eyes, source_of
 from edge.camera.frames import Frame
 from edge.camera.usb import UsbSource
 from edge.errors import ModelError
@@ -57,6 +57,6 @@ def test_a_model_of_ones_own_is_unknown_without_its_manifest(hall: DetectorSetti
     ],
 )
 def test_a_usb_camera_is_asked_for_no_more_than_is_analysed(keys: dict[str, object], options: dict[str, str]) -> None:
-    source = _source(CameraSettings.model_validate({"id": "till", "device": "/dev/video0", **keys}))
+    source = source_of(CameraSettings.model_validate({"id": "till", "device": "/dev/video0", **keys}))
     assert isinstance(source, UsbSource)
     assert source._opening.options == options

@@ -103,14 +103,27 @@ def file(tmp_path: Path) -> Path:
             id="a password in a list",
         ),
         pytest.param(
-            BOX + "[broker]\ncertificate_file = '/c.pem'\n" + CAMERA,
+            BOX + "[broker]\ncertificate_file = '/etc/passwd'\n" + CAMERA,
             "broker: allowed is certificate_file and key_file together, or neither",
             id="half a certificate",
         ),
         pytest.param(
-            BOX + "[broker]\ncertificate_file = '/c.pem'\nkey_file = '/k.pem'\n" + CAMERA,
+            BOX + "[broker]\ncertificate_file = '/etc/passwd'\nkey_file = '/etc/passwd'\n" + CAMERA,
             "broker: allowed is ca_file too where certificate_file is given",
             id="a certificate without authority",
+        ),
+        *(
+            pytest.param(
+                BOX + f"[broker]\n{key} = '{place}'\n" + CAMERA,
+                f"broker.{key}: found '{place}'; allowed is {words}",
+                id=f"{key}: {place}",
+            )
+            for key, place, words in (
+                ("ca_file", "/nowhere/ca.pem", "a file that exists"),
+                ("certificate_file", "/nowhere/c.pem", "a file that exists"),
+                ("key_file", "/etc/passwd/k.pem", "a file that exists"),
+                ("ca_file", "/etc", "a file, not a folder"),
+            )
         ),
         pytest.param(
             BOX + "[[camera]]\nid = 'door'\n",

@@ -1,6 +1,7 @@
 """Whole films through the real pipeline, judged by their truth."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -221,12 +222,38 @@ def test_an_output_that_cannot_be_written_is_told_before_the_first_frame(name: s
     assert seen == []
 
 
+def test_an_output_stands_there_only_when_the_film_has_ended(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "film.mp4", frames=40, size=(320, 240), rate=8)
+    outputs = Outputs(tracks=tmp_path / "t", events=tmp_path / "e", summary=tmp_path / "s")
+    (tmp_path / "t").write_text("of an earlier replay")
+
+    def interrupt(index: int) -> None:
+        assert (tmp_path / "t.part").exists()
+        if index == 30:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        replay(plan_of(film), Standing(), outputs, progress=interrupt)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["film.mp4", "t"]
+    assert (tmp_path / "t").read_text() == "of an earlier replay"
+    replay(plan_of(film), Standing(), outputs, progress=lambda _: None)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["e", "film.mp4", "s", "t"]
+    assert (tmp_path / "t").read_text().count("\n") > 20
+
+
 def test_the_seed_names_the_epoch_and_nothing_else(tmp_path: Path) -> None:
     film = write_film(tmp_path / "film.mp4", frames=80, size=(320, 240), rate=8)
     outputs = Outputs(tracks=tmp_path / "t", events=tmp_path / "e", summary=tmp_path / "s")
-    first, other = (
+    first, again, other = (
         played(replay(plan_of(film, seed=seed), Standing(), outputs, progress=lambda _: None), outputs)
-        for seed in (0, 7)
+        for seed in (0, 0, 7)
     )
-    assert (first.tracks, first.events, first.summary) == (other.tracks, other.events, other.summary)
+    assert (first.tracks, first.events, first.summary) == (again.tracks, again.events, again.summary)
+    assert (first.tracks, first.summary) == (other.tracks, other.summary)
     assert first.tracks.count(b"\n") > 60
+    lines, others = ([json.loads(line) for line in one.events.splitlines()] for one in (first, other))
+    (epoch,), (other_epoch,) = ({line.pop("epoch") for line in each} for each in (lines, others))
+    assert epoch != other_epoch
+    assert re.fullmatch("[0-9a-f]{16}", epoch)
+    assert lines == others
+    assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))

@@ -13,6 +13,7 @@ import pytest
 
 from edge.camera.pace import AsFastAsPossible
 from edge.camera.synthetic import SyntheticSource
+from tests.support.ports import free_port
 from tests.support.processes import until
 from tools.demo import __main__ as demo_command
 from tools.demo.__main__ import Options
@@ -138,10 +139,27 @@ def test_a_signal_ends_it_cleanly(tmp_path: Path, number: signal.Signals) -> Non
 
 
 @pytest.mark.needs_mosquitto
-def test_a_part_that_fails_ends_it_with_its_last_words(tmp_path: Path) -> None:
-    with started(tmp_path, MODEL="/nowhere.onnx") as demo:
-        _, errors = demo.communicate(timeout=90)
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [
+        ({"SOURCE": "http://192.0.2.10/"}, "SOURCE: allowed is a url as in rtsp://"),
+        ({"MODEL": "/nowhere.onnx"}, "MODEL: /nowhere.onnx: there is no such file"),
+        ({"MODEL": "yolox-nanno"}, "MODEL: there is no model 'yolox-nanno'; did you mean yolox-nano"),
+    ],
+)
+def test_what_cannot_be_shown_is_told_before_anything_starts(tmp_path: Path, wanted: dict[str, str], told: str) -> None:
+    with started(tmp_path, **wanted) as demo:
+        said, errors = demo.communicate(timeout=60)
+    assert (demo.returncode, said) == (2, "")
+    assert errors.startswith(f"make demo: {told}")
+    assert len(errors.splitlines()) == 1
+
+
+@pytest.mark.needs_mosquitto
+def test_a_camera_that_never_came_online_is_said_at_the_end(tmp_path: Path) -> None:
+    with started(tmp_path, SOURCE=f"rtsp://127.0.0.1:{free_port()}/live", SECONDS="6") as demo:
+        said, errors = demo.communicate(timeout=90)
     assert demo.returncode == 1
-    assert errors.startswith("make demo: vision ended with code 1. It said last:\n")
-    assert "/nowhere.onnx" in errors
+    assert "Counted in" not in said
+    assert errors.startswith("make demo: the camera never came online in 6 s, so nothing was counted; it is ")
     assert nothing_remains(tmp_path)

@@ -19,6 +19,10 @@ from typing import Self
 
 from rich.console import Console
 
+from edge.assembly import MOTION
+from edge.errors import ModelError
+from edge.models.manifest import load_manifest
+from edge.models.store import ModelStore, default_folder
 from tools.demo.children import DemoError, Stopped
 from tools.demo.installation import Installation, installed, made_up_camera, real_camera
 from tools.demo.screen import Figures, closing, opened, told
@@ -49,9 +53,18 @@ class Options:
         text = environment.get("SECONDS") or f"{_LONGEST_SECONDS:.0f}"
         if not text.isdecimal() or not 0 < int(text) <= _LONGEST_SECONDS:
             raise DemoError(f"SECONDS: found {text!r}; allowed is a whole number from 1 to {_LONGEST_SECONDS:.0f}")
-        return cls(
-            seconds=float(text), source=environment.get("SOURCE", ""), model=environment.get("MODEL") or "motion"
-        )
+        source = environment.get("SOURCE", "")
+        if source and not source.startswith(("rtsp://", "rtsps://")):
+            raise DemoError("SOURCE: allowed is a url as in rtsp://user:password@192.0.2.10:554/stream, or rtsps://")
+        return cls(seconds=float(text), source=source, model=environment.get("MODEL") or "motion")
+
+    def check_model(self, environment: Mapping[str, str]) -> None:
+        """Raise DemoError unless the model is here and may be used."""
+        try:
+            if self.model != MOTION:
+                ModelStore(folder=default_folder(environment), manifest=load_manifest()).resolve(self.model)
+        except ModelError as error:
+            raise DemoError(f"MODEL: {error}") from error
 
 
 def main() -> int:
@@ -61,6 +74,7 @@ def main() -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         options, mosquitto = Options.read(os.environ), _mosquitto()
+        options.check_model(os.environ)
     except DemoError as error:
         print(f"make demo: {error}", file=sys.stderr)
         return 2
@@ -97,16 +111,21 @@ def _watch(installation: Installation, shop: Shop | None, seconds: float, stop: 
     """Show how things stand each second until it is over, then what became of it."""
     began = time.monotonic()
     film_began: datetime | None = None
+    was_online = False
     with opened(Console()) as screen:
         while (elapsed := time.monotonic() - began) < seconds and not stop.is_set():
             installation.check()
             camera = installation.camera()
             film_began = film_began or camera.since
+            was_online = was_online or camera.told == "online"
             truth = _truth(shop, film_began, over=False)
             screen.show(told(elapsed, installation.counted(), truth, camera=camera.told), seconds=elapsed)
             stop.wait(_TURN_SECONDS - (time.monotonic() - began) % _TURN_SECONDS)
     truth = _truth(shop, film_began, over=True)
+    camera = installation.camera()
     installation.settle()
+    if not was_online and (shop is None or elapsed >= seconds):
+        raise DemoError(f"the camera never came online in {elapsed:.0f} s, so nothing was counted; it is {camera.told}")
     print(closing(elapsed, installation.counted(), truth))
 
 

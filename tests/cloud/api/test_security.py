@@ -89,7 +89,8 @@ def test_more_than_a_request_needs_is_not_read(
 ) -> None:
     key = device_key if path == "/events" else ADMIN_KEY
     headers = {} if announced else {"Transfer-Encoding": "chunked"}
-    query: dict[str, str | float] = {"name": "x", "metres_per_pixel": 0.1, "origin_x_px": 0, "origin_y_px": 0}
+    scale: dict[str, str | float] = {"name": "x", "metres_per_pixel": 0.1, "origin_x_px": 0, "origin_y_px": 0}
+    query = scale if "/plans/" in path else None
     response = api.request(method, path, key=key, content=b"x" * size, headers=headers, query=query)
     assert response.status_code == status
     assert response.headers["content-type"] == "application/problem+json"
@@ -123,7 +124,7 @@ def test_every_error_is_a_problem(api: Api, method: str, path: str, status: int,
 def test_broken_json_is_a_problem(api: Api) -> None:
     response = api.request("POST", "/venues", content=b'{"venue": ', headers={"Content-Type": "application/json"})
     assert response.status_code == 422
-    assert response.json()["errors"][0]["problem"].startswith("JSON decode error")
+    assert response.json()["errors"][0]["problem"].startswith("JSON; this is none: ")
 
 
 @ON_SQLITE

@@ -61,7 +61,9 @@ def test_list_shows_each_model_with_its_state(manifest: Path, folder: Path, caps
     assert run("pull", "free", "--manifest", str(manifest)) == 0
     capsys.readouterr()
     assert run("list", "--manifest", str(manifest)) == 0
-    rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.strip()}
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line != line.rstrip()] == []
+    rows = {line.split()[0]: line for line in lines if line}
     assert " yes " in rows["free"]
     assert " no " in rows["yolox-nano"]
     assert "3.7 MB" in rows["yolox-nano"]
