@@ -229,6 +229,8 @@ def counting_rule(counted_by: CountedBy) -> str:
     """What a visitor is here."""
     if counted_by is CountedBy.ENTRANCE_LINES:
         return "Visitors are people walking in through an entrance, staff left out."
+    if counted_by is CountedBy.MIXED:
+        return "Part of this time no entrance was watched: then each stay in view counts as one visitor."
     return "No entrance is watched here, so each stay in view counts as one visitor."
 
 

@@ -143,6 +143,7 @@ def test_losses_are_told_with_their_reasons() -> None:
 def test_what_a_visitor_is_depends_on_how_it_was_counted() -> None:
     assert "entrance, staff left out" in wording.counting_rule(CountedBy.ENTRANCE_LINES)
     assert "each stay in view" in wording.counting_rule(CountedBy.VISITS)
+    assert "Part of this time" in wording.counting_rule(CountedBy.MIXED)
 
 
 def test_an_id_becomes_a_name() -> None:
