@@ -118,7 +118,7 @@ def test_it_counts_people_and_goes(tmp_path: Path) -> None:
     with started(tmp_path, SECONDS=str(RAN_SECONDS)) as demo:
         said, errors = demo.communicate(timeout=90)
     assert (demo.returncode, errors) == (0, "")
-    assert re.search(r"Summary  http://127\.0\.0\.1:\d+/api/v1/venues/demo-shop/summary\n", said)
+    assert re.search(r"Page     http://127\.0\.0\.1:\d+/venues/demo-shop\n", said)
     assert re.search(r"\n 0:10  in view \d \(\d\) · visits \d \(\d\) · ", said)
     counted, true = map(int, re.findall(r"visits that ended +(\d+) +(\d+)", said)[0])
     assert true >= 1

@@ -146,7 +146,7 @@ def _greeting(installation: Installation, options: Options) -> str:
     if not options.source:
         legend += " Crossings of the doors come each whole minute. In brackets: the truth."
     return f"""{camera} → vision ({options.model}) → uplink → mosquitto → cloud, all on this machine. Ctrl-C ends it.
-  Summary  {installation.venue_url}/summary
+  Page     {installation.page_url}
   API      {installation.url}/openapi.json, explained in docs/api.md
 {legend}"""
 

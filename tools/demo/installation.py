@@ -124,6 +124,7 @@ class Installation:
         self._began = datetime.now(UTC)
         self.url = str(http.base_url).rstrip("/")
         self.venue_url = f"{self.url}/venues/{_VENUE}"
+        self.page_url = str(http.base_url.copy_with(path=f"/venues/{_VENUE}"))
 
     def check(self) -> None:
         """Raise DemoError if a part of it has ended."""
