@@ -2,7 +2,7 @@
 
 While the disk is full the batches wait here, in bounded memory; what does not fit is let go oldest first and counted,
 and the count goes with the next batch that can be stored, to be declared; configurations are never let go. A journal
-that closes while the disk is full makes one last attempt, to store only what it had to let go. Any other failure ends
+that closes while the disk is full makes one last attempt, to store how much it had to let go. Any other failure ends
 the process, and systemd starts it again: what was committed is safe, and open visits are closed from their checkpoints.
 """
 
@@ -94,8 +94,11 @@ class Journal:
         try:
             while (batch := self._next()) is not None:
                 self._commit(batch)
+                origin = batch.origin
                 if time.monotonic() - self._asked_at >= _CLOCK_SECONDS:
                     self._learn_time()
+            if self._lost:
+                self._declare_lost(Batch(origin=origin, lost=self._lost))
         except BaseException as defect:  # noqa: BLE001  handed to the frame loop, whose process it must end
             with self._changed:
                 self._defect = defect
@@ -119,19 +122,15 @@ class Journal:
         except ExchangeFull as full:
             _log.error("%s; %d batches wait in memory", full, len(self._batches) + 1, extra={"action": "exchange"})
             with self._changed:
-                if not self._stopping:
-                    self._batches.appendleft(batch)
-                    self._changed.wait_for(lambda: self._stopping, _RETRY_SECONDS)
+                if self._stopping:
+                    self._note_lost(batch)
                     return
-                for waiting in (batch, *self._batches):
-                    self._note_lost(waiting)
-                self._batches.clear()
-                lost, self._lost = self._lost, Counter()
-            self._declare_lost(Batch(origin=batch.origin, lost=lost))
+                self._batches.appendleft(batch)
+                self._changed.wait_for(lambda: self._stopping, _RETRY_SECONDS)
 
     def _declare_lost(self, batch: Batch) -> None:
         """The last that is written: how much could not be."""
-        let_go = ", ".join(f"{count} {kind}" for kind, count in sorted(batch.lost.items())) or "nothing"
+        let_go = ", ".join(f"{count} {kind}" for kind, count in sorted(batch.lost.items()))
         try:
             self._writer.commit(batch)
         except ExchangeFull:

@@ -96,24 +96,32 @@ def declare(
     reason: GapReason,
     lost: Iterable[Lost],
 ) -> None:
-    """Declare seqs as never coming; consecutive ones of one reason become one gap, also with those never sent."""
+    """Declare seqs as never coming; consecutive ones become one gap, also with those declared but never sent.
+
+    What merged beside what was dropped is declared with it, or shedding for weeks would leave gaps without end: the
+    range then covers more seqs than were lost, and the counts by type say how many were.
+    """
     for span in spans(lost):
         _lay_gap(connection, epoch, reason, span)
 
 
 def _lay_gap(connection: sqlite3.Connection, epoch: str, reason: GapReason, span: Span) -> None:
-    for columns in connection.execute(
-        "SELECT from_seq, to_seq, start_ms, end_ms, lost FROM gap WHERE epoch = ?1 AND sent = 0 AND reason = ?2"
-        " AND from_seq IN ((SELECT max(from_seq) FROM gap WHERE epoch = ?1 AND reason = ?2 AND from_seq < ?3), ?4)",
+    for *columns, other_reason in connection.execute(
+        "SELECT from_seq, to_seq, start_ms, end_ms, lost, reason FROM gap WHERE epoch = ?1 AND sent = 0"
+        " AND (reason = ?2 OR (reason IN ('dropped', 'merged') AND ?2 IN ('dropped', 'merged')))"
+        " AND from_seq IN ((SELECT max(from_seq) FROM gap WHERE epoch = ?1 AND from_seq < ?3), ?4)",
         (epoch, str(reason), span.first, span.last + 1),
     ).fetchall():
         other = Span.of(*columns)
         if not span.borders_on(other):
             continue
+        if other_reason != reason:
+            (span if reason is GapReason.MERGED else other).counts.clear()
+            reason = GapReason.DROPPED
         span.take(other)
         connection.execute(
             "DELETE FROM gap WHERE epoch = ? AND from_seq = ? AND to_seq = ? AND reason = ?",
-            (epoch, *columns[:2], str(reason)),
+            (epoch, *columns[:2], other_reason),
         )
     connection.execute(
         "INSERT INTO gap (epoch, reason, from_seq, to_seq, start_ms, end_ms, lost) VALUES (?, ?, ?, ?, ?, ?, ?)"

@@ -235,10 +235,7 @@ def test_what_merged_beside_what_is_dropped_adds_nothing_to_the_loss(exchange: E
             (4, 4, "dropped"),
         ]
         shed(writer, "drop")  # the visit
-    assert exchange.gaps() == [
-        (EPOCH, 1, 2, "merged", Counter(occupancy=2)),
-        (EPOCH, 3, 4, "dropped", Counter(visit=1, occupancy=1)),
-    ]
+    assert exchange.gaps() == [(EPOCH, 1, 4, "dropped", Counter(visit=1, occupancy=1))]
 
 
 def test_what_is_claimed_is_not_dropped(exchange: Exchange) -> None:

@@ -43,6 +43,7 @@ class Deliveries(RuleBasedStateMachine):
         self.down: list[bytes] = []
         self.issued: dict[Name, JsonObject] = {}
         self.merged: set[Name] = set()
+        self.unmade: set[Name] = set()
         self.appended_tenths = 0
         self.writer: Writer
         self.outbox: Outbox
@@ -123,9 +124,10 @@ class Deliveries(RuleBasedStateMachine):
 
     @rule()
     def shed(self) -> None:
-        before = self.held()
+        before, named = self.held(), self.named()
         self.writer._shed()
         self.note_issued()
+        self.unmade |= self.named() - named - self.held()  # increments that were dropped before they became a tile
         if self.held() - before:  # it merged: sums have come in place of what went
             self.merged |= before - self.held()
 
@@ -167,6 +169,10 @@ class Deliveries(RuleBasedStateMachine):
     def held(self) -> set[Name]:
         return {(str(epoch), int(str(seq))) for epoch, seq in self.exchange.rows("SELECT epoch, seq FROM item")}
 
+    def named(self) -> set[Name]:
+        epochs = self.exchange.rows("SELECT epoch, next_seq FROM epoch")
+        return {(str(epoch), seq) for epoch, next_seq in epochs for seq in range(1, int(str(next_seq)))}
+
     def drain(self) -> None:
         """No more faults: everything is sent until nothing waits."""
         self.delivery.connected()
@@ -184,7 +190,8 @@ class Deliveries(RuleBasedStateMachine):
         for epoch, next_seq in self.exchange.rows("SELECT epoch, next_seq FROM epoch"):
             assert self.cloud.settled(str(epoch)) == set(range(1, int(str(next_seq)))), "each seq ends"
         assert not self.cloud.items.keys() & self.cloud.gaps.keys()
-        assert self.issued.keys() == self.cloud.items.keys() | self.cloud.gaps.keys()
+        assert not self.unmade & self.issued.keys()
+        assert self.issued.keys() | self.unmade == self.cloud.items.keys() | self.cloud.gaps.keys()
         declared = {
             (epoch, seq, reason)
             for epoch, first, last, reason, _ in self.exchange.gaps()
@@ -195,7 +202,8 @@ class Deliveries(RuleBasedStateMachine):
         held = sum(_person_tenths(item) for name, item in self.issued.items() if name not in self.merged)
         assert held == self.appended_tenths, "merging loses nothing"
         for name, reason in self.cloud.gaps.items():
-            bad = self.issued[name].get("frames_seen") == UNREADABLE
+            assert name not in self.unmade or reason == "dropped"
+            bad = name in self.issued and self.issued[name].get("frames_seen") == UNREADABLE
             assert bad or reason != "quarantined"
 
 
