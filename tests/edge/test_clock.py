@@ -67,7 +67,7 @@ def test_the_system_clock_counts_when_it_is_to_be_trusted() -> None:
 def test_a_clock_that_is_trusted_without_ntp_is_not_called_ntp(
     monkeypatch: pytest.MonkeyPatch, disciplined: bool, source: ClockSource, uncertainty_ms: int | None
 ) -> None:
-    monkeypatch.setattr(clock, "_disciplined", lambda: disciplined)
+    monkeypatch.setattr(clock, "disciplined", lambda: disciplined)
     fix = system_fix(Trust.ALWAYS)
     assert fix is not None
     assert (fix.source, fix.uncertainty_ms) == (source, uncertainty_ms)
