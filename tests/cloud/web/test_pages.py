@@ -102,8 +102,8 @@ def test_a_word_that_is_old_is_shown_as_the_last_known(get: Get, api: Api) -> No
 def test_losses_and_cameras_that_fail_are_told_in_words(get: Get, api: Api) -> None:
     api.make_venue()
     key = api.make_box()
-    types = [{"type": "occupancy", "count": 20}]
-    lost = gap(10, 29, **{"from": "2026-11-20T09:00:00Z", "to": "2026-11-20T09:30:00Z"}, lost_by_type=types)
+    when = {"from": "2026-11-20T09:00:00Z", "to": "2026-11-20T09:30:00Z"}
+    lost = gap(10, 29, **when, lost_by_type=[{"type": "occupancy", "count": 20}])
     api.send(key, configuration(1), camera_health(2), occupancy(3), gaps=[lost])
     found = words(get("/venues/corner-shop"))
     assert "20 reports were lost on the way (20 for want of room on the box)." in found
