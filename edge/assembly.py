@@ -1,6 +1,5 @@
 """Where vision's parts are built from the settings and put together. Nothing else opens anything."""
 
-import hashlib
 import math
 import re
 import secrets
@@ -32,7 +31,7 @@ from edge.journal import Journal
 from edge.metrics.server import serving
 from edge.metrics.vision import VisionMetrics
 from edge.models.manifest import load_manifest
-from edge.models.store import ModelStore, default_folder
+from edge.models.store import ModelStore, default_folder, sha256_of
 from edge.notify import Notifier
 from edge.settings import CameraSettings, DetectorSettings, Settings
 from edge.vision import LeftOver, Vision, resumable, watch
@@ -69,8 +68,7 @@ def eyes(settings: DetectorSettings, *, environment: dict[str, str]) -> Eyes:
         providers=settings.providers,
         threads=settings.threads,
     )
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Eyes(detector=detector, models=(ModelStatus(name=_slug(path.stem), digest=digest),))
+    return Eyes(detector=detector, models=(ModelStatus(name=_slug(path.stem), digest=sha256_of(path)),))
 
 
 def run_vision(settings: Settings, stop: threading.Event, *, environment: dict[str, str]) -> None:

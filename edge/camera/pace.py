@@ -25,17 +25,14 @@ class AsFastAsPossible:
 
 
 class RealTime:
-    """Shows the first frame at once and each further one at its distance from the first."""
+    """Shows each frame when the clock, which the frames' moments are of, has come to it."""
 
     def __init__(self, *, clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
         self._clock = clock
         self._sleep = sleep
-        self._lead: float | None = None
 
     def keep(self, at: float) -> None:
         """Sleep until the frame's moment; a frame that is late is handed on at once."""
-        if self._lead is None:
-            self._lead = at - self._clock()
-        ahead = at - self._lead - self._clock()
+        ahead = at - self._clock()
         if ahead > 0:
             self._sleep(ahead)
