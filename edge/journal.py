@@ -18,7 +18,8 @@ from typing import Self
 
 from edge.clock import Fix
 from edge.errors import ExchangeFull
-from edge.exchange.writer import Batch, Writer
+from edge.exchange.batch import Batch
+from edge.exchange.writer import Writer
 
 __all__ = ["Journal"]
 

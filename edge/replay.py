@@ -25,8 +25,9 @@ from edge.camera.trouble import SourceTrouble
 from edge.clock import Fix
 from edge.detector.detections import Detector
 from edge.errors import SourceError
+from edge.exchange.batch import Batch
 from edge.exchange.schema import FILE_NAME, connect
-from edge.exchange.writer import Batch, ThisBoot, Writer
+from edge.exchange.writer import ThisBoot, Writer
 from edge.output_files import written
 from edge.scene import Scene
 from edge.settings import BoxSettings, CameraSettings

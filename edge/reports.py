@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from edge.anonymity import Draft, draft
 from edge.camera.health import HealthChange, HealthState, Note
-from edge.exchange.writer import TilePart
+from edge.exchange.batch import TilePart
 from edge.floor import space_slug
-from edge.scene import Minute, floor_of
+from edge.scene import Minute, Scene, floor_of
 from edge.settings import BoxSettings, CameraSettings, Settings
 from edge.visits import Visit
 from protocol import configuration as wire
@@ -27,8 +27,9 @@ from protocol.events import (
     ZoneWatch,
 )
 from protocol.events import Visit as VisitItem
+from protocol.status import LiveScene, LiveZone
 from protocol.tiles import Layer
-from protocol.wire import MAX_ITEM_BYTES
+from protocol.wire import MAX_ITEM_BYTES, JsonObject
 
 __all__ = [
     "camera_state",
@@ -37,6 +38,7 @@ __all__ = [
     "health",
     "health_reason",
     "layout_of",
+    "live_scene",
     "occupancy",
     "oversized",
     "tiles",
@@ -155,6 +157,16 @@ def camera_state(state: HealthState) -> CameraState:
 def health_reason(change: HealthChange) -> HealthReason:
     """The wire's word for why."""
     return _REASONS[change.reason] if isinstance(change.reason, Note) else HealthReason(str(change.reason))
+
+
+def live_scene(camera: CameraSettings, scene: Scene, now: float) -> JsonObject:
+    """Who is in a scene right now."""
+    people = scene.people_at(now)
+    zones = [
+        LiveZone(zone=zone.id, people=count if people else 0)
+        for zone, count in zip(camera.zones, scene.zone_people, strict=True)
+    ]
+    return LiveScene(scene=scene.id, people=people, inside=scene.inside, zones=tuple(zones)).to_object()
 
 
 def configuration(layout: Layout, *, at: float) -> Draft:

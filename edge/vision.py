@@ -18,14 +18,14 @@ from edge.camera.latest import Cameras
 from edge.camera.masks import IgnoreMasks
 from edge.clock import Fix
 from edge.detector.detections import Detector
-from edge.exchange.writer import Batch, Checkpointed
+from edge.exchange.batch import Batch, Checkpointed
 from edge.scene import Minute, Scene
 from edge.settings import CameraSettings, Settings
 from edge.visits import Checkpoint, Visit, interrupted
 from protocol.configuration import Layout, config_hash
 from protocol.events import HealthReason
 from protocol.modes import DISCLOSURE
-from protocol.status import CameraStatus, LiveScene, LiveZone, ModelStatus
+from protocol.status import CameraStatus, ModelStatus
 from protocol.wire import JsonObject
 
 __all__ = ["LeftOver", "Vision", "minute_end", "resumable", "watch"]
@@ -74,7 +74,6 @@ class Vision:
         self._resumable = dict(resumable or {})
         self._scenes: dict[str, Scene] = {}
         self._masks: dict[str, IgnoreMasks] = {}
-        self._sizes: dict[str, tuple[int, int]] = {}
         self._reasons: dict[str, HealthReason] = {}
         self._dropped: dict[str, int] = {}
         self._frames: dict[str, int] = {}
@@ -158,7 +157,6 @@ class Vision:
         if scene is None:
             camera = self._cameras[frame.camera]
             size = camera.image_size or (frame.image.shape[1], frame.image.shape[0])
-            self._sizes[camera.id] = size
             self._layout = None
             scene = Scene(
                 camera,
@@ -210,7 +208,8 @@ class Vision:
     def _origin_from(self, at: float) -> Origin:
         """What is made from `at` on is made under this; the layout goes first when it is new."""
         if self._layout is None:
-            self._layout = reports.layout_of(self._settings.box, self._settings.cameras, self._sizes)
+            sizes = {camera: scene.image_size for camera, scene in self._scenes.items()}
+            self._layout = reports.layout_of(self._settings.box, self._settings.cameras, sizes)
         if self._layout != self._layout_said:
             self._layout_said = self._layout
             box = self._settings.box
@@ -237,7 +236,7 @@ class Vision:
             ).to_object()
             scene = self._scenes.get(camera.id)
             if scene is not None:
-                said[f"scene/{scene.id}"] = _live_scene(camera, scene, now)
+                said[f"scene/{scene.id}"] = reports.live_scene(camera, scene, now)
         return said
 
 
@@ -308,12 +307,3 @@ def _unwatched(camera: CameraSettings, *, at: float) -> Minute:
         inside=None,
         drift=None,
     )
-
-
-def _live_scene(camera: CameraSettings, scene: Scene, now: float) -> JsonObject:
-    people = scene.people_at(now)
-    zones = [
-        LiveZone(zone=zone.id, people=count if people else 0)
-        for zone, count in zip(camera.zones, scene.zone_people, strict=True)
-    ]
-    return LiveScene(scene=scene.id, people=people, inside=scene.inside, zones=tuple(zones)).to_object()

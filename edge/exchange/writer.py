@@ -16,26 +16,25 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from edge.anonymity import Draft, Origin
+from edge.anonymity import Origin
 from edge.clock import Fix, to_utc
 from edge.errors import ExchangeError, ExchangeFull
 from edge.exchange import boots, placing, room, shedding
 from edge.exchange.ballast import BALLAST_BYTES, Ballast
+from edge.exchange.batch import Batch, LeftBehind
 from edge.exchange.numbering import declare, take_seqs
 from edge.exchange.schema import FILE_NAME, connect, get_meta, set_meta, writing
 from protocol.envelope import GapReason
 from protocol.modes import Mode
-from protocol.tiles import Layer
-from protocol.wire import JsonObject
 
-__all__ = ["Batch", "Budget", "Checkpointed", "LeftBehind", "ThisBoot", "TilePart", "Writer"]
+__all__ = ["Budget", "ThisBoot", "Writer"]
 
 _SPARE_BYTES = 256 * 2**10
 """On a full disk shedding goes on until so much of the file itself is free."""
@@ -44,53 +43,6 @@ _SHED_TO = 0.9
 """Shedding goes on until this share of the budget is in use, so that it does not run at every commit."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TilePart:
-    """What one minute adds to one tile; `at` is its middle in monotonic seconds, presence is in milliseconds."""
-
-    at: float
-    space: str
-    camera: str
-    layer: Layer
-    tx: int
-    ty: int
-    cells: Mapping[int, int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpointed:
-    """All open visits of one scene, replacing what was kept for it."""
-
-    scene: str
-    visits: Sequence[JsonObject]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeftBehind:
-    """A visit that a run did not end, as it was checkpointed: in which boot, and made under which origin."""
-
-    boot: str
-    origin: Origin
-    visit: JsonObject
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """What is committed together, made under one origin.
-
-    `boot` is that of an earlier run when its left-overs are closed.
-    `lost` counts, by type, drafts that could not be kept in memory while the disk was full.
-    """
-
-    origin: Origin
-    drafts: Sequence[Draft] = ()
-    tiles: Sequence[TilePart] = ()
-    checkpoints: Sequence[Checkpointed] = ()
-    live: Mapping[str, JsonObject] = field(default_factory=dict)
-    lost: Mapping[str, int] = field(default_factory=dict)
-    boot: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

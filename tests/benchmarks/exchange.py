@@ -12,8 +12,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+from edge.exchange.batch import Batch
 from edge.exchange.schema import FILE_NAME
-from edge.exchange.writer import Batch
 from edge.uplink.delivery import Delivery
 from tests.support.exchange import ORIGIN, Exchange, configuration, crossing, opened, report, visit
 from tests.support.ideal_cloud import IdealCloud

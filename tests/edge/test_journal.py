@@ -8,7 +8,8 @@ import pytest
 
 from edge.clock import Fix
 from edge.errors import ExchangeError, ExchangeFull
-from edge.exchange.writer import Batch, Writer
+from edge.exchange.batch import Batch
+from edge.exchange.writer import Writer
 from edge.journal import Journal
 from tests.support.exchange import NTP, ORIGIN, Exchange, configuration, opened, tile_part, visit
 

@@ -18,7 +18,7 @@ from edge.camera.latest import Cameras, Feed
 from edge.camera.trouble import Trouble
 from edge.clock import Fix
 from edge.detector.detections import Detections, Detector
-from edge.exchange.writer import Batch
+from edge.exchange.batch import Batch
 from edge.settings import Settings
 from edge.vision import LeftOver, Vision, minute_end, resumable, watch
 from edge.visits import Checkpoint

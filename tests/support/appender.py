@@ -12,7 +12,8 @@ from random import Random
 from edge import clock
 from edge.anonymity import Draft, Origin, draft
 from edge.clock import Trust
-from edge.exchange.writer import Batch, ThisBoot, TilePart, Writer
+from edge.exchange.batch import Batch, TilePart
+from edge.exchange.writer import ThisBoot, Writer
 from protocol.events import Crossing, LineCount, NamedSeconds, Occupancy, Visit
 from protocol.modes import Mode
 from protocol.tiles import Layer

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from edge.anonymity import Draft, Origin, draft
 from edge.clock import Fix
+from edge.exchange.batch import Batch, TilePart
 from edge.exchange.outbox import Outbox
 from edge.exchange.schema import FILE_NAME
-from edge.exchange.writer import Batch, Budget, ThisBoot, TilePart, Writer
+from edge.exchange.writer import Budget, ThisBoot, Writer
 from protocol.acks import Ack, SeqRange
 from protocol.configuration import Coordinates, Layout, Space, config_hash
 from protocol.envelope import ClockSource

@@ -16,7 +16,7 @@ from pathlib import Path
 user, group, folder = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
 os.umask(0o007)
 from edge.exchange.outbox import Outbox
-from edge.exchange.writer import Batch
+from edge.exchange.batch import Batch
 from tests.support.exchange import NTP, ORIGIN, Exchange, acked, visit
 os.setgroups([group])
 os.setgid(user)

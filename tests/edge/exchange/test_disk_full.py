@@ -12,7 +12,7 @@ import pytest
 from edge.errors import ExchangeFull
 from edge.exchange import room
 from edge.exchange.ballast import BALLAST_BYTES, Ballast
-from edge.exchange.writer import Batch
+from edge.exchange.batch import Batch
 from edge.journal import Journal
 from tests.support.exchange import NTP, ORIGIN, Exchange, acked, configuration, filled, opened, report, tile_part, visit
 from tests.support.small_disk import SmallDisk

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from edge.exchange.batch import Batch
 from edge.exchange.outbox import Outbox, Verdict
 from edge.exchange.schema import FILE_NAME, State, writing
-from edge.exchange.writer import Batch, Budget, Writer
+from edge.exchange.writer import Budget, Writer
 from protocol.acks import Ack
 from tests.support.exchange import NTP, ORIGIN, STORES, Exchange, acked, configuration, filled, opened, visit
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.clock import Fix
-from edge.exchange.writer import Batch
+from edge.exchange.batch import Batch
 from edge.heatmap import to_tenths
 from protocol.envelope import ClockSource
 from protocol.modes import Mode

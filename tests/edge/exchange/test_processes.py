@@ -16,7 +16,7 @@ from tests.support.two_users import Users, share
 APPEND = """
 import itertools, sys
 from pathlib import Path
-from edge.exchange.writer import Batch, Checkpointed
+from edge.exchange.batch import Batch, Checkpointed
 from tests.support.exchange import NTP, ORIGIN, Exchange, report, tile_part, visit
 exchange = Exchange(folder=Path(sys.argv[1]))
 with exchange.writer(epoch=sys.argv[2]) as writer:

@@ -6,8 +6,9 @@ import pytest
 
 from edge.anonymity import Draft, Origin
 from edge.exchange import room, shedding
+from edge.exchange.batch import Batch
 from edge.exchange.schema import State, writing
-from edge.exchange.writer import Batch, Budget, Writer
+from edge.exchange.writer import Budget, Writer
 from protocol.modes import Mode
 from protocol.tiles import Layer
 from protocol.wire import JsonObject

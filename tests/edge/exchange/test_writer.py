@@ -10,9 +10,10 @@ import pytest
 
 from edge.anonymity import Origin
 from edge.errors import ExchangeError
+from edge.exchange.batch import Batch, Checkpointed, LeftBehind
 from edge.exchange.outbox import Outbox
 from edge.exchange.schema import FILE_NAME
-from edge.exchange.writer import Batch, Budget, Checkpointed, LeftBehind
+from edge.exchange.writer import Budget
 from protocol.modes import Mode
 from tests.support.exchange import NTP, ORIGIN, Exchange, acked, configuration, filled, report, tile_part, visit
 

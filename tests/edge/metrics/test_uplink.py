@@ -6,7 +6,7 @@ import psutil
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from edge.exchange.writer import Batch
+from edge.exchange.batch import Batch
 from edge.metrics.uplink import uplink_registry
 from edge.uplink.delivery import Delivery
 from edge.uplink.tally import Tally

@@ -2,7 +2,7 @@ import threading
 import time
 from pathlib import Path
 
-from edge.exchange.writer import Batch
+from edge.exchange.batch import Batch
 from edge.settings import Settings
 from edge.uplink.assembly import drain
 from tests.support.exchange import ORIGIN, Exchange, acked, opened, visit

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from edge.clock import Fix
+from edge.exchange.batch import Batch
 from edge.exchange.outbox import Outbox
-from edge.exchange.writer import Batch, Writer
+from edge.exchange.writer import Writer
 from edge.uplink import bulletin
 from edge.uplink.bulletin import Identity
 from protocol.envelope import ClockSource

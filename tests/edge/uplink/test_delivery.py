@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from edge.clock import to_utc
+from edge.exchange.batch import Batch
 from edge.exchange.outbox import Outbox
 from edge.exchange.schema import State
-from edge.exchange.writer import Batch, Writer
+from edge.exchange.writer import Writer
 from edge.uplink.delivery import Delivery, Outgoing
 from protocol.envelope import ClockSource, read_envelope
 from protocol.topics import Leaf

@@ -18,8 +18,9 @@ from hypothesis.stateful import (
 )
 from pydantic import JsonValue
 
+from edge.exchange.batch import Batch
 from edge.exchange.outbox import Outbox
-from edge.exchange.writer import Batch, Writer
+from edge.exchange.writer import Writer
 from edge.uplink.delivery import Delivery
 from protocol.wire import JsonObject
 from tests.support.exchange import NTP, ORIGIN, STORES, Exchange, configuration, report, tile_part, visit

@@ -18,8 +18,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edge import clock
 from edge.clock import Fix, Trust
+from edge.exchange.batch import Batch
 from edge.exchange.outbox import Outbox
-from edge.exchange.writer import Batch, ThisBoot, Writer
+from edge.exchange.writer import ThisBoot, Writer
 from edge.uplink.bulletin import Identity
 from edge.uplink.link import Address, Link, MqttLink, Post
 from edge.uplink.service import Uplink, UplinkSettings
