@@ -5,7 +5,7 @@ about one camera stands in `edge.camera_settings`; `edge.configuration` reads fi
 """
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
@@ -96,6 +96,7 @@ class BrokerSettings(Section):
     ca_file: ExistingFile | None = None
     certificate_file: ExistingFile | None = None
     key_file: Annotated[ExistingFile | None, Field(validate_default=True)] = None
+    mqtt_version: Literal["auto", "5", "3.1.1"] = "auto"
 
     @field_validator("key_file")
     @classmethod

@@ -66,6 +66,7 @@ def address_of(broker: BrokerSettings, *, client_id: str) -> Address:
         host=broker.host,
         port=broker.port,
         client_id=client_id,
+        version=broker.mqtt_version,
         username=broker.username,
         password=None if broker.password is None else broker.password.get_secret_value(),
         ca_file=broker.ca_file,

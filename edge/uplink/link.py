@@ -8,7 +8,7 @@ import queue
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
@@ -52,11 +52,12 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Where the broker is, and how to get in."""
+    """Where the broker is, and how to get in. `version` "auto" tries MQTT 5 first."""
 
     host: str
     port: int
     client_id: str
+    version: Literal["auto", "5", "3.1.1"] = "auto"
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     ca_file: Path | None = None
@@ -89,9 +90,13 @@ class MqttLink:
     def __init__(self, address: Address, *, subscribe: str, will: Post | None) -> None:
         """Connect and subscribe; the broker publishes `will` should the link break. Raises LinkLost with its reason."""
         self._address = address
+        oldest = address.version == "3.1.1"
         try:
-            self._client = self._connected(MQTTProtocolVersion.MQTTv5, subscribe, will)
+            version = MQTTProtocolVersion.MQTTv311 if oldest else MQTTProtocolVersion.MQTTv5
+            self._client = self._connected(version, subscribe, will)
         except _VersionRefused:
+            if address.version != "auto":
+                raise
             self._client = self._connected(MQTTProtocolVersion.MQTTv311, subscribe, will)
 
     def publish(self, post: Post) -> bool:
