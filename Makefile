@@ -51,7 +51,7 @@ format: .venv/.installed
 bench: setup
 	$(VENV_PYTHON) -m tools.bench $(NAME)
 
-# Show the product at work on a made-up shop until Ctrl-C or SECONDS=… (SOURCE=rtsp://… for a camera, MODEL=NAME_OR_PATH)
+# Show the product at work on a made-up shop until Ctrl-C or SECONDS=… (SEED=… another day; SOURCE=rtsp://… MODEL=… a camera)
 demo: setup
 	$(VENV_PYTHON) -m tools.demo
 

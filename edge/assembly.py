@@ -34,6 +34,7 @@ from edge.models.manifest import load_manifest
 from edge.models.store import ModelStore, default_folder, sha256_of
 from edge.notify import Notifier
 from edge.settings import CameraSettings, DetectorSettings, Settings
+from edge.synthetic.lens import lens_of
 from edge.vision import LeftOver, Vision, resumable, watch
 from edge.visits import Checkpoint
 from protocol.status import ModelStatus
@@ -166,7 +167,7 @@ def source_of(camera: CameraSettings, *, witness: Witness = unwitnessed) -> Fram
             camera=camera.id,
             seed=camera.synthetic.seed,
             pace=pace,
-            size=camera.image_size or (640, 480),
+            lens=lens_of(camera.synthetic.view, camera.image_size or (640, 480)),
             rate=camera.rate,
             seconds=camera.synthetic.seconds,
             people_per_minute=camera.synthetic.people_per_minute,

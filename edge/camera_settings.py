@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 from pydantic_core import PydanticCustomError
 
 from edge.shapes import crossing_sides, first_outside, has_area
+from edge.synthetic.lens import ViewName
 from protocol.configuration import LineKind, ZoneKind
 from protocol.modes import MIN_CELL_M
 from protocol.wire import Slug
@@ -146,9 +147,10 @@ class LineSettings(Section):
 
 
 class SyntheticSettings(Section):
-    """A made-up shop floor instead of a camera."""
+    """A made-up shop floor instead of a camera; cameras with the same seed look at the same people."""
 
     seed: Annotated[int, Field(ge=0)] = 1
+    view: ViewName = "overview"
     people_per_minute: Annotated[float, Field(ge=0, le=600)] = 12.0
     seconds: Annotated[float, Field(gt=0, le=1_000_000)] = 86_400.0
 

@@ -2,8 +2,8 @@
 
 Read `frames` first: it is the seam, and the only place where pixels exist. Then the sources:
 `pictures` (what FFmpeg opens and decodes), `presentation` (when a frame was shown), `sampling`
-(which frames are analysed), `live` with `rtsp` and `usb`, `file` with `pace`, and `shop` with
-`synthetic`. `trouble` says why a source cannot be read. Then what runs them: `health`
+(which frames are analysed), `live` with `rtsp` and `usb`, `file` with `pace`, and `synthetic`
+(drawn by `edge.synthetic`). `trouble` says why a source cannot be read. Then what runs them: `health`
 and `latest`, where the threads are (`edge.backoff` spaces their attempts). `masks` blanks what must not be analysed.
 """
 
@@ -17,10 +17,10 @@ from edge.camera.pace import AsFastAsPossible, Pace, RealTime
 from edge.camera.pictures import Rotation
 from edge.camera.rtsp import RtspSource
 from edge.camera.sampling import Sampler
-from edge.camera.shop import Truth, TruthFrame, TruthVisit
 from edge.camera.synthetic import SyntheticSource
 from edge.camera.trouble import SourceTrouble, Trouble
 from edge.camera.usb import UsbSource
+from edge.synthetic.sight import Truth, TruthFrame, TruthVisit
 
 __all__ = [
     "AsFastAsPossible",

@@ -55,7 +55,11 @@ def check_model(
 def check_installed_models(*, environment: Mapping[str, str]) -> Finding:
     """Which models are there, where no configuration names one."""
     store = _store(None, environment)
-    there = [f"{each.entry.name} ({each.entry.licence.spdx})" for each in store.listing() if each.path or each.exported]
+    there = [
+        f"{each.entry.name} ({each.entry.licence.spdx})"
+        for each in store.listing()
+        if (each.path or each.exported) and each.entry.kind != "built-in"
+    ]
     if not there:
         return warn("model", f"none is installed in {store.folder}", "footfall models pull yolox-nano")
     return ok("model", f"{store.folder} has {', '.join(there)}")

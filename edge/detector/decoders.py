@@ -12,7 +12,17 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Candidates", "Decoder", "DetrPair", "EndToEnd", "YoloDense", "YoloxGrid", "grid_cells", "suppress"]
+__all__ = [
+    "STRIDES",
+    "Candidates",
+    "Decoder",
+    "DetrPair",
+    "EndToEnd",
+    "YoloDense",
+    "YoloxGrid",
+    "grid_cells",
+    "suppress",
+]
 
 Floats = npt.NDArray[np.float32]
 

@@ -45,13 +45,17 @@ class InputFormat(BaseModel):
 
 
 class Description(BaseModel):
-    """What is known about one network; what is absent is recognised when the file is opened."""
+    """What is known about one network; what is absent is recognised when the file is opened.
+
+    `iou`: of two boxes that share more than this of their union, the surer stays (layouts that tell of a person twice).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     layout: Layout | None = None
     person_class: Annotated[int, Field(ge=0)] | None = None
     input: InputFormat | None = None
+    iou: Annotated[float, Field(gt=0, le=1)] = 0.65
 
 
 USUAL_INPUT = {

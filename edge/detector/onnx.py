@@ -42,7 +42,6 @@ class OnnxDetector:
         path: Path,
         description: Description | None = None,
         confidence: float = 0.1,
-        iou: float = 0.65,
         providers: Sequence[str] = AUTO,
         threads: int = 0,
     ) -> None:
@@ -54,7 +53,6 @@ class OnnxDetector:
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from error
         self.providers = self._network.providers
-        self._iou = iou
 
     def detect(self, frame: Frame) -> Detections:
         """The people in this frame."""
@@ -68,7 +66,7 @@ class OnnxDetector:
         person_class = known.person_class if known.person_class is not None else _usual_person_class(layout, outputs)
         said = known.input or _usual_input(layout, outputs)
         input_format = said.model_copy(update={"width": width, "height": height})
-        self.description = Description(layout=layout, person_class=person_class, input=input_format)
+        self.description = Description(layout=layout, person_class=person_class, input=input_format, iou=known.iou)
         self._decoder = decoder_for(
             layout, outputs, width=width, height=height, person_class=person_class, confidence=confidence
         )
@@ -77,7 +75,7 @@ class OnnxDetector:
     def _people(self, found: Candidates, placement: Placement) -> Detections:
         boxes, confidence = found.boxes, found.confidence
         if self._decoder.overlapping and len(boxes) > 1:
-            kept = suppress(boxes, confidence, self._iou)
+            kept = suppress(boxes, confidence, self.description.iou)
             boxes, confidence = boxes[kept], confidence[kept]
         boxes = placement.to_frame(boxes)
         np.clip(boxes[:, 0::2], 0, placement.frame_width, out=boxes[:, 0::2])

@@ -187,6 +187,8 @@ def _plain_lines(name: str) -> Report:
 def _installed(each: Installed) -> str:
     if each.path is None:
         return "exported" if each.exported else "no"
+    if each.entry.kind == "built-in":
+        return "built in"
     if each.entry.kind == "pytorch":
         return "yes" if each.exported else "to be exported"
     return "yes"

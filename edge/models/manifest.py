@@ -7,9 +7,9 @@ import tomllib
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from edge.detector.description import Description
@@ -28,7 +28,7 @@ Name = Annotated[str, StringConstraints(pattern=_NAME)]
 Sha256 = Annotated[str, StringConstraints(pattern=_SHA256)]
 Address = Annotated[str, StringConstraints(pattern=_ADDRESS)]
 
-_SUFFIXES = {"onnx": ".onnx", "pytorch": ".pt", "archive": ".zip"}
+_SUFFIXES = {"onnx": ".onnx", "built-in": ".onnx", "pytorch": ".pt", "archive": ".zip"}
 
 
 class Licence(BaseModel):
@@ -44,20 +44,27 @@ class Licence(BaseModel):
 class Entry(BaseModel):
     """One published file.
 
-    `kind`: `onnx` serves as it is; `pytorch` has to be exported first; `archive` holds several files.
+    `kind`: `onnx` serves as it is; `pytorch` has to be exported first; `archive` holds several files; `built-in` comes
+    with the product, from no `url`.
     An entry without `sha256` is pinned at its first pull.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Name
-    kind: Literal["onnx", "pytorch", "archive"] = "onnx"
-    url: Address
+    kind: Literal["onnx", "pytorch", "archive", "built-in"] = "onnx"
+    url: Address | None = None
     bytes: Annotated[int, Field(gt=0)] | None = None
     sha256: Sha256 | None = None
     licence: Licence
     description: Description = Description()
     note: str = ""
+
+    @model_validator(mode="after")
+    def _comes_from_somewhere(self) -> Self:
+        if self.url is None and self.kind != "built-in":
+            raise ValueError("url is missing; it is needed")
+        return self
 
     @property
     def file(self) -> str:

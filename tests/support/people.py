@@ -4,15 +4,16 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from edge.camera.shop import TruthFrame
 from edge.detector.detections import Detections
+from edge.synthetic.sight import IN_SIGHT, TruthFrame
 
 __all__ = ["boxes_at", "perfect"]
 
 
 def perfect(frame: TruthFrame, *, confidence: float = 0.9) -> Detections:
-    """What a detector without faults finds in a frame of the synthetic shop."""
-    return Detections(boxes=frame.boxes.copy(), confidence=np.full(len(frame.ids), confidence, np.float32))
+    """What a detector without faults finds in a frame of the synthetic shop: everybody who is in sight."""
+    boxes = frame.boxes[frame.visible >= IN_SIGHT]
+    return Detections(boxes=boxes, confidence=np.full(len(boxes), confidence, np.float32))
 
 
 def boxes_at(feet: Mapping[str, tuple[float, float]], *, height: float = 100.0) -> Detections:

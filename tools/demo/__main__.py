@@ -1,11 +1,11 @@
 """`make demo`, or `python -m tools.demo`: start it all, show the figures, end it all.
 
 The environment says what is wanted: SECONDS (else until Ctrl-C), SOURCE (an rtsp:// url, else a made-up shop) and
-MODEL (else what moves is counted). Exit code 0: it ran and was ended; 1: a part of it failed; 2: it cannot start.
+MODEL (else the built-in `figures` in the made-up shop, and whatever moves before a real camera); SEED names another
+made-up day. Exit code 0: it ran and was ended; 1: a part of it failed; 2: it cannot start.
 """
 
 import os
-import shutil
 import signal
 import sys
 import tempfile
@@ -24,9 +24,9 @@ from edge.errors import ModelError
 from edge.models.manifest import load_manifest
 from edge.models.store import ModelStore, default_folder
 from tools.demo.children import DemoError, Stopped
-from tools.demo.installation import Installation, installed, made_up_camera, real_camera
+from tools.demo.installation import Installation, installed, real_camera
 from tools.demo.screen import Figures, closing, opened, told
-from tools.demo.shop import Shop
+from tools.demo.shop import Shop, configuration
 
 __all__ = ["Options", "main"]
 
@@ -35,8 +35,6 @@ _MINUTE_SECONDS = 60.0
 _DELIVERY_SECONDS = 1.0
 """What was seen has reached the API by then."""
 _TURN_SECONDS = 1.0
-_SBIN = "/usr/sbin:/usr/local/sbin"
-"""Where Debian puts servers, which is on no user's path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +44,7 @@ class Options:
     seconds: float
     source: str
     model: str
+    seed: int = 1
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Self:
@@ -56,7 +55,11 @@ class Options:
         source = environment.get("SOURCE", "")
         if source and not source.startswith(("rtsp://", "rtsps://")):
             raise DemoError("SOURCE: allowed is a url as in rtsp://user:password@192.0.2.10:554/stream, or rtsps://")
-        return cls(seconds=float(text), source=source, model=environment.get("MODEL") or "motion")
+        seed = environment.get("SEED") or "1"
+        if not seed.isdecimal():
+            raise DemoError(f"SEED: found {seed!r}; allowed is a whole number, 0 and up")
+        model = environment.get("MODEL") or (MOTION if source else "figures")
+        return cls(seconds=float(text), source=source, model=model, seed=int(seed))
 
     def check_model(self, environment: Mapping[str, str]) -> None:
         """Raise DemoError unless the model is here and may be used."""
@@ -73,13 +76,13 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
     try:
-        options, mosquitto = Options.read(os.environ), _mosquitto()
+        options = Options.read(os.environ)
         options.check_model(os.environ)
     except DemoError as error:
         print(f"make demo: {error}", file=sys.stderr)
         return 2
     try:
-        _demonstrate(options, mosquitto, stop)
+        _demonstrate(options, stop)
     except Stopped:
         return 0
     except DemoError as error:
@@ -88,20 +91,13 @@ def main() -> int:
     return 0
 
 
-def _mosquitto() -> Path:
-    found = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:{_SBIN}")
-    if found is None:
-        raise DemoError("mosquitto is missing, the MQTT broker: apt-get install mosquitto")
-    return Path(found)
-
-
-def _demonstrate(options: Options, mosquitto: Path, stop: threading.Event) -> None:
+def _demonstrate(options: Options, stop: threading.Event) -> None:
     made_up = not options.source
-    camera = made_up_camera(seconds=_LONGEST_SECONDS) if made_up else real_camera("SOURCE")
-    shop = Shop(seconds=_LONGEST_SECONDS) if made_up else None
+    cameras = configuration(seed=options.seed, seconds=_LONGEST_SECONDS) if made_up else real_camera("SOURCE")
+    shop = Shop(seed=options.seed, seconds=_LONGEST_SECONDS) if made_up else None
     with (
         tempfile.TemporaryDirectory(prefix="footfall-demo-") as folder,
-        installed(Path(folder), mosquitto=mosquitto, camera=camera, model=options.model, stop=stop) as installation,
+        installed(Path(folder), cameras=cameras, model=options.model, stop=stop) as installation,
     ):
         print(_greeting(installation, options), flush=True)
         _watch(installation, shop, options.seconds, stop)
@@ -115,14 +111,14 @@ def _watch(installation: Installation, shop: Shop | None, seconds: float, stop: 
     with opened(Console()) as screen:
         while (elapsed := time.monotonic() - began) < seconds and not stop.is_set():
             installation.check()
-            camera = installation.camera()
+            camera = installation.cameras()
             film_began = film_began or camera.since
             was_online = was_online or camera.told == "online"
             truth = _truth(shop, film_began, over=False)
             screen.show(told(elapsed, installation.counted(), truth, camera=camera.told), seconds=elapsed)
             stop.wait(_TURN_SECONDS - (time.monotonic() - began) % _TURN_SECONDS)
     truth = _truth(shop, film_began, over=True)
-    camera = installation.camera()
+    camera = installation.cameras()
     installation.settle()
     if not was_online and (shop is None or elapsed >= seconds):
         raise DemoError(f"the camera never came online in {elapsed:.0f} s, so nothing was counted; it is {camera.told}")
@@ -141,13 +137,13 @@ def _truth(shop: Shop | None, film_began: datetime | None, *, over: bool) -> Fig
 
 
 def _greeting(installation: Installation, options: Options) -> str:
-    camera = "Your camera" if options.source else "A made-up shop"
+    camera = "Your camera" if options.source else "Three cameras of a made-up shop"
     legend = "A visit counts once it has ended."
     if not options.source:
-        legend += " Crossings of the doors come each whole minute. In brackets: the truth."
-    return f"""{camera} → vision ({options.model}) → uplink → mosquitto → cloud, all on this machine. Ctrl-C ends it.
+        legend += " Crossings of the door come each whole minute. In brackets: the truth."
+    return f"""{camera} → vision ({options.model}) → uplink → broker → cloud, all on this machine. Ctrl-C ends it.
   Page     {installation.page_url}
-  API      {installation.url}/openapi.json, explained in docs/api.md
+  API      {installation.url}/docs
 {legend}"""
 
 

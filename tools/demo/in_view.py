@@ -1,5 +1,6 @@
 """How many people are in view right now, which a box tells the broker each second and the API does not pass on."""
 
+from collections.abc import Collection
 from types import TracebackType
 from typing import Self
 
@@ -13,10 +14,11 @@ __all__ = ["InView"]
 
 
 class InView:
-    """Listens to a box's `live` messages while the context lasts."""
+    """Listens to a box's `live` messages while the context lasts, and adds up the people of these scenes."""
 
-    def __init__(self, *, venue: str, box: str, host: str, port: int) -> None:
+    def __init__(self, *, venue: str, box: str, scenes: Collection[str], host: str, port: int) -> None:
         self.people: int | None = None
+        self._scenes = scenes
         self._address = (host, port)
         self._topic = str(Topic(venue=venue, box=box, leaf=Leaf.LIVE))
         self._client = Client(CallbackAPIVersion.VERSION2)
@@ -36,4 +38,4 @@ class InView:
 
     def _take(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
         live = Live.read(bytes(message.payload))
-        self.people = sum(int(scene.people) for scene in live.scenes)
+        self.people = sum(int(scene.people) for scene in live.scenes if scene.scene in self._scenes)

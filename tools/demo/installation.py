@@ -2,7 +2,6 @@
 
 import json
 import os
-import pwd
 import secrets
 import sys
 import threading
@@ -21,13 +20,13 @@ from edge.exchange.outbox import Outbox
 from tools.demo.children import Child, DemoError, free_port, is_listening, wait_until
 from tools.demo.in_view import InView
 from tools.demo.screen import Figures
-from tools.demo.shop import DOOR_PX, PEOPLE_PER_MINUTE, SEED, SIZE
+from tools.demo.shop import COUNTING
 
-__all__ = ["CameraState", "Installation", "installed", "made_up_camera", "real_camera"]
+__all__ = ["CameraState", "Installation", "installed", "real_camera"]
 
-_VENUE, _BOX, _CAMERA = "demo-shop", "demo-box", "shop-floor"
+_VENUE, _BOX, _CAMERA = "demo-shop", "demo-box", "camera"
 _HOST = "127.0.0.1"
-_FOOTFALL = Path(sys.executable).with_name("footfall")
+_FOOTFALL, _BROKER = (Path(sys.executable).with_name(name) for name in ("footfall", "amqtt"))
 _START_SECONDS = 60.0
 _SETTLE_SECONDS = 20.0
 _ENDING_SECONDS = 1.0
@@ -42,46 +41,18 @@ class CameraState:
     since: datetime | None
 
 
-def made_up_camera(*, seconds: float) -> str:
-    """The configuration of a camera in a made-up shop with a door at either side; towards the middle is in."""
-    width, height = SIZE
-    return f"""[[camera]]
-id = "{_CAMERA}"
-image_size = [{width}, {height}]
-
-[camera.synthetic]
-seed = {SEED}
-people_per_minute = {PEOPLE_PER_MINUTE}
-seconds = {seconds}
-
-[[camera.line]]
-id = "left-door"
-a = [{DOOR_PX}, 0]
-b = [{DOOR_PX}, {height}]
-band = 8
-
-[[camera.line]]
-id = "right-door"
-a = [{width - DOOR_PX}, {height}]
-b = [{width - DOOR_PX}, 0]
-band = 8
-"""
-
-
 def real_camera(variable: str) -> str:
     """The configuration of the camera whose url stands in this environment variable, and so in no file."""
     return f'[[camera]]\nid = "{_CAMERA}"\nurl = "${{{variable}}}"\n'
 
 
 @contextmanager
-def installed(
-    folder: Path, *, mosquitto: Path, camera: str, model: str, stop: threading.Event
-) -> Iterator["Installation"]:
+def installed(folder: Path, *, cameras: str, model: str, stop: threading.Event) -> Iterator["Installation"]:
     """Everything started and the box enrolled; raises DemoError when something does not start, Stopped by `stop`."""
     broker_port, api_port, admin_key = free_port(), free_port(), secrets.token_urlsafe(32)
-    broker_file, box_file = folder / "mosquitto.conf", folder / "edge.toml"
+    broker_file, box_file = folder / "broker.json", folder / "edge.toml"
     broker_file.write_text(_broker_configuration(broker_port))
-    box_file.write_text(_box_configuration(folder, broker_port=broker_port, model=model, camera=camera))
+    box_file.write_text(_box_configuration(folder, broker_port=broker_port, model=model, cameras=cameras))
     cloud = {
         "FOOTFALL_CLOUD_DATA_DIR": str(folder / "cloud"),
         "FOOTFALL_CLOUD_ADMIN_KEY": admin_key,
@@ -101,13 +72,15 @@ def installed(
                 lambda: is_listening(port), children=[*children.values()], stop=stop, seconds=_START_SECONDS, what=what
             )
 
-        start("mosquitto", mosquitto, "-c", broker_file)
-        wait_for(broker_port, "mosquitto to listen")
+        start("broker", _BROKER, "-c", broker_file)
+        wait_for(broker_port, "the broker to listen")
         start("cloud", _FOOTFALL, "cloud", "serve", **cloud)
         wait_for(api_port, "the API to listen")
         http = stack.enter_context(httpx.Client(base_url=f"http://{_HOST}:{api_port}/api/v1", timeout=30.0))
         _enrol(http, admin_key)
-        in_view = stack.enter_context(InView(venue=_VENUE, box=_BOX, host=_HOST, port=broker_port))
+        in_view = stack.enter_context(
+            InView(venue=_VENUE, box=_BOX, scenes={COUNTING, _CAMERA}, host=_HOST, port=broker_port)
+        )
         start("uplink", _FOOTFALL, "edge", "uplink", "--config", box_file)
         start("vision", _FOOTFALL, "edge", "vision", "--config", box_file)
         yield Installation(children=children, http=http, in_view=in_view, exchange=folder / "exchange")
@@ -131,13 +104,12 @@ class Installation:
         for child in self._children.values():
             child.check()
 
-    def camera(self) -> CameraState:
-        """How the camera is."""
-        for camera in self._get("cameras"):
-            reason = "" if camera["reason"] == "none" else f" ({camera['reason']})"
-            since = datetime.fromisoformat(camera["since"]) if camera["since"] else None
-            return CameraState(told=f"{camera['state']}{reason}", since=since)
-        return CameraState(told="starting", since=None)
+    def cameras(self) -> CameraState:
+        """How the cameras are: online when all of them are, else the first that is not, and since when."""
+        states = [_state(camera) for camera in self._get("cameras")]
+        if not states:
+            return CameraState(told="starting", since=None)
+        return next((state for state in states if state.told != "online"), min(states, key=_since))
 
     def counted(self) -> Figures:
         """What was counted since the beginning."""
@@ -146,6 +118,7 @@ class Installation:
         lines = self._get("lines", **period)["lines"]
         return Figures(
             in_view=self._in_view.people,
+            mean_in_view=summary["occupancy"]["mean"] or 0.0,
             visits=summary["visits"],
             walked_in=sum(line["crossings_in"] for line in lines),
             walked_out=sum(line["crossings_out"] for line in lines),
@@ -176,6 +149,16 @@ class Installation:
             raise DemoError(f"the API does not answer: {error}") from error
 
 
+def _state(camera: Mapping[str, Any]) -> CameraState:
+    reason = "" if camera["reason"] == "none" else f" ({camera['reason']})"
+    since = datetime.fromisoformat(camera["since"]) if camera["since"] else None
+    return CameraState(told=f"{camera['state']}{reason}", since=since)
+
+
+def _since(state: CameraState) -> datetime:
+    return state.since or datetime.max.replace(tzinfo=UTC)
+
+
 def _surroundings() -> dict[str, str]:
     """The environment without settings of a box or cloud that this machine may have besides."""
     own = ("FOOTFALL_EDGE_", "FOOTFALL_CLOUD_")
@@ -183,11 +166,13 @@ def _surroundings() -> dict[str, str]:
 
 
 def _broker_configuration(port: int) -> str:
-    user = pwd.getpwuid(os.geteuid()).pw_name
-    return f"listener {port} {_HOST}\nallow_anonymous true\nuser {user}\nlog_dest stderr\npersistence false\n"
+    """Of amqtt: anybody on this machine may publish and subscribe. What is valid JSON is valid YAML."""
+    listener = {"type": "tcp", "bind": f"{_HOST}:{port}", "max_connections": 50}
+    plugins = {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}}
+    return json.dumps({"listeners": {"default": listener}, "plugins": plugins})
 
 
-def _box_configuration(folder: Path, *, broker_port: int, model: str, camera: str) -> str:
+def _box_configuration(folder: Path, *, broker_port: int, model: str, cameras: str) -> str:
     return f"""[box]
 id = "{_BOX}"
 venue = "{_VENUE}"
@@ -202,11 +187,12 @@ trust = "always"
 [broker]
 host = "{_HOST}"
 port = {broker_port}
+mqtt_version = "3.1.1"
 
 [detector]
 model = {json.dumps(model)}
 
-{camera}"""
+{cameras}"""
 
 
 def _enrol(http: httpx.Client, admin_key: str) -> None:

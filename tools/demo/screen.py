@@ -17,9 +17,10 @@ _PLAIN_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """Counted, or true. `in_view` is None while nobody can say."""
+    """Counted, or true. `in_view` is None while nobody can say; `mean_in_view` is over all the time so far."""
 
     in_view: int | None
+    mean_in_view: float
     visits: int
     walked_in: int
     walked_out: int
@@ -54,9 +55,10 @@ def closing(seconds: float, counted: Figures, truth: Figures | None) -> str:
     if truth is None:
         return f"Counted in {_clock(seconds).strip()}: {counted.visits} visits that have ended."
     rows = [
-        ("visits that ended", counted.visits, truth.visits),
-        ("walked in", counted.walked_in, truth.walked_in),
-        ("walked out", counted.walked_out, truth.walked_out),
+        ("visits that ended", str(counted.visits), str(truth.visits)),
+        ("walked in", str(counted.walked_in), str(truth.walked_in)),
+        ("walked out", str(counted.walked_out), str(truth.walked_out)),
+        ("mean in view", f"{counted.mean_in_view:.2f}", f"{truth.mean_in_view:.2f}"),
     ]
     table = [f"  {name:<18}{number:>7}{true:>7}" for name, number, true in rows]
     return "\n".join([f"{f'After {_clock(seconds).strip()}':<20}{'counted':>7}{'true':>7}", *table])

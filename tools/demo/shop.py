@@ -1,72 +1,118 @@
-"""The made-up shop of the demo, and the truth about it: who came, stayed and went, by the walks that are drawn.
+"""The made-up shop of the demo: its cameras, and the truth about it: who came into sight, and who crossed its door.
 
 Knows nothing of pictures or of what was counted. Times are seconds of the film.
 """
 
-import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from random import Random
 
-import numpy as np
-
-from edge.camera.shop import Lens, Person, arrivals
+from edge.synthetic.lens import ViewName, lens_of
+from edge.synthetic.life import Crowd, arriving, visitors
+from edge.synthetic.plan import DOOR, QUEUE, Line, Zone
+from edge.synthetic.sight import IN_SIGHT, Sightings, seen_at
+from edge.synthetic.truth import Passing, stay_of
 from tools.demo.screen import Figures
 
-__all__ = ["DOOR_PX", "PEOPLE_PER_MINUTE", "RATE", "SEED", "SIZE", "Shop", "Stay"]
+__all__ = ["CAMERAS", "COUNTING", "RATE", "SIZE", "Shop", "ShopCamera", "configuration"]
 
 SIZE = (640, 480)
 RATE = 10.0
-SEED = 1
-PEOPLE_PER_MINUTE = 6.0
-DOOR_PX = 64
-"""How far from either edge of the picture the line of a door is. Nobody turns back there."""
+PEOPLE_PER_MINUTE = 5.0
 GAP_SECONDS = 5.0
 """A visit is over when its person was out of sight so long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stay:
-    """One person: when their feet are first and last in the picture, and when they walk in and out over a door's line.
+class ShopCamera:
+    """A camera of the shop, and what is drawn in its picture; `counting` where visits are counted."""
 
-    Who never does the latter has infinity there.
-    """
+    view: ViewName
+    counting: bool = False
+    lines: tuple[Line, ...] = ()
+    zones: tuple[Zone, ...] = ()
 
-    first_seen: float
-    last_seen: float
-    walks_in: float
-    walks_out: float
+
+CAMERAS = (
+    ShopCamera(view="overview", counting=True),
+    ShopCamera(view="till", zones=(QUEUE,)),
+    ShopCamera(view="door", lines=(DOOR,)),
+)
+"""The first two look at the same part of the floor."""
+COUNTING = CAMERAS[0].view
+
+
+def configuration(*, seed: int, seconds: float) -> str:
+    """What a box is told of these cameras, all of them calibrated."""
+    return "\n".join(_camera(camera, seed=seed, seconds=seconds) for camera in CAMERAS)
 
 
 class Shop:
-    """What is true of the first `seconds` of the film."""
+    """Follows the film, whose length is `seconds`, as its moments pass."""
 
-    def __init__(self, *, seconds: float) -> None:
-        lens = Lens(size=SIZE)
-        people = arrivals(Random(SEED), lens=lens, seconds=seconds, people_per_minute=PEOPLE_PER_MINUTE)
-        stays = (_stay(person, lens) for person in people)
-        self.stays = tuple(stay for stay in stays if stay is not None)
+    def __init__(self, *, seed: int, seconds: float) -> None:
+        arrivals = arriving(Random(f"{seed} arrivals"), per_minute=PEOPLE_PER_MINUTE, until=seconds)
+        self._crowd = Crowd(visitors(Random(f"{seed} people"), arrivals))
+        self._lens = lens_of(COUNTING, SIZE)
+        self._sightings = Sightings(gap_seconds=GAP_SECONDS)
+        self._passings: dict[int, tuple[Passing, ...]] = {}
+        self._in_view = 0
+        self._seen = 0
+        self._frame = 0
 
     def figures(self, now: float, *, crossings_until: float) -> Figures:
-        """What ought to be counted by `now`, of crossings those until another moment."""
+        """What ought to be counted by `now`, which never goes back; of crossings those until another moment."""
+        while self._frame / RATE <= now:
+            self._follow(self._frame / RATE)
+            self._frame += 1
+        passings = [one for passed in self._passings.values() for one in passed if one.at < crossings_until]
+        inward = sum(one.inward for one in passings)
         return Figures(
-            in_view=sum(stay.first_seen <= now <= stay.last_seen for stay in self.stays),
-            visits=sum(stay.last_seen + GAP_SECONDS < now for stay in self.stays),
-            walked_in=sum(stay.walks_in < crossings_until for stay in self.stays),
-            walked_out=sum(stay.walks_out < crossings_until for stay in self.stays),
+            in_view=self._in_view,
+            mean_in_view=self._seen / max(self._frame, 1),
+            visits=sum(visit.last_seen + GAP_SECONDS < now for visit in self._sightings.visits),
+            walked_in=inward,
+            walked_out=len(passings) - inward,
         )
 
+    def _follow(self, moment: float) -> None:
+        there = self._crowd.at(moment)
+        seen = seen_at(moment, there, self._lens)
+        self._sightings.add(moment, seen)
+        self._in_view = sum(one.visible >= IN_SIGHT for one in seen)
+        self._seen += self._in_view
+        for person in there:
+            if person.id not in self._passings:
+                self._passings[person.id] = stay_of(person).passings
 
-def _stay(person: Person, lens: Lens) -> Stay | None:
-    moments = np.arange(math.ceil(person.times[0] * RATE), math.floor(person.times[-1] * RATE) + 1) / RATE
-    x, y = (np.interp(moments, person.times, person.places[:, axis]) for axis in (0, 1))
-    across = lens.project(np.stack([x, y, np.zeros_like(x)], axis=1))[:, 0]
-    in_picture = moments[(across >= 0) & (across < SIZE[0])]
-    inside = moments[(across > DOOR_PX) & (across < SIZE[0] - DOOR_PX)]
-    if not in_picture.size:
-        return None
-    return Stay(
-        first_seen=float(in_picture[0]),
-        last_seen=float(in_picture[-1]),
-        walks_in=float(inside[0]) if inside.size else math.inf,
-        walks_out=float(inside[-1]) if inside.size else math.inf,
+
+def _camera(camera: ShopCamera, *, seed: int, seconds: float) -> str:
+    image_points, floor_points = lens_of(camera.view, SIZE).calibration()
+    lines = "".join(
+        f'\n[[camera.line]]\nid = "{line.id}"\na = {list(line.a)}\nb = {list(line.b)}\n' for line in camera.lines
     )
+    zones = "".join(
+        f'\n[[camera.zone]]\nid = "{zone.id}"\nkind = "queue"\npolygon = {_toml(zone.area.polygon)}\n'
+        for zone in camera.zones
+    )
+    return f"""[[camera]]
+id = "{camera.view}"
+counting = {str(camera.counting).lower()}
+rate = {RATE}
+image_size = {list(SIZE)}
+
+[camera.synthetic]
+seed = {seed}
+view = "{camera.view}"
+people_per_minute = {PEOPLE_PER_MINUTE}
+seconds = {seconds}
+
+[camera.calibration]
+floor = "ground"
+image_points = {_toml(image_points)}
+floor_points = {_toml(floor_points)}
+{lines}{zones}"""
+
+
+def _toml(points: Iterable[tuple[float, float]]) -> str:
+    return str([list(point) for point in points])

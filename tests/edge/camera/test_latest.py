@@ -20,6 +20,7 @@ from edge.camera import (
     SyntheticSource,
     Trouble,
 )
+from edge.synthetic.lens import lens_of
 
 PICTURE = np.zeros((24, 32, 3), dtype=np.uint8)
 DEADLINE_SECONDS = 10.0
@@ -76,7 +77,9 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def test_every_frame_arrives_in_lock_step() -> None:
-    source = SyntheticSource(camera="door", seed=1, pace=AsFastAsPossible(), size=(64, 48), seconds=5)
+    source = SyntheticSource(
+        camera="door", seed=1, pace=AsFastAsPossible(), lens=lens_of("overview", (64, 48)), seconds=5
+    )
     with cameras(feed(source, policy=DropPolicy.EVERY)) as running:
         indexes = []
         while not running.finished:
@@ -149,7 +152,9 @@ def test_a_new_size_is_told_once_and_the_camera_stays_online() -> None:
 
 def test_a_dead_camera_leaves_the_others_alone_and_memory_does_not_grow() -> None:
     dead = Scripted(failing(Trouble.UNREACHABLE))
-    alive = SyntheticSource(camera="aisle", seed=1, pace=AsFastAsPossible(), size=(64, 48), seconds=10)
+    alive = SyntheticSource(
+        camera="aisle", seed=1, pace=AsFastAsPossible(), lens=lens_of("overview", (64, 48)), seconds=10
+    )
     feeds = [feed(dead), feed(alive, camera="aisle", policy=DropPolicy.EVERY)]
     with cameras(*feeds) as running:
         taken = 0

@@ -155,7 +155,7 @@ def test_verify_tells_whole_from_changed(manifest: Path, folder: Path, capsys: p
 
 
 FAILURES = {
-    "a name that is close": (["pull", "fre"], 1, "did you mean free?"),
+    "a name that is close": (["pull", "fre"], 1, "did you mean free or figures?"),
     "a manifest that is not there": (["list", "--manifest", "nowhere.toml"], 2, "nowhere.toml"),
 }
 

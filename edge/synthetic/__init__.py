@@ -1,0 +1,9 @@
+"""A made-up shop of which everything is known: for demos, tests, benchmarks, and to train a detector of its figures.
+
+Read `plan` first (walls, shelves, till, zones, in metres), then `till` and `life` (who walks where and when),
+`truth` (what ought to be counted of it). What a camera makes of it: `lens` (true perspective), `figure` (a body in
+three dimensions), `sight` (who is seen, and how much of them) and `drawing` (the picture); `edge.camera.synthetic`
+plays it. `days` writes whole days as items, without pictures.
+
+Nothing that counts people imports this, but for the camera that shows it.
+"""
