@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 from pydantic_core import PydanticCustomError
 
 from edge.shapes import crossing_sides, first_outside, has_area
-from edge.synthetic.lens import ViewName
+from edge.synthetic.plan import ViewName
 from protocol.configuration import LineKind, ZoneKind
 from protocol.modes import MIN_CELL_M
 from protocol.wire import Slug

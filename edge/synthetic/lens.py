@@ -5,15 +5,15 @@ Knows pinhole cameras. Refuses to know what is in front of them.
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["VIEWS", "Lens", "Pose", "ViewName", "lens_of"]
+from edge.synthetic.plan import ViewName
+
+__all__ = ["VIEWS", "Lens", "Pose", "lens_of"]
 
 Points = npt.NDArray[np.float64]
-ViewName = Literal["overview", "door", "aisles", "till"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,10 +24,13 @@ __all__ = [
     "Point",
     "Rectangle",
     "Spot",
+    "ViewName",
     "Zone",
 ]
 
 Point = tuple[float, float]
+ViewName = Literal["overview", "door", "aisles", "till"]
+"""Where cameras hang."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from random import Random
 
-from edge.synthetic.lens import ViewName, lens_of
+from edge.synthetic.lens import lens_of
 from edge.synthetic.life import Crowd, arriving, visitors
-from edge.synthetic.plan import DOOR, QUEUE, Line, Zone
+from edge.synthetic.plan import DOOR, QUEUE, Line, ViewName, Zone
 from edge.synthetic.sight import IN_SIGHT, Sightings, seen_at
 from edge.synthetic.truth import Passing, stay_of
 from tools.demo.screen import Figures
@@ -18,7 +18,7 @@ __all__ = ["CAMERAS", "COUNTING", "RATE", "SIZE", "Shop", "ShopCamera", "configu
 
 SIZE = (640, 480)
 RATE = 10.0
-PEOPLE_PER_MINUTE = 5.0
+PEOPLE_PER_MINUTE = 3.0
 GAP_SECONDS = 5.0
 """A visit is over when its person was out of sight so long."""
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from edge.camera import AsFastAsPossible, SyntheticSource
-from edge.synthetic.lens import VIEWS, ViewName, lens_of
+from edge.synthetic.lens import VIEWS, lens_of
+from edge.synthetic.plan import ViewName
 from edge.synthetic.sight import IN_SIGHT
 
 

@@ -14,7 +14,8 @@ from edge.errors import ModelError
 from edge.models.commands import add_commands
 from edge.models.manifest import published
 from edge.models.store import BUILT_IN_FOLDER, ModelStore
-from edge.synthetic.lens import VIEWS, ViewName, lens_of
+from edge.synthetic.lens import VIEWS, lens_of
+from edge.synthetic.plan import ViewName
 from edge.synthetic.sight import IN_SIGHT, TruthFrame
 from tests.support.average_precision import overlap
 from tools.figure_frames import UNSEEN_SEEDS

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from edge.floor import Calibration, Floor
-from edge.synthetic.lens import VIEWS, ViewName, lens_of
+from edge.synthetic.lens import VIEWS, lens_of
+from edge.synthetic.plan import ViewName
 
 SIZE = (640, 480)
 
