@@ -4,9 +4,8 @@ A tracker loses people behind pillars, shelves and each other, and finds them ag
 Here a track first lives in probation, so that a flicker is never a person. When the probation is over,
 all tracks that are due are compared at once with all people lost shortly before they began: the lost
 motion runs forwards, the new one backwards, both slowing down as people do when out of sight, and
-the disagreement is weighed in body heights against an uncertainty that grows with the gap. Motions
-count too: who comes towards us where somebody just went away, as in a door, is somebody else. The best
-joint assignment wins; whoever stays unassigned is somebody new.
+the disagreement is weighed in body heights against an uncertainty that grows with the gap. The best joint
+assignment wins; whoever stays unassigned is somebody new.
 
 Who was lost while walking out over the picture's edge has most likely left, and who begins there has
 most likely just come, so across an edge only a brief flicker is joined.
@@ -70,7 +69,6 @@ class StitchingSettings:
     slack: what boxes may be off by, heights.
     turning: how fast the place of somebody unseen becomes uncertain, heights a second.
     size_error: standard deviation of the logarithm of a body height measured twice.
-    velocity_error: how much a walk changes while out of sight, heights a second: people stop more often than turn back.
     unlikelihood: how far a pair may be from certain, in halved squared standard deviations.
     edge_gap_seconds: the longest gap across the picture's edge.
     """
@@ -83,7 +81,6 @@ class StitchingSettings:
     slack: float = 0.5
     turning: float = 0.3
     size_error: float = 0.15
-    velocity_error: float = 0.4
     unlikelihood: float = 5.0
     edge_gap_seconds: float = 1.0
 
@@ -152,8 +149,7 @@ class Stitcher:
         spread = settings.slack / 2 + settings.turning * gap
         miss = min(float(np.linalg.norm(one)) for one in misses) / unit / spread
         size = math.log(new.height() / former.height()) / settings.size_error
-        turn = float(np.linalg.norm(new.velocity() - former.velocity())) / unit / settings.velocity_error
-        cost = (miss**2 + size**2 + turn**2) / 2 + math.log(spread / (settings.slack / 2))
+        cost = (miss**2 + size**2) / 2 + math.log(spread / (settings.slack / 2))
         return cost if math.isfinite(cost) else math.inf
 
     def _possible(self, former: "_Life", new: "_Life") -> bool:

@@ -78,14 +78,6 @@ def persons(found: list[People]) -> set[int]:
             Scene().walk(1, 0, 5, (618, 300)).walk(2, 8, 12, (618, 300)), 1, id="stands at the edge, hidden for 3 s"
         ),
         pytest.param(Scene().walk(1, 0, 5, (300, 200)).walk(2, 4.7, 12, (303, 202)), 1, id="two boxes for a moment"),
-        pytest.param(
-            Scene().walk(1, 0, 4, (300, 300), (0, -60)).walk(2, 6, 10, (305, 70), (0, 60)),
-            2,
-            id="one leaves through a door in the picture, another enters by it",
-        ),
-        pytest.param(
-            Scene().walk(1, 0, 4, (100, 200), (60, 0)).walk(2, 5.5, 9, (390, 230), (0, 60)), 1, id="turns a corner"
-        ),
     ],
 )
 def test_how_many_people(scene: Scene, count: int, rate: float) -> None:
