@@ -1,7 +1,9 @@
 """The role by itself: its templates as Ansible renders them, and its variables beside what is written of them."""
 
 import json
+import re
 import subprocess
+import textwrap
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 import yaml
 
 from edge.check.egress import unit_rules
+from edge.settings import Settings
 from tests.support.playbook import program
 
 ROOT = Path(__file__).parents[2]
@@ -84,6 +87,20 @@ def test_without_a_network_camera_vision_reaches_nothing_but_the_box(tmp_path: P
 def test_a_camera_known_by_name_only_leaves_vision_the_rules_as_shipped(tmp_path: Path) -> None:
     written = rendered("vision.nft", configuration("rtsp://192.0.2.7/x", "rtsp://door.lan/y"), tmp_path)
     assert rules(written) == rules((ROOT / "systemd/nftables/vision.nft").read_text())
+
+
+def test_by_hand_and_with_ansible_the_guide_leads_to_the_same_configuration(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    guide = (ROOT / "docs/install.md").read_text()
+    blocks = [textwrap.dedent(block) for block in re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", guide, re.MULTILINE)]
+    by_hand = tomllib.loads(next(block.strip() for block in blocks if block.strip().startswith("[box]")))
+    inventory = yaml.safe_load(next(block for block in blocks if "edge_boxes:" in block))
+    host = inventory["edge_boxes"]["hosts"]["corner-shop-1"]
+    assert host["edge_box_configuration"] == by_hand
+    for name in host["edge_box_environment"]:
+        monkeypatch.setenv(name, "a-password")
+    assert [camera.id for camera in Settings(**by_hand).cameras] == ["door"]
 
 
 def test_the_private_networks_are_those_of_the_unit() -> None:
