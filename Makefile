@@ -38,14 +38,15 @@ acceptance: setup
 
 # Check style, format and types, and change nothing
 lint: .venv/.installed
-	$(VENV_PYTHON) -m ruff check $(SOURCES)
-	$(VENV_PYTHON) -m ruff format --check $(SOURCES)
+	$(VENV_PYTHON) -m ruff check $(SOURCES) ansible
+	$(VENV_PYTHON) -m ruff format --check $(SOURCES) ansible
 	$(VENV_PYTHON) -m mypy --strict $(SOURCES)
+	cd ansible && PATH="$(CURDIR)/.venv/bin:$$PATH" ansible-lint
 
 # Mend what ruff can mend by itself
 format: .venv/.installed
-	$(VENV_PYTHON) -m ruff format $(SOURCES)
-	$(VENV_PYTHON) -m ruff check --fix $(SOURCES)
+	$(VENV_PYTHON) -m ruff format $(SOURCES) ansible
+	$(VENV_PYTHON) -m ruff check --fix $(SOURCES) ansible
 
 # Run one benchmark with NAME=…, or all of them and write docs/benchmarks.md
 bench: setup

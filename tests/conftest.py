@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.debian import (
     chromium_program,
+    debootstrap_programs,
     gstreamer_python,
     mosquitto_program,
     postgres_programs,
@@ -46,6 +47,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip("needs Debian's package postgresql")
     if item.get_closest_marker("needs_chromium") and chromium_program() is None:
         pytest.skip("needs Debian's package chromium")
+    if item.get_closest_marker("needs_debootstrap") and debootstrap_programs() is None:
+        pytest.skip("needs Debian's packages debootstrap, nftables, iproute2 and openssh-client")
     if item.get_closest_marker("needs_gstreamer") and gstreamer_python() is None:
         pytest.skip(
             "needs Debian's packages python3-gi, gir1.2-gst-rtsp-server-1.0 and gstreamer1.0-plugins-{good,bad}"

@@ -37,6 +37,9 @@ def add_check(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     )
     _add_config(check)
     check.add_argument("--json", action="store_true", help="for programs: one JSON object")
+    check.add_argument(
+        "--only-configuration", action="store_true", help="read the configuration; open no camera, ask no broker"
+    )
     check.set_defaults(handler=_check)
 
 
@@ -70,11 +73,15 @@ def _add_config(command: argparse.ArgumentParser) -> None:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from edge.check.survey import survey
+    from edge.check.survey import check_configuration, survey
 
     config, is_named = _config(arguments)
     console = Console()
-    findings = survey(config, is_named=is_named, environment=os.environ)
+    findings = (
+        iter(check_configuration(config))
+        if arguments.only_configuration
+        else survey(config, is_named=is_named, environment=os.environ)
+    )
     if arguments.json:
         told = list(findings)
         worst = max((finding.verdict for finding in told), key=list(Verdict).index)

@@ -1,14 +1,17 @@
 """What the process that sees pictures can reach, as far as that can be known from here.
 
-Only a process inside vision's own unit can prove what vision reaches: this one looks whether it runs there. Outside,
-what the installed unit says is all that can be told, and it is told as that.
+Only a process inside vision's own unit can prove what vision reaches, or one of vision's user that vision reaches no
+more than this: this one looks whether it is one of them. Elsewhere, what the installed unit says is all that can be
+told, and it is told as that.
 """
 
 import ipaddress
+import os
+import pwd
 import re
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge.check.findings import Finding, fail, ok, warn
@@ -19,6 +22,7 @@ PUBLIC = ("example.com", 443)
 """A public address that exists for examples; a connection to it is opened, and closed without a word."""
 
 UNIT = "footfall-vision.service"
+USER = "footfall-vision"
 UNIT_FOLDERS = tuple(map(Path, ("/usr/lib/systemd/system", "/usr/local/lib/systemd/system", "/etc/systemd/system")))
 """From the weakest to the strongest, as systemd reads them."""
 
@@ -33,9 +37,10 @@ _NARROW = "let IPAddressAllow= of footfall-vision.service name the cameras' netw
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where this process runs, and where units are installed."""
+    """Where and as whom this process runs, and where units are installed."""
 
     cgroup: Path = Path("/proc/self/cgroup")
+    user: int = field(default_factory=os.geteuid)
     unit_folders: Sequence[Path] = UNIT_FOLDERS
 
     @property
@@ -44,6 +49,14 @@ class Place:
         try:
             return _INSIDE.search(self.cgroup.read_text()) is not None
         except OSError:
+            return False
+
+    @property
+    def is_visions_user(self) -> bool:
+        """Whether this process runs as the user of the unit, with that user's limits at least."""
+        try:
+            return pwd.getpwuid(self.user).pw_name == USER
+        except KeyError:
             return False
 
 
@@ -65,11 +78,18 @@ def check_egress(place: Place | None = None, *, public: tuple[str, int] = PUBLIC
     place = place or Place()
     why_not = obstacle(*public)
     reached = f"reaches the internet ({public[0]} port {public[1]})"
+    unreached = f"does not reach the internet ({public[0]}: {why_not})"
     if place.is_inside:
         if why_not is None:
             return fail("egress", f"vision's own unit {reached}", f"{_NARROW}; the kernel must support BPF for units")
-        return ok("egress", f"proved inside vision's unit: it does not reach the internet ({public[0]}: {why_not})")
-    here = reached if why_not is None else f"does not reach the internet ({public[0]}: {why_not})"
+        return ok("egress", f"proved inside vision's unit: it {unreached}")
+    if place.is_visions_user and why_not is not None:
+        return ok("egress", f"proved as vision's user {USER}: it {unreached}")
+    return _told_by_unit(place, here=reached if why_not is None else unreached)
+
+
+def _told_by_unit(place: Place, *, here: str) -> Finding:
+    """What the installed unit lets vision reach, which is no proof; `here` is what this shell reaches."""
     rules = unit_rules(place.unit_folders)
     if rules is None:
         return warn("egress", f"{UNIT} is not installed, so nothing confines vision; this shell {here}", _INSTALL)

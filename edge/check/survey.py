@@ -16,7 +16,7 @@ from edge.configuration import load
 from edge.errors import ConfigurationError
 from edge.settings import DetectorSettings, ExchangeSettings, Settings
 
-__all__ = ["survey"]
+__all__ = ["check_configuration", "survey"]
 
 
 def survey(config: Path, *, is_named: bool, environment: Mapping[str, str]) -> Iterator[Finding]:
@@ -33,6 +33,11 @@ def survey(config: Path, *, is_named: bool, environment: Mapping[str, str]) -> I
     if settings is not None:
         yield check_broker(settings)
     yield check_egress()
+
+
+def check_configuration(config: Path) -> list[Finding]:
+    """The configuration by itself: nothing is opened and nobody is asked."""
+    return _settings(config, is_named=True)[1]
 
 
 def _settings(config: Path, *, is_named: bool) -> tuple[Settings | None, list[Finding]]:

@@ -5,8 +5,17 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-__all__ = ["chromium_program", "gstreamer_python", "mosquitto_program", "postgres_programs", "systemd_programs"]
+__all__ = [
+    "chromium_program",
+    "debootstrap_programs",
+    "gstreamer_python",
+    "mosquitto_program",
+    "postgres_programs",
+    "systemd_programs",
+]
 
+ADMINISTRATORS = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/sbin:/bin"
+"""Where an administrator's shell looks for programs."""
 _TRY_GSTREAMER = """
 import gi
 gi.require_version("Gst", "1.0")
@@ -24,9 +33,15 @@ def chromium_program() -> Path | None:
     return Path(found) if found else None
 
 
+def debootstrap_programs() -> Path | None:
+    """debootstrap, where nft, ip and ssh are too: packages debootstrap, nftables, iproute2 and openssh-client."""
+    found = [shutil.which(name, path=ADMINISTRATORS) for name in ("debootstrap", "nft", "ip", "ssh", "ssh-keygen")]
+    return Path(found[0]) if found[0] and all(found) else None
+
+
 def mosquitto_program() -> Path | None:
     """The broker, from Debian's package mosquitto."""
-    found = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+    found = shutil.which("mosquitto", path=ADMINISTRATORS)
     return Path(found) if found else None
 
 

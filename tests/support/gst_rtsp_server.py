@@ -141,6 +141,7 @@ def arguments() -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("film", type=Path)
+    parser.add_argument("--address", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--path", default="/camera")
     parser.add_argument("--user")
@@ -155,7 +156,7 @@ def main() -> None:
     chosen = arguments()
     Gst.init(None)
     server = GstRtspServer.RTSPServer()
-    server.set_address("127.0.0.1")
+    server.set_address(chosen.address)
     server.set_service(str(chosen.port))
     factory = FilmFactory(Film(chosen.film, loop=chosen.loop), chosen.wall_clock_origin)
     if chosen.user:

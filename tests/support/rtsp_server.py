@@ -63,21 +63,26 @@ class RtspServer:
 
     `wall_clock_origin` is the Unix time at which the film began; None lets it begin when the first
     client asks. It stays the same over `kill` and `restart`, so the film resumes where the wall clock is.
+    `within` is what to write before the command, for the server to listen at an `address` of another network.
     """
 
     def __init__(
         self,
         film: Path,
         *,
+        address: str = "127.0.0.1",
         port: int | None = None,
+        within: Sequence[str] = (),
         user: str | None = None,
         password: str | None = None,
         wall_clock_origin: float | None = None,
         loop: bool = False,
     ) -> None:
+        self.address = address
         self.port = port or free_port()
         self.wall_clock_origin = wall_clock_origin
         self._film = film
+        self._within = within
         self._user = user
         self._password = password or ""
         self._loop = loop
@@ -97,7 +102,7 @@ class RtspServer:
     def url(self) -> str:
         """Where the camera is, with user and password."""
         credentials = f"{self._user}:{self._password}@" if self._user else ""
-        return f"rtsp://{credentials}127.0.0.1:{self.port}/camera"
+        return f"rtsp://{credentials}{self.address}:{self.port}/camera"
 
     @property
     def pid(self) -> int:
@@ -112,7 +117,8 @@ class RtspServer:
         if python is None:
             pytest.skip("needs Debian's GStreamer RTSP server: see debian-packages.txt")
         self._ready.clear()
-        process = subprocess.Popen([python, SCRIPT, *self._arguments()], stdout=subprocess.PIPE, text=True)
+        command: list[str | Path] = [*self._within, python, SCRIPT, *self._arguments()]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self._process = process
         threading.Thread(target=self._follow, args=(process,), daemon=True).start()
         if not self._ready.wait(START_SECONDS):
@@ -140,7 +146,7 @@ class RtspServer:
         os.kill(self.pid, signal.SIGCONT)
 
     def _arguments(self) -> list[str]:
-        given = [str(self._film), "--port", str(self.port)]
+        given = [str(self._film), "--address", self.address, "--port", str(self.port)]
         if self._user:
             given += ["--user", self._user, "--password", self._password]
         if self.wall_clock_origin is not None:

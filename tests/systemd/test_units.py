@@ -20,6 +20,8 @@ ROOT = Path(__file__).parents[2]
 SYSTEMD = ROOT / "systemd"
 UNITS = sorted(path.name for path in SYSTEMD.glob("*.service"))
 EDGE_UNITS = ["footfall-uplink.service", "footfall-vision.service"]
+PROCESSES = ["footfall-cloud.service", *EDGE_UNITS]
+FIREWALL = "footfall-firewall.service"
 MOST_EXPOSED = 20
 """Tenths on systemd's scale from 0, safe, to 100; a Python service without any hardening stands at 96."""
 
@@ -58,8 +60,8 @@ def installed(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_there_is_a_unit_for_each_process() -> None:
-    assert ["footfall-cloud.service", *EDGE_UNITS] == UNITS
+def test_there_is_a_unit_for_each_process_and_one_for_what_vision_may_reach() -> None:
+    assert sorted([*PROCESSES, FIREWALL]) == UNITS
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -82,7 +84,7 @@ def test_it_is_hardly_exposed(unit: str, installed: Path) -> None:
     assert ended.returncode == 0, ended.stdout[-3000:]
 
 
-@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("unit", PROCESSES)
 def test_its_command_is_one_that_the_product_has(unit: str) -> None:
     for command in settings(unit)["ExecStart"] + settings(unit).get("ExecStartPre", []):
         program, *words = command.split()
@@ -115,8 +117,22 @@ def test_vision_reaches_private_networks_only() -> None:
     assert (rules.deny, rules.public) == (("any",), ())
 
 
+def test_the_firewall_as_shipped_lets_vision_reach_what_its_unit_does() -> None:
+    rules = unit_rules((SYSTEMD,))
+    assert rules is not None
+    shipped = (SYSTEMD / "nftables/vision.nft").read_text()
+    elements = [each for line in re.findall(r"elements = \{ (.*) \}", shipped) for each in line.split(", ")]
+    assert ("localhost", *elements) == rules.allow
+
+
+def test_vision_does_not_start_without_the_firewall_nor_outlive_it() -> None:
+    firewall = settings(FIREWALL)
+    assert firewall["RequiredBy"] == firewall["Before"] == ["footfall-vision.service"]
+    assert firewall["PartOf"] == firewall["ReloadPropagatedFrom"] == ["nftables.service"]
+
+
 def test_each_unit_has_a_user_of_its_own_and_only_a_box_s_share_a_group() -> None:
-    users = {unit: settings(unit)["User"][0] for unit in UNITS}
+    users = {unit: settings(unit)["User"][0] for unit in PROCESSES}
     declared = (SYSTEMD / "sysusers.d/footfall.conf").read_text()
     assert sorted(users.values()) == sorted(re.findall(r"^u (\S+)", declared, re.MULTILINE))
     assert sorted(re.findall(r"^m (\S+)\s+footfall$", declared, re.MULTILINE)) == sorted(

@@ -106,6 +106,16 @@ def test_a_box_without_faults_is_told_a_line_a_topic(mosquitto: Mosquitto, tmp_p
     assert SECRET not in ended.stdout + ended.stderr
 
 
+def test_the_configuration_by_itself_is_read_without_looking_at_anything_else(tmp_path: Path) -> None:
+    nowhere = f'[[camera]]\nid = "street"\nurl = "rtsp://${{NAME}}:{SECRET}@127.0.0.1:{free_port()}/live"\n'
+    config = configuration(tmp_path, nowhere, port=free_port())
+    right = footfall("check", "--only-configuration", "--config", config, NAME="viewer")
+    assert (right.returncode, topics_of(right.stdout)) == (0, [("ok", "configuration")])
+    wrong = footfall("check", "--only-configuration", "--config", config)
+    assert (wrong.returncode, topics_of(wrong.stdout)) == (1, [("fail", "configuration")])
+    assert "NAME" in wrong.stdout
+
+
 def test_a_fault_is_exit_code_1_and_the_other_topics_are_told_all_the_same(tmp_path: Path) -> None:
     nowhere = f'[[camera]]\nid = "street"\nurl = "rtsp://viewer:{SECRET}@127.0.0.1:{free_port()}/live"\n'
     ended = footfall("check", "--json", "--config", configuration(tmp_path, SHOP + nowhere, port=free_port()))

@@ -1,5 +1,7 @@
 """What a check says of vision's reach: inside its unit as proof, outside as what the unit says."""
 
+import os
+import pwd
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,13 +29,17 @@ def offline() -> tuple[str, int]:
 
 
 def place(
-    folder: Path, *, cgroup: str = "0::/user.slice/user-0.slice/session-1.scope", unit: str | None = None
+    folder: Path,
+    *,
+    cgroup: str = "0::/user.slice/user-0.slice/session-1.scope",
+    user: int = 0,
+    unit: str | None = None,
 ) -> Place:
     (folder / "cgroup").write_text(cgroup + "\n")
     (folder / "units").mkdir()
     if unit is not None:
         (folder / "units" / UNIT).write_text(f"[Service]\n{unit}\n")
-    return Place(cgroup=folder / "cgroup", unit_folders=(folder / "absent", folder / "units"))
+    return Place(cgroup=folder / "cgroup", user=user, unit_folders=(folder / "absent", folder / "units"))
 
 
 @pytest.mark.parametrize("unit", [UNIT, "footfall-vision-check.service"])
@@ -52,6 +58,35 @@ def test_inside_visions_unit_a_public_address_that_does_not_answer_is_the_proof(
     assert found.verdict is Verdict.OK
     assert found.said.startswith("proved inside vision's unit")
     assert "Connection refused" in found.said
+
+
+@pytest.fixture
+def visions_user(monkeypatch: pytest.MonkeyPatch) -> int:
+    """This process's user, as if a box's administrator had named it so."""
+    name = pwd.struct_passwd(("footfall-vision", "x", os.geteuid(), 0, "", "/", "/bin/false"))
+    monkeypatch.setattr(pwd, "getpwuid", {os.geteuid(): name}.__getitem__)
+    return os.geteuid()
+
+
+def test_what_visions_user_cannot_reach_vision_cannot_either(
+    visions_user: int, tmp_path: Path, offline: tuple[str, int]
+) -> None:
+    found = check_egress(place(tmp_path, user=visions_user), public=offline)
+    assert found.verdict is Verdict.OK
+    assert found.said.startswith("proved as vision's user footfall-vision")
+
+
+def test_what_visions_user_reaches_its_unit_may_still_deny(
+    visions_user: int, tmp_path: Path, internet: tuple[str, int]
+) -> None:
+    found = check_egress(place(tmp_path, user=visions_user, unit="IPAddressDeny=any"), public=internet)
+    assert "not proved from this shell, which reaches the internet" in found.said
+
+
+@pytest.mark.parametrize("user", [0, 4_000_000_000], ids=["another user", "a user without a name"])
+def test_what_another_user_cannot_reach_proves_nothing(user: int, tmp_path: Path, offline: tuple[str, int]) -> None:
+    found = check_egress(place(tmp_path, user=user), public=offline)
+    assert found.verdict is Verdict.WARN
 
 
 def test_outside_what_the_unit_says_is_told_as_no_proof(tmp_path: Path, internet: tuple[str, int]) -> None:
