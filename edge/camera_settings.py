@@ -25,6 +25,7 @@ __all__ = [
     "WHOLE_SECTION",
     "CalibrationSettings",
     "CameraSettings",
+    "DoorwaySettings",
     "LensSettings",
     "LineSettings",
     "Section",
@@ -129,6 +130,12 @@ class ZoneSettings(Section):
     polygon: Polygon
 
 
+def _other_end(b: Point, info: ValidationInfo) -> Point:
+    if info.data.get("a") == b:
+        raise ValueError("another point than a")
+    return b
+
+
 class LineSettings(Section):
     """A line; crossing from the right of a→b to its left is `in`. `band` is half its thickness."""
 
@@ -141,9 +148,19 @@ class LineSettings(Section):
     @field_validator("b")
     @classmethod
     def _has_length(cls, b: Point, info: ValidationInfo) -> Point:
-        if info.data.get("a") == b:
-            raise ValueError("another point than a")
-        return b
+        return _other_end(b, info)
+
+
+class DoorwaySettings(Section):
+    """Where people come and go, as a line whose left, seen from a towards b, is inside; nothing is counted at it."""
+
+    a: Point
+    b: Point
+
+    @field_validator("b")
+    @classmethod
+    def _has_length(cls, b: Point, info: ValidationInfo) -> Point:
+        return _other_end(b, info)
 
 
 class SyntheticSettings(Section):
@@ -161,11 +178,12 @@ _Shapes = TypeVar(
     CalibrationSettings | None,
     tuple[ZoneSettings, ...],
     tuple[LineSettings, ...],
+    tuple[DoorwaySettings, ...],
 )
 
 
 def _points_of(
-    shapes: tuple[Polygon | ZoneSettings | LineSettings, ...] | CalibrationSettings | None,
+    shapes: tuple[Polygon | ZoneSettings | LineSettings | DoorwaySettings, ...] | CalibrationSettings | None,
 ) -> Iterator[tuple[str, tuple[Point, ...]]]:
     """Each shape's name for people, and its points."""
     if isinstance(shapes, CalibrationSettings):
@@ -176,6 +194,8 @@ def _points_of(
             yield f"zone {shape.id}", shape.polygon
         elif isinstance(shape, LineSettings):
             yield f"line {shape.id}", (shape.a, shape.b)
+        elif isinstance(shape, DoorwaySettings):
+            yield f"doorway {number}", (shape.a, shape.b)
         else:
             yield f"mask {number}", shape
 
@@ -211,6 +231,7 @@ class CameraSettings(Section):
     calibration: CalibrationSettings | None = None
     zones: Annotated[tuple[ZoneSettings, ...], Field(max_length=64, alias="zone")] = ()
     lines: Annotated[tuple[LineSettings, ...], Field(max_length=64, alias="line")] = ()
+    doorways: Annotated[tuple[DoorwaySettings, ...], Field(max_length=64, alias="doorway")] = ()
 
     @property
     def scene_id(self) -> str:
@@ -228,13 +249,13 @@ class CameraSettings(Section):
             raise whole_section(f"exactly one of {', '.join(SOURCES)}; found {' and '.join(given) or 'none'}")
         return synthetic
 
-    @field_validator("masks", "calibration", "zones", "lines")
+    @field_validator("masks", "calibration", "zones", "lines", "doorways")
     @classmethod
     def _fits_picture(cls, shapes: _Shapes, info: ValidationInfo) -> _Shapes:
         size = info.data.get("image_size", "wrong")
         if shapes and size is None:
             raise whole_section(f"image_size = [width, height] too, which the points of {info.field_name} refer to")
-        metric = info.field_name in {"zones", "lines"} and info.data.get("calibration", "wrong") is not None
+        metric = info.field_name in {"zones", "lines", "doorways"} and info.data.get("calibration", "wrong") is not None
         if isinstance(size, tuple) and not metric:
             for name, points in _points_of(shapes):
                 outside = first_outside(points, size)

@@ -9,6 +9,7 @@
 Left is as seen on the plan or in the picture by somebody who stands on a and looks towards b.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -39,6 +40,17 @@ class Line:
     def __post_init__(self) -> None:
         if self.a == self.b:
             raise ConfigurationError(f"line {self.id}: its ends are the same point {self.a}")
+
+    @property
+    def length(self) -> float:
+        """From a to b."""
+        return math.dist(self.a, self.b)
+
+    def coordinates(self, place: tuple[float, float]) -> tuple[float, float]:
+        """How far a place is to the left of a → b where y is up, and how far along from a."""
+        ahead_x, ahead_y = (self.b[0] - self.a[0]) / self.length, (self.b[1] - self.a[1]) / self.length
+        x, y = place[0] - self.a[0], place[1] - self.a[1]
+        return ahead_x * y - ahead_y * x, ahead_x * x + ahead_y * y
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,14 +101,14 @@ class LineWatch:
 
     def _step(self, person: int, index: int, place: tuple[float, float], body: float) -> Direction | None:
         line = self.lines[index]
-        across, along, length = _coordinates(line, place)
+        across, along = line.coordinates(place)
         band = _BAND_BODIES * body if line.band is None else line.band
-        if abs(across) <= band and -band <= along <= length + band:
+        if abs(across) <= band and -band <= along <= line.length + band:
             return None
         now = _Side(across=across * self._handedness, along=along)
         before = self._sides.get((person, index))
         self._sides[person, index] = now
-        if before is None or before.left == now.left or not 0 <= _along_at_cut(before, now) <= length:
+        if before is None or before.left == now.left or not 0 <= _along_at_cut(before, now) <= line.length:
             return None
         return "in" if now.left else "out"
 
@@ -120,14 +132,6 @@ class _Side:
     @property
     def left(self) -> bool:
         return self.across >= 0
-
-
-def _coordinates(line: Line, place: tuple[float, float]) -> tuple[float, float, float]:
-    """Distance to the left of a → b where y is up, distance from a along it, and its length."""
-    ahead_x, ahead_y = line.b[0] - line.a[0], line.b[1] - line.a[1]
-    length = (ahead_x**2 + ahead_y**2) ** 0.5
-    x, y = place[0] - line.a[0], place[1] - line.a[1]
-    return (ahead_x * y - ahead_y * x) / length, (ahead_x * x + ahead_y * y) / length, length
 
 
 def _along_at_cut(before: _Side, now: _Side) -> float:

@@ -88,7 +88,8 @@ class Scene:
         self._stitcher = Stitcher(
             image_size,
             StitchingSettings(gap_seconds=camera.gap_seconds),
-            floor=self.floor if self.floor.calibrated else None,
+            floor=self.floor,
+            doorways=_doorways(camera),
         )
         margin = _ZONE_MARGIN_M if self.floor.calibrated else _ZONE_MARGIN_PX
         self._zones = ZoneWatch([Zone(id=zone.id, polygon=zone.polygon) for zone in camera.zones], margin=margin)
@@ -284,6 +285,13 @@ def tracker_of(camera: CameraSettings) -> Tracker:
     if camera.tracker == "motion":
         return MotionTracker()
     return LibraryTracker(TrackerSettings(algorithm=camera.tracker))
+
+
+def _doorways(camera: CameraSettings) -> list[Line]:
+    """Where people come and go: at entrances, and where the settings say so."""
+    entrances = [_line(line) for line in camera.lines if line.kind is LineKind.ENTRANCE]
+    named = [Line(id=f"doorway-{number}", a=one.a, b=one.b) for number, one in enumerate(camera.doorways, start=1)]
+    return [*entrances, *named]
 
 
 def _line(line: LineSettings) -> Line:

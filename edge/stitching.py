@@ -8,11 +8,13 @@ the disagreement is weighed in body heights against an uncertainty that grows wi
 assignment wins; whoever stays unassigned is somebody new.
 
 Who was lost while walking out over the picture's edge has most likely left, and who begins there has
-most likely just come, so across an edge only a brief flicker is joined.
+most likely just come, so across an edge only a brief flicker is joined. A doorway in the picture is told by a line:
+who was lost walking out over it, and who then begins walking in, are two people.
 """
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +22,7 @@ import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
 from edge.floor import Floor
+from edge.lines import Line
 from edge.tracker import Tracks
 
 __all__ = ["People", "Stitcher", "StitchingSettings"]
@@ -70,7 +73,7 @@ class StitchingSettings:
     turning: how fast the place of somebody unseen becomes uncertain, heights a second.
     size_error: standard deviation of the logarithm of a body height measured twice.
     unlikelihood: how far a pair may be from certain, in halved squared standard deviations.
-    edge_gap_seconds: the longest gap across the picture's edge.
+    edge_gap_seconds: the longest gap across the picture's edge, and of somebody who turns back in a doorway.
     """
 
     minimum_seconds: float = 0.7
@@ -89,11 +92,19 @@ class Stitcher:
     """Gives person ids to the tracks of one camera."""
 
     def __init__(
-        self, image_size: tuple[int, int], settings: StitchingSettings | None = None, floor: Floor | None = None
+        self,
+        image_size: tuple[int, int],
+        settings: StitchingSettings | None = None,
+        floor: Floor | None = None,
+        doorways: Sequence[Line] = (),
     ) -> None:
-        """`image_size` is width, height in pixels; a calibrated floor makes distances metric."""
+        """`image_size` is width, height in pixels; a calibrated floor makes distances metric.
+
+        Left of a → b of a doorway is inside, as `edge.lines` has it; its points are where feet are, on the floor where
+        that is calibrated, else in the picture.
+        """
         self._settings = settings or StitchingSettings()
-        self._ruler = _Ruler(image_size, floor)
+        self._ruler = _Ruler(image_size, floor, doorways)
         self._lives: dict[int, _Life] = {}
         self._next_person = 1
 
@@ -153,15 +164,18 @@ class Stitcher:
         return cost if math.isfinite(cost) else math.inf
 
     def _possible(self, former: "_Life", new: "_Life") -> bool:
-        """Whether the gap is short enough, not across the picture's edge, and within a walk."""
-        settings = self._settings
+        """Whether the gap is short enough, not across the picture's edge or out and in of a door, and within a walk."""
+        settings, unit = self._settings, self._ruler.unit(former, new)
         gap = new.first.at - former.last.at
         if gap < -settings.overlap_seconds or new.last.at - former.last.at > settings.gap_seconds:
             return False
         leaves = self._ruler.leaves(former.last, former.drift()) or self._ruler.leaves(new.first, -new.drift())
-        if leaves and gap > settings.edge_gap_seconds:
+        turns_back = self._ruler.walks_out(former.last, former.velocity(), unit) and self._ruler.walks_out(
+            new.first, -new.velocity(), unit
+        )
+        if (leaves or turns_back) and gap > settings.edge_gap_seconds:
             return False
-        walked = float(np.linalg.norm(new.first.place - former.last.place)) / self._ruler.unit(former, new)
+        walked = float(np.linalg.norm(new.first.place - former.last.place)) / unit
         return walked <= settings.slack + settings.walking * max(gap, 0.0)
 
     def _forget(self, at: float) -> None:
@@ -260,6 +274,7 @@ _COASTING_SECONDS = 1.5
 _BODY_METRES = 1.7
 _EDGE_MARGIN = 0.25
 _STROLLING = 0.1
+_DOOR_MARGIN = 0.4
 
 
 def _coasting(seconds: float) -> float:
@@ -270,9 +285,11 @@ def _coasting(seconds: float) -> float:
 class _Ruler:
     """Places and distances: on the floor where it is calibrated, else heads in the picture."""
 
-    def __init__(self, image_size: tuple[int, int], floor: Floor | None) -> None:
+    def __init__(self, image_size: tuple[int, int], floor: Floor | None, doorways: Sequence[Line]) -> None:
         self._width, self._height = image_size
         self._floor = floor if floor is not None and floor.calibrated else None
+        self._doorways = tuple(doorways)
+        self._left = 1.0 if self._floor else -1.0
 
     def measure(self, tracks: Tracks) -> list[_Sighting]:
         boxes = tracks.boxes.astype(np.float64)
@@ -299,6 +316,19 @@ class _Ruler:
         over_side = (left < margin and sideways < -1) or (right > self._width - margin and sideways > 1)
         over_end = (top < 1 and down < -1) or (bottom > self._height - margin and down > 1)
         return over_side or over_end
+
+    def walks_out(self, sighting: _Sighting, velocity: Point, unit: float) -> bool:
+        """Whether somebody is outside a doorway or close to it, between its ends, and walks outwards."""
+        left, _, right, bottom = map(float, sighting.box)
+        feet = sighting.place if self._floor else np.array([(left + right) / 2, bottom])
+        return any(self._walks_out_of(doorway, feet, velocity, unit) for doorway in self._doorways)
+
+    def _walks_out_of(self, doorway: Line, feet: Point, velocity: Point, unit: float) -> bool:
+        across, along = doorway.coordinates((float(feet[0]), float(feet[1])))
+        then, _ = doorway.coordinates((float(feet[0] + velocity[0]), float(feet[1] + velocity[1])))
+        margin = _DOOR_MARGIN * unit
+        is_there = across * self._left < margin and -margin <= along <= doorway.length + margin
+        return is_there and (then - across) * self._left < -_STROLLING * unit
 
 
 def _heads(boxes: Point) -> Point:

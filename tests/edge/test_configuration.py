@@ -216,6 +216,16 @@ def file(tmp_path: Path) -> Path:
             id="a line without length",
         ),
         pytest.param(
+            BOX + SIZED + "[[camera.doorway]]\na = [0, 0]\nb = [9, 0]\n[[camera.doorway]]\na = [0, 0]\nb = [0, 600]\n",
+            "camera[0].doorway: allowed is inside the picture of 640 × 480; doorway 2 has [0.0, 600.0]",
+            id="a doorway outside the picture",
+        ),
+        pytest.param(
+            BOX + SIZED + "[[camera.doorway]]\na = [5, 5]\nb = [5, 5]\n",
+            "camera[0].doorway[0].b: allowed is another point than a",
+            id="a doorway without length",
+        ),
+        pytest.param(
             BOX + CALIBRATED + f"image_points = {CORNERS}\nfloor_points = [[0, 0], [1, 0], [1, 1], [0, 1], [2, 2]]\n",
             "camera[0].calibration.floor_points: allowed is as many points as in image_points (4); found 5",
             id="points without partner",

@@ -5,6 +5,7 @@ import pytest
 
 from edge.detector.detections import Detections
 from edge.floor import Calibration, Floor
+from edge.lines import Line
 from edge.motion_tracker import MotionTracker
 from edge.stitching import People, Stitcher, StitchingSettings
 from edge.tracker import LibraryTracker, Tracks
@@ -97,6 +98,48 @@ def test_two_who_cross_behind_a_pillar_keep_their_ways() -> None:
     assert persons(found) == {1, 2}
     last = [people for people in found if len(people) == 2][-1]
     assert last.boxes[0, 0] > last.boxes[1, 0]
+
+
+@pytest.mark.parametrize(
+    ("scene", "count"),
+    [
+        pytest.param(
+            Scene().walk(1, 0, 4, (300, 400), (0, -50)).walk(2, 6, 10, (305, 190), (0, 50)), 2, id="one out, one in"
+        ),
+        pytest.param(
+            Scene().walk(1, 0, 4, (300, 400), (0, -50)).walk(2, 4.8, 10, (305, 190), (0, 50)), 1, id="turns in the door"
+        ),
+        pytest.param(
+            Scene().walk(1, 0, 4, (300, 400), (0, -50)).walk(2, 5.5, 10, (280, 180), (-50, -10)),
+            1,
+            id="goes on in the street after the doorpost hid them",
+        ),
+        pytest.param(
+            Scene().walk(1, 0, 4, (300, 190), (0, 50)).walk(2, 5.5, 10, (300, 430), (0, 20)), 1, id="comes in, hidden"
+        ),
+        pytest.param(
+            Scene().walk(1, 0, 4, (300, 470), (0, -20)).walk(2, 6, 10, (305, 390), (0, 20)), 1, id="inside the shop"
+        ),
+        pytest.param(
+            Scene().walk(1, 0, 4, (500, 400), (0, -50)).walk(2, 6, 10, (505, 190), (0, 50)), 1, id="beside the door"
+        ),
+    ],
+)
+def test_who_goes_out_by_a_doorway_is_not_who_comes_in(scene: Scene, count: int) -> None:
+    # In the picture y goes down, so seen from a on the right the left side is the lower one.
+    doorway = Line(id="door", a=(360, 220), b=(240, 220))
+    assert len(persons(scene.run(stitcher=Stitcher(SIZE, doorways=[doorway])))) == count
+
+
+def test_a_doorway_on_the_floor_is_in_metres() -> None:
+    calibration = Calibration(
+        image_points=((0, 0), (640, 0), (640, 480), (0, 480)), floor_points=((0, 8), (10.7, 8), (10.7, 0), (0, 0))
+    )
+    floor = Floor.from_points(calibration, camera="c", floor="ground", image_size=SIZE)
+    scene = Scene().walk(1, 0, 4, (300, 400), (0, -50)).walk(2, 6, 10, (305, 190), (0, 50))
+    inside_below, inside_above = (Line(id="door", a=a, b=b) for a, b in (((6, 4.3), (4, 4.3)), ((4, 4.3), (6, 4.3))))
+    assert len(persons(scene.run(stitcher=Stitcher(SIZE, floor=floor, doorways=[inside_below])))) == 2
+    assert len(persons(scene.run(stitcher=Stitcher(SIZE, floor=floor, doorways=[inside_above])))) == 1
 
 
 def test_the_best_joint_assignment_wins_over_the_first_come() -> None:

@@ -29,12 +29,13 @@ class ShopCamera:
 
     view: ViewName
     counting: bool = False
+    doorways: tuple[Line, ...] = ()
     lines: tuple[Line, ...] = ()
     zones: tuple[Zone, ...] = ()
 
 
 CAMERAS = (
-    ShopCamera(view="overview", counting=True),
+    ShopCamera(view="overview", counting=True, doorways=(DOOR,)),
     ShopCamera(view="till", zones=(QUEUE,)),
     ShopCamera(view="door", lines=(DOOR,)),
 )
@@ -88,6 +89,7 @@ class Shop:
 
 def _camera(camera: ShopCamera, *, seed: int, seconds: float) -> str:
     image_points, floor_points = lens_of(camera.view, SIZE).calibration()
+    doorways = "".join(f"\n[[camera.doorway]]\na = {list(one.a)}\nb = {list(one.b)}\n" for one in camera.doorways)
     lines = "".join(
         f'\n[[camera.line]]\nid = "{line.id}"\na = {list(line.a)}\nb = {list(line.b)}\n' for line in camera.lines
     )
@@ -111,7 +113,7 @@ seconds = {seconds}
 floor = "ground"
 image_points = {_toml(image_points)}
 floor_points = {_toml(floor_points)}
-{lines}{zones}"""
+{doorways}{lines}{zones}"""
 
 
 def _toml(points: Iterable[tuple[float, float]]) -> str:
