@@ -8,25 +8,23 @@ corrects the past.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
 from sqlmodel import Session
 
-from cloud.counting import Counting, counting_of
+from cloud.counting import CountedBy, counted_by, counting_of, visitors_by_bucket
 from cloud.coverage import Coverage, Watch, coverage_of, read_watch
 from cloud.layouts import Place, VenueLayout, venue_layout
 from cloud.losses import Gaps, Undisclosed, read_gaps, undisclosed_of
 from cloud.periods import LocalHour, Period, format_local, local_hours
 from cloud.store.metrics import Metric, Peak, Scope
 from cloud.store.tables import Venue
-from cloud.sums import Sum, peaks_by_bucket, sums, sums_by_bucket, totals_by_bucket
+from cloud.sums import Sum, peaks_by_bucket, sums, sums_by_bucket
 from cloud.venues import hours_of, zone_of
 from protocol.histograms import DURATION_BOUNDS_SECONDS, percentile
 
 __all__ = [
-    "CountedBy",
     "Dwell",
     "Hour",
     "Hourly",
@@ -41,15 +39,6 @@ __all__ = [
 VISIT_METRICS = (Metric.VISITS, Metric.VISITS_RESUMED, Metric.DWELL_MS, Metric.DRIFT)
 SCENE_METRICS = (*VISIT_METRICS, Metric.DWELL_HISTOGRAM, Metric.UNDISCLOSED)
 CAMERA_METRICS = (Metric.WATCHED_MS, Metric.PERSON_TENTHS)
-
-
-class CountedBy(StrEnum):
-    """What a number of visitors was counted from."""
-
-    ENTRANCE_LINES = "entrance-lines"
-    VISITS = "visits"
-    MIXED = "mixed"
-    """Some of the period by entrance lines, some by visits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,12 +127,12 @@ def summary(session: Session, *, venue: Venue, period: Period, now_ms: int) -> S
     scenes = sums(session, venue=venue.venue, scope=Scope.SCENE, metrics=SCENE_METRICS, period=period)
     visits = _among(scenes, layout.counting_scenes)
     cameras = sums(session, venue=venue.venue, scope=Scope.CAMERA, metrics=CAMERA_METRICS, period=period)
-    visitors = _visitors_by_bucket(session, venue=venue.venue, counting=counting)
+    visitors = visitors_by_bucket(session, venue=venue.venue, counting=counting)
     return Summary(
         venue=venue.venue,
         period=period_used(period, venue=venue),
         visitors=max(0, sum(visitors.values())),
-        counted_by=_counted_by(counting),
+        counted_by=counted_by(counting),
         visits=_total(visits, Metric.VISITS),
         dwell=dwell_of(visits, mean=Metric.DWELL_MS, histogram=Metric.DWELL_HISTOGRAM),
         occupancy=occupancy_of(
@@ -164,7 +153,7 @@ def hourly(session: Session, *, venue: Venue, period: Period, now_ms: int) -> Ho
     layout = venue_layout(session, venue=venue.venue)
     counting = counting_of(session, venue=venue.venue, period=period)
     watch = _watch(session, venue=venue, period=period, now_ms=now_ms)
-    visitors = _visitors_by_bucket(session, venue=venue.venue, counting=counting)
+    visitors = visitors_by_bucket(session, venue=venue.venue, counting=counting)
     visits = sums_by_bucket(session, venue=venue.venue, scope=Scope.SCENE, metrics=VISIT_METRICS, period=period)
     scenes = _by_bucket(_among(visits, layout.counting_scenes))
     presence = sums_by_bucket(session, venue=venue.venue, scope=Scope.CAMERA, metrics=CAMERA_METRICS, period=period)
@@ -191,7 +180,7 @@ def hourly(session: Session, *, venue: Venue, period: Period, now_ms: int) -> Ho
     return Hourly(
         venue=venue.venue,
         period=period_used(period, venue=venue),
-        counted_by=_counted_by(counting),
+        counted_by=counted_by(counting),
         hours=tuple(hour_of(local) for local in local_hours(period, zone=zone_of(venue))),
     )
 
@@ -250,26 +239,6 @@ def _inside(session: Session, *, venue: str, layout: VenueLayout, period: Period
     return peaks_by_bucket(session, venue=venue, scope=Scope.SCENE, peak=Peak.INSIDE, period=period, places=scenes)
 
 
-def _visitors_by_bucket(session: Session, *, venue: str, counting: Iterable[Counting]) -> dict[int, int]:
-    """Visitors that came in each bucket; staff who came in earlier can make one negative."""
-    visitors: dict[int, int] = {}
-    for part in counting:
-        visitors |= _visitors_of_part(session, venue=venue, part=part)
-    return visitors
-
-
-def _visitors_of_part(session: Session, *, venue: str, part: Counting) -> dict[int, int]:
-    def totals(scope: Scope, metric: Metric, places: frozenset[Place] | None) -> dict[int, int]:
-        return totals_by_bucket(session, venue=venue, scope=scope, metric=metric, period=part.period, places=places)
-
-    # Bin 0 of a line's crossings are those inwards.
-    if part.entrances:
-        staff = totals(Scope.LINE, Metric.STAFF_CROSSINGS, part.entrances)
-        everyone = totals(Scope.LINE, Metric.CROSSINGS, part.entrances)
-        return {bucket: everyone.get(bucket, 0) - staff.get(bucket, 0) for bucket in {*everyone, *staff}}
-    return totals(Scope.SCENE, Metric.VISITS, part.scenes)
-
-
 def _peak_hour(visitors: Mapping[int, int], *, venue: Venue, period: Period) -> PeakHour | None:
     hours = (
         PeakHour(hour=local.hour.isoformat(), visitors=sum(visitors.get(bucket, 0) for bucket in local.buckets))
@@ -283,11 +252,6 @@ def _watch(session: Session, *, venue: Venue, period: Period, now_ms: int) -> Wa
     return read_watch(
         session, venue=venue.venue, hours=hours_of(venue), zone=zone_of(venue), period=period, now_ms=now_ms
     )
-
-
-def _counted_by(counting: Iterable[Counting]) -> CountedBy:
-    ways = {CountedBy.ENTRANCE_LINES if part.entrances else CountedBy.VISITS for part in counting}
-    return CountedBy.MIXED if len(ways) > 1 else ways.pop()
 
 
 def _among(rows: Iterable[Sum], places: frozenset[Place] | None) -> list[Sum]:

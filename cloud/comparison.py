@@ -10,7 +10,8 @@ from typing import Annotated
 from pydantic import Field
 from sqlmodel import Session
 
-from cloud.analytics import CountedBy, Dwell, Occupancy, PeriodUsed, summary
+from cloud.analytics import Dwell, Occupancy, PeriodUsed, summary
+from cloud.counting import CountedBy
 from cloud.coverage import Coverage
 from cloud.errors import Invalid
 from cloud.opening import scheduled_ms_by_bucket

@@ -1,25 +1,36 @@
-"""How a venue's visitors were counted when: the layouts in force in each bucket decide, not those of today.
+"""A venue's visitors, counted as the layouts in force in each bucket say, and not those of today.
 
 A box's layout is in force from the change to it until the next, in the venue that it names and while the box is
 enrolled there; the first one also before. A bucket is counted by entrance lines where some box names one all through.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import pairwise
 
 from sqlmodel import Session, col, select
 
 from cloud.layouts import Place, venue_layout
 from cloud.periods import Period
-from cloud.store.metrics import BUCKET_MS, bucket_of
+from cloud.store.metrics import BUCKET_MS, Metric, Scope, bucket_of
 from cloud.store.tables import Enrolment, LayoutChange
 from cloud.store.tables import Layout as LayoutRow
+from cloud.sums import totals_by_bucket
 from protocol.configuration import Layout, LineKind
 
-__all__ = ["Counting", "counting_of"]
+__all__ = ["CountedBy", "Counting", "counted_by", "counting_of", "visitors_by_bucket"]
 
 _FOR_EVER_MS = 2**62
+
+
+class CountedBy(StrEnum):
+    """What a number of visitors was counted from."""
+
+    ENTRANCE_LINES = "entrance-lines"
+    VISITS = "visits"
+    MIXED = "mixed"
+    """Some of the period by entrance lines, some by visits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +68,32 @@ def counting_of(session: Session, *, venue: str, period: Period) -> tuple[Counti
         return tuple(parts)
     newest = venue_layout(session, venue=venue)
     return (Counting(period=period, entrances=newest.entrances, scenes=newest.counting_scenes),)
+
+
+def counted_by(counting: Iterable[Counting]) -> CountedBy:
+    """How all of a period was counted."""
+    ways = {CountedBy.ENTRANCE_LINES if part.entrances else CountedBy.VISITS for part in counting}
+    return CountedBy.MIXED if len(ways) > 1 else ways.pop()
+
+
+def visitors_by_bucket(session: Session, *, venue: str, counting: Iterable[Counting]) -> dict[int, int]:
+    """Visitors that came in each bucket; staff who came in earlier can make one negative."""
+    visitors: dict[int, int] = {}
+    for part in counting:
+        visitors |= _visitors_of_part(session, venue=venue, part=part)
+    return visitors
+
+
+def _visitors_of_part(session: Session, *, venue: str, part: Counting) -> dict[int, int]:
+    def totals(scope: Scope, metric: Metric, places: frozenset[Place] | None) -> dict[int, int]:
+        return totals_by_bucket(session, venue=venue, scope=scope, metric=metric, period=part.period, places=places)
+
+    # Bin 0 of a line's crossings are those inwards.
+    if part.entrances:
+        staff = totals(Scope.LINE, Metric.STAFF_CROSSINGS, part.entrances)
+        everyone = totals(Scope.LINE, Metric.CROSSINGS, part.entrances)
+        return {bucket: everyone.get(bucket, 0) - staff.get(bucket, 0) for bucket in {*everyone, *staff}}
+    return totals(Scope.SCENE, Metric.VISITS, part.scenes)
 
 
 def _counting(in_force: list[_Span], part: Period) -> Counting:

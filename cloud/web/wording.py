@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from cloud.analytics import CountedBy
+from cloud.counting import CountedBy
 from cloud.coverage import Coverage
 from cloud.opening import MINUTES_A_DAY, OpeningHours
 from protocol.envelope import GapReason

@@ -3,7 +3,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from cloud.analytics import CountedBy
+from cloud.counting import CountedBy
 from cloud.coverage import Coverage
 from cloud.opening import OpeningHours
 from cloud.web import wording
