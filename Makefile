@@ -53,7 +53,7 @@ bench: setup
 	$(VENV_PYTHON) -m tools.bench $(NAME)
 
 # Show the product at work on a made-up shop until Ctrl-C or SECONDS=… (SEED=… another day; SOURCE=rtsp://… MODEL=… a camera)
-demo: setup
+demo: .venv/.installed cloud/web/static/vendor/.fetched
 	$(VENV_PYTHON) -m tools.demo
 
 # Remove .venv and what tools leave behind

@@ -16,10 +16,13 @@ from pathlib import Path
 
 from edge.check.findings import Finding, fail, ok, warn
 
-__all__ = ["PUBLIC", "Place", "UnitRules", "check_egress", "obstacle", "unit_rules"]
+__all__ = ["PUBLIC", "Address", "Place", "UnitRules", "check_egress", "obstacle", "unit_rules"]
 
-PUBLIC = ("example.com", 443)
-"""A public address that exists for examples; a connection to it is opened, and closed without a word."""
+Address = tuple[str, int]
+
+PUBLIC: tuple[Address, ...] = (("example.com", 443), ("1.1.1.1", 443), ("2606:4700:4700::1111", 443))
+"""A public name that exists for examples, and a well-known address of either kind: where no name can be looked up,
+addresses may still be reached. A connection to them is opened, and closed without a word."""
 
 UNIT = "footfall-vision.service"
 USER = "footfall-vision"
@@ -73,19 +76,22 @@ class UnitRules:
         return tuple(word for word in self.allow if not _stays_private(word))
 
 
-def check_egress(place: Place | None = None, *, public: tuple[str, int] = PUBLIC) -> Finding:
+def check_egress(place: Place | None = None, *, public: Sequence[Address] = PUBLIC) -> Finding:
     """Vision cannot reach the internet; or whether that can be told from here."""
     place = place or Place()
-    why_not = obstacle(*public)
-    reached = f"reaches the internet ({public[0]} port {public[1]})"
-    unreached = f"does not reach the internet ({public[0]}: {why_not})"
+    obstacles = {host: obstacle(host, port) for host, port in public}
+    reached = [host for host, why_not in obstacles.items() if why_not is None]
+    if reached:
+        here = f"reaches the internet ({', '.join(reached)})"
+    else:
+        here = f"does not reach the internet ({'; '.join(f'{host}: {why_not}' for host, why_not in obstacles.items())})"
     if place.is_inside:
-        if why_not is None:
-            return fail("egress", f"vision's own unit {reached}", f"{_NARROW}; the kernel must support BPF for units")
-        return ok("egress", f"proved inside vision's unit: it {unreached}")
-    if place.is_visions_user and why_not is not None:
-        return ok("egress", f"proved as vision's user {USER}: it {unreached}")
-    return _told_by_unit(place, here=reached if why_not is None else unreached)
+        if reached:
+            return fail("egress", f"vision's own unit {here}", f"{_NARROW}; the kernel must support BPF for units")
+        return ok("egress", f"proved inside vision's unit: it {here}")
+    if place.is_visions_user and not reached:
+        return ok("egress", f"proved as vision's user {USER}: it {here}")
+    return _told_by_unit(place, here=here)
 
 
 def _told_by_unit(place: Place, *, here: str) -> Finding:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.check.egress import Place, check_egress, unit_rules
+from edge.check.egress import Address, Place, check_egress, unit_rules
 from edge.check.findings import Verdict
 from tests.support.ports import free_port
 
@@ -17,14 +17,14 @@ LAN = "localhost 10.0.0.0/8 192.168.0.0/16 fc00::/7 fe80::/10"
 
 
 @pytest.fixture
-def internet() -> Iterator[tuple[str, int]]:
+def internet() -> Iterator[Address]:
     """Something that takes connections, in place of a public address."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield "127.0.0.1", listener.getsockname()[1]
 
 
 @pytest.fixture
-def offline() -> tuple[str, int]:
+def offline() -> Address:
     return "127.0.0.1", free_port()
 
 
@@ -43,21 +43,29 @@ def place(
 
 
 @pytest.mark.parametrize("unit", [UNIT, "footfall-vision-check.service"])
-def test_inside_visions_unit_a_public_address_that_answers_fails(
-    unit: str, tmp_path: Path, internet: tuple[str, int]
-) -> None:
-    found = check_egress(place(tmp_path, cgroup=f"0::/system.slice/{unit}"), public=internet)
+def test_inside_visions_unit_a_public_address_that_answers_fails(unit: str, tmp_path: Path, internet: Address) -> None:
+    found = check_egress(place(tmp_path, cgroup=f"0::/system.slice/{unit}"), public=[internet])
     assert found.verdict is Verdict.FAIL
     assert "vision's own unit reaches the internet" in found.said
 
 
 def test_inside_visions_unit_a_public_address_that_does_not_answer_is_the_proof(
-    tmp_path: Path, offline: tuple[str, int]
+    tmp_path: Path, offline: Address
 ) -> None:
-    found = check_egress(place(tmp_path, cgroup=f"0::/system.slice/{UNIT}"), public=offline)
+    found = check_egress(place(tmp_path, cgroup=f"0::/system.slice/{UNIT}"), public=[offline])
     assert found.verdict is Verdict.OK
     assert found.said.startswith("proved inside vision's unit")
     assert "Connection refused" in found.said
+
+
+def test_an_address_that_answers_is_the_internet_though_no_name_can_be_looked_up(
+    tmp_path: Path, internet: Address
+) -> None:
+    found = check_egress(
+        place(tmp_path, cgroup=f"0::/system.slice/{UNIT}"), public=[("nowhere.invalid", 443), internet]
+    )
+    assert found.verdict is Verdict.FAIL
+    assert found.said == "vision's own unit reaches the internet (127.0.0.1)"
 
 
 @pytest.fixture
@@ -69,28 +77,28 @@ def visions_user(monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 def test_what_visions_user_cannot_reach_vision_cannot_either(
-    visions_user: int, tmp_path: Path, offline: tuple[str, int]
+    visions_user: int, tmp_path: Path, offline: Address
 ) -> None:
-    found = check_egress(place(tmp_path, user=visions_user), public=offline)
+    found = check_egress(place(tmp_path, user=visions_user), public=[offline])
     assert found.verdict is Verdict.OK
     assert found.said.startswith("proved as vision's user footfall-vision")
 
 
 def test_what_visions_user_reaches_its_unit_may_still_deny(
-    visions_user: int, tmp_path: Path, internet: tuple[str, int]
+    visions_user: int, tmp_path: Path, internet: Address
 ) -> None:
-    found = check_egress(place(tmp_path, user=visions_user, unit="IPAddressDeny=any"), public=internet)
+    found = check_egress(place(tmp_path, user=visions_user, unit="IPAddressDeny=any"), public=[internet])
     assert "not proved from this shell, which reaches the internet" in found.said
 
 
 @pytest.mark.parametrize("user", [0, 4_000_000_000], ids=["another user", "a user without a name"])
-def test_what_another_user_cannot_reach_proves_nothing(user: int, tmp_path: Path, offline: tuple[str, int]) -> None:
-    found = check_egress(place(tmp_path, user=user), public=offline)
+def test_what_another_user_cannot_reach_proves_nothing(user: int, tmp_path: Path, offline: Address) -> None:
+    found = check_egress(place(tmp_path, user=user), public=[offline])
     assert found.verdict is Verdict.WARN
 
 
-def test_outside_what_the_unit_says_is_told_as_no_proof(tmp_path: Path, internet: tuple[str, int]) -> None:
-    found = check_egress(place(tmp_path, unit=f"IPAddressDeny=any\nIPAddressAllow={LAN}"), public=internet)
+def test_outside_what_the_unit_says_is_told_as_no_proof(tmp_path: Path, internet: Address) -> None:
+    found = check_egress(place(tmp_path, unit=f"IPAddressDeny=any\nIPAddressAllow={LAN}"), public=[internet])
     assert found.verdict is Verdict.OK
     assert "lets vision reach only localhost, 10.0.0.0/8" in found.said
     assert "not proved from this shell, which reaches the internet" in found.said
@@ -107,9 +115,9 @@ def test_outside_what_the_unit_says_is_told_as_no_proof(tmp_path: Path, internet
     ],
 )
 def test_outside_a_unit_that_does_not_confine_is_told(
-    unit: str | None, said: str, tmp_path: Path, offline: tuple[str, int]
+    unit: str | None, said: str, tmp_path: Path, offline: Address
 ) -> None:
-    found = check_egress(place(tmp_path, unit=unit), public=offline)
+    found = check_egress(place(tmp_path, unit=unit), public=[offline])
     assert found.verdict is Verdict.WARN
     assert said in found.said
     assert found.advice
