@@ -66,7 +66,9 @@ class HeatMap:
 
 
 class Presence:
-    """Credits people with the time since they were last seen, one second at most.
+    """Credits people with the time since they were last seen, one second at most; new ones since they were first.
+
+    A person is known to be one only some moments after the first sighting, and those moments were theirs too.
 
     The same credit goes into tiles, zones and minute reports, so their sums agree to the millisecond.
     """
@@ -75,11 +77,12 @@ class Presence:
         self._forget_milliseconds = round(forget_seconds * 1000)
         self._seen: dict[int, int] = {}
 
-    def update(self, ids: npt.NDArray[np.int64], at: float) -> npt.NDArray[np.int64]:
-        """Milliseconds, int64 (n,), for the people (n,) seen at this moment; 0 at a first sighting."""
+    def update(self, ids: npt.NDArray[np.int64], since: npt.NDArray[np.float64], at: float) -> npt.NDArray[np.int64]:
+        """Milliseconds, int64 (n,), for the people (n,) seen at this moment and first seen `since`, float64 (n,)."""
         now = round(at * 1000)
         people = ids.tolist()
-        credited = np.array([min(now - self._seen.get(person, now), _LONGEST_CREDIT) for person in people], np.int64)
+        before = (self._seen.get(person, round(first * 1000)) for person, first in zip(people, since, strict=True))
+        credited = np.array([min(now - seen, _LONGEST_CREDIT) for seen in before], np.int64)
         self._seen.update(dict.fromkeys(people, now))
         self._seen = {person: seen for person, seen in self._seen.items() if now - seen <= self._forget_milliseconds}
         return np.maximum(credited, 0)

@@ -121,7 +121,7 @@ class Scene:
         people = self._stitcher.update(tracks)
         places = self.floor.place(self.floor.feet(people.boxes))
         on_floor = np.isfinite(places).all(axis=1)
-        milliseconds = np.where(on_floor, self._presence.update(people.ids, at), 0)
+        milliseconds = np.where(on_floor, self._presence.update(people.ids, people.since, at), 0)
         zones = self._zones.update(people.ids, places, at)
         bodies = self._bodies(people)
         first_places = self.floor.place(self.floor.feet(people.first_boxes))

@@ -4,6 +4,8 @@ Somebody who stands on a border must not flicker in and out. A new side counts o
 while, or at once when it is clear of the border by a margin:
 
     outside ──in──▶ entering ──held or clearly in──▶ inside ──out──▶ leaving ──held or clearly out──▶ outside
+
+Who is seen for the first time has no side to keep: the first place decides.
 """
 
 from collections.abc import Sequence
@@ -122,10 +124,11 @@ class ZoneWatch:
         clear = [border_distance(polygon, places) > self._margin for polygon in self._polygons]
         inside = np.zeros((len(ids), len(self.zones)), np.bool_)
         for row, person in enumerate(ids.tolist()):
+            is_new = person not in self._people
             known = self._people.setdefault(person, _Person(phases=[_Phase() for _ in self.zones]))
             known.seen_at = at
             for column, phase in enumerate(known.phases):
-                signal = _SIGNALS[bool(within[column][row]), bool(clear[column][row])]
+                signal = _SIGNALS[bool(within[column][row]), is_new or bool(clear[column][row])]
                 kind = self._step(phase, signal, at)
                 if kind:
                     moves.append(ZoneMove(person=person, zone=self.zones[column].id, kind=kind, at=phase.since))

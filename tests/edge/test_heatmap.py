@@ -67,29 +67,40 @@ def test_nothing_is_lost_between_places_and_tiles(sightings: list[tuple[float, f
     assert all(0 <= cell < CELLS * CELLS for increment in increments for cell in increment.cells)
 
 
+def credited(presence: Presence, people: dict[int, float], at: float) -> list[int]:
+    """What is credited to people, given by when they were first seen."""
+    return presence.update(np.array([*people], np.int64), np.array([*people.values()]), at).tolist()
+
+
 def test_presence_is_the_time_since_the_last_sighting_up_to_a_second() -> None:
     presence = Presence()
-    assert presence.update(np.array([1]), 10.0).tolist() == [0]
-    assert presence.update(np.array([1, 2]), 10.1).tolist() == [100, 0]
-    assert presence.update(np.array([2]), 10.2).tolist() == [100]
-    assert presence.update(np.array([1, 2]), 14.0).tolist() == [1000, 1000]
+    assert credited(presence, {1: 10.0}, 10.0) == [0]
+    assert credited(presence, {1: 10.0, 2: 10.1}, 10.1) == [100, 0]
+    assert credited(presence, {2: 10.1}, 10.2) == [100]
+    assert credited(presence, {1: 10.0, 2: 10.1}, 14.0) == [1000, 1000]
+
+
+def test_presence_begins_at_the_first_sighting_and_not_when_somebody_is_known_to_be_one() -> None:
+    presence = Presence()
+    assert credited(presence, {1: 9.3, 2: 5.0}, 10.0) == [700, 1000]
+    assert credited(presence, {1: 9.3, 2: 5.0}, 10.1) == [100, 100]
 
 
 def test_presence_forgets_who_is_long_gone() -> None:
     presence = Presence(forget_seconds=60)
-    presence.update(np.array([1, 2]), 0.0)
-    presence.update(np.array([2]), 50.0)
-    presence.update(np.array([3]), 61.0)
+    credited(presence, {1: 0.0, 2: 0.0}, 0.0)
+    credited(presence, {2: 0.0}, 50.0)
+    credited(presence, {3: 61.0}, 61.0)
     assert set(presence._seen) == {2, 3}
 
 
 @given(st.lists(st.floats(0.001, 0.999), min_size=1, max_size=200))
 def test_credits_of_an_unbroken_stay_add_up_to_it(pauses: list[float]) -> None:
     presence, at, total = Presence(), 5.0, 0
-    presence.update(np.array([1]), at)
+    credited(presence, {1: at}, at)
     for pause in pauses:
         at += pause
-        total += int(presence.update(np.array([1]), at)[0])
+        total += credited(presence, {1: 5.0}, at)[0]
     assert total == round(at * 1000) - 5000
 
 

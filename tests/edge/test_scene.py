@@ -140,7 +140,7 @@ def test_nobody_gives_an_empty_minute() -> None:
 def test_a_minute_holds_only_what_came_since_the_last() -> None:
     film = Film(scene()).stand((300, 300), 60.0)
     first, second = film.minute(), film.stand((300, 300), 60.0).minute()
-    assert first.person_ms == pytest.approx(59_000, abs=500)
+    assert first.person_ms == pytest.approx(59_900, abs=100)
     assert second.person_ms == presence([second]) == 60_000
     assert (second.watched_ms, second.analysed_frames, second.max_people) == (60_000, 600, 1)
     assert entries([first, second]) == 1

@@ -177,7 +177,7 @@ def test_real_visits_and_heat_agree_with_the_truth(assets: Path) -> None:
     for frame, found in enumerate(detections):
         seen = follower.update(found, frame / PETS.rate)
         places = floor.place(floor.feet(seen.boxes))
-        milliseconds = presence.update(seen.ids, seen.at)
+        milliseconds = presence.update(seen.ids, seen.since, seen.at)
         heat.add(places, milliseconds)
         turnover = stays.update(seen, np.zeros((len(seen), 0), np.int64), ())
         heat.enter(places[turnover.begun])

@@ -69,7 +69,8 @@ def test_border_distance_is_to_the_nearest_point() -> None:
         pytest.param([(0, 2)] + [(1 + i / 10, 0.1 * (-1) ** i) for i in range(60)], [("entered", 0)], id="flicker"),
         pytest.param([(0, 2), (1, -0.1), (2.5, -0.1)], [("entered", 0), ("left", 1)], id="held outside"),
         pytest.param([(0, 2), (1, -0.1), (1.2, -2)], [("entered", 0), ("left", 1)], id="through the border and out"),
-        pytest.param([(0, 0.1), (0.5, -2), (1, 0.1), (1.5, 0.1)], [], id="touches twice, never held"),
+        pytest.param([(0, -3), (0.2, 0.1), (0.5, -2), (1, 0.1), (1.5, 0.1)], [], id="touches twice, never held"),
+        pytest.param([(0, 0.1), (0.5, -2)], [("entered", 0), ("left", 0.5)], id="first seen on the border, inside"),
         pytest.param([(0, 2), (5, 2), (10.1, 9)], [("entered", 0), ("left", 10.1)], id="walks out clearly"),
     ],
 )
