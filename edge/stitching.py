@@ -275,6 +275,7 @@ _BODY_METRES = 1.7
 _EDGE_MARGIN = 0.25
 _STROLLING = 0.1
 _DOOR_MARGIN = 0.4
+_STREET_MARGIN = 1.0
 
 
 def _coasting(seconds: float) -> float:
@@ -283,7 +284,7 @@ def _coasting(seconds: float) -> float:
 
 
 class _Ruler:
-    """Places and distances: on the floor where it is calibrated, else heads in the picture."""
+    """Places and distances: on the floor where it is calibrated, else heads in the picture. Knows doorways too."""
 
     def __init__(self, image_size: tuple[int, int], floor: Floor | None, doorways: Sequence[Line]) -> None:
         self._width, self._height = image_size
@@ -318,17 +319,26 @@ class _Ruler:
         return over_side or over_end
 
     def walks_out(self, sighting: _Sighting, velocity: Point, unit: float) -> bool:
-        """Whether somebody is outside a doorway or close to it, between its ends, and walks outwards."""
+        """Whether somebody before or in a doorway moves away from what is inside, outwards or along the street."""
         left, _, right, bottom = map(float, sighting.box)
         feet = sighting.place if self._floor else np.array([(left + right) / 2, bottom])
         return any(self._walks_out_of(doorway, feet, velocity, unit) for doorway in self._doorways)
 
     def _walks_out_of(self, doorway: Line, feet: Point, velocity: Point, unit: float) -> bool:
         across, along = doorway.coordinates((float(feet[0]), float(feet[1])))
-        then, _ = doorway.coordinates((float(feet[0] + velocity[0]), float(feet[1] + velocity[1])))
-        margin = _DOOR_MARGIN * unit
-        is_there = across * self._left < margin and -margin <= along <= doorway.length + margin
-        return is_there and (then - across) * self._left < -_STROLLING * unit
+        inwards, margin = across * self._left, _DOOR_MARGIN * unit
+        beside = margin if inwards > 0 else _STREET_MARGIN * unit
+        if inwards > margin or not -beside <= along <= doorway.length + beside:
+            return False
+        away = feet - self._within(doorway, unit)
+        return float(velocity @ away) > _STROLLING * unit * float(np.linalg.norm(away))
+
+    def _within(self, doorway: Line, unit: float) -> Point:
+        """A body's height inside the middle of a doorway."""
+        start, end = np.array(doorway.a), np.array(doorway.b)
+        ahead = (end - start) / doorway.length
+        within: Point = (start + end) / 2 + np.array([-ahead[1], ahead[0]]) * (self._left * unit)
+        return within
 
 
 def _heads(boxes: Point) -> Point:

@@ -21,7 +21,7 @@ from edge.synthetic.sight import IN_SIGHT, Seen, seen_at
 
 __all__ = ["FIGURES_INPUT", "HEIGHT", "UNSEEN_SEEDS", "WIDTH", "Labelled", "labelled"]
 
-WIDTH, HEIGHT = 320, 256
+WIDTH, HEIGHT = 384, 288
 FIGURES_INPUT = InputFormat(width=WIDTH, height=HEIGHT, colour="bgr", scale="0-1", fit="corner", pad=114)
 UNSEEN_SEEDS = 1_000_000
 """Shops with seeds below are never learnt from."""

@@ -1,6 +1,6 @@
 """`python -m tools.train_figures`: learns the figures of the made-up shop, and writes edge/models/figures.onnx.
 
-Needs torch and onnx (`pip install torch onnx`), which nothing else here needs; half an hour on two cores. The network
+Needs torch and onnx (`pip install torch onnx`), which nothing else here needs; an hour on two cores. The network
 has no anchors: each cell of three grids says how likely a figure's middle is there, and where its box lies. It is
 exported in the layout `yolo-dense`, with the boxes decoded.
 """
@@ -237,9 +237,9 @@ def write(network: Network, target: Path) -> None:
 def main() -> None:
     """Draw, learn, write."""
     parser = argparse.ArgumentParser(description="Train the detector of the made-up shop's figures.")
-    parser.add_argument("--shops", type=int, nargs=2, default=(1200, 700), help="for each of the two passes")
-    parser.add_argument("--frames", type=int, default=4, help="pictures of each shop")
-    parser.add_argument("--steps", type=int, nargs=2, default=(4500, 1500), help="batches of each pass")
+    parser.add_argument("--shops", type=int, nargs=2, default=(2400, 1000), help="for each of the two passes")
+    parser.add_argument("--frames", type=int, default=3, help="pictures of each shop")
+    parser.add_argument("--steps", type=int, nargs=2, default=(6000, 2000), help="batches of each pass")
     parser.add_argument("--target", type=Path, default=TARGET)
     arguments = parser.parse_args()
     torch.manual_seed(1)

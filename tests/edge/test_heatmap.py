@@ -69,7 +69,8 @@ def test_nothing_is_lost_between_places_and_tiles(sightings: list[tuple[float, f
 
 def credited(presence: Presence, people: dict[int, float], at: float) -> list[int]:
     """What is credited to people, given by when they were first seen."""
-    return presence.update(np.array([*people], np.int64), np.array([*people.values()]), at).tolist()
+    milliseconds = presence.update(np.array([*people], np.int64), np.array([*people.values()]), at)
+    return [int(one) for one in milliseconds]
 
 
 def test_presence_is_the_time_since_the_last_sighting_up_to_a_second() -> None:

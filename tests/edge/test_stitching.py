@@ -115,6 +115,16 @@ def test_two_who_cross_behind_a_pillar_keep_their_ways() -> None:
             id="goes on in the street after the doorpost hid them",
         ),
         pytest.param(
+            Scene().walk(1, 0, 4, (340, 170), (-40, 0)).walk(2, 6.5, 10, (270, 190), (0, 50)),
+            2,
+            id="one walks off along the street, one comes in",
+        ),
+        pytest.param(
+            Scene().walk(1, 0, 4, (120, 170), (40, 0)).walk(2, 5.5, 10, (310, 210), (0, 50)),
+            1,
+            id="comes along the street and in, hidden by the doorpost",
+        ),
+        pytest.param(
             Scene().walk(1, 0, 4, (300, 190), (0, 50)).walk(2, 5.5, 10, (300, 430), (0, 20)), 1, id="comes in, hidden"
         ),
         pytest.param(
