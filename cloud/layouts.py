@@ -29,6 +29,7 @@ class VenueLayout:
     zones: Mapping[Place, Zone]
     spaces: Mapping[str, Space]
     camera_scenes: Mapping[Place, str]
+    space_cameras: Mapping[str, str]
 
     @property
     def entrances(self) -> frozenset[Place]:
@@ -58,6 +59,7 @@ def venue_layout(session: Session, *, venue: str) -> VenueLayout:
     zones: dict[Place, Zone] = {}
     spaces: dict[str, Space] = {}
     camera_scenes: dict[Place, str] = {}
+    space_cameras: dict[str, str] = {}
     for row in reversed(session.exec(query).all()):
         layout = Layout.read(row.body)
         counting |= {(row.box, scene.scene): scene.counting for scene in layout.scenes}
@@ -65,4 +67,12 @@ def venue_layout(session: Session, *, venue: str) -> VenueLayout:
         zones |= {(row.box, zone.zone): zone for zone in layout.zones}
         spaces |= {space.space: space for space in layout.spaces}
         camera_scenes |= {(row.box, camera.camera): camera.scene for camera in layout.cameras}
-    return VenueLayout(counting=counting, lines=lines, zones=zones, spaces=spaces, camera_scenes=camera_scenes)
+        space_cameras |= {camera.space: camera.camera for camera in layout.cameras}
+    return VenueLayout(
+        counting=counting,
+        lines=lines,
+        zones=zones,
+        spaces=spaces,
+        camera_scenes=camera_scenes,
+        space_cameras=space_cameras,
+    )

@@ -3,11 +3,14 @@
 In map units: a unit is a cell, and up is positive. Knows nothing of pixels on a screen.
 """
 
+from collections import Counter
+
 import numpy as np
 from pydantic import JsonValue
 from sqlmodel import Session
 
 from cloud.heatmaps import Heat, SpaceFigures, read_heat, spaces
+from cloud.layouts import venue_layout
 from cloud.periods import Period
 from cloud.plans import list_plans
 from cloud.store.tables import FloorPlan, Venue
@@ -21,15 +24,26 @@ MARGIN_CELLS = 2
 
 
 def heat_maps(session: Session, *, venue: Venue, today: Period) -> tuple[dict[str, JsonValue], ...]:
-    """What the heat map's script needs of each space whose cells have a size; floors come before cameras' views."""
+    """What the heat map's script needs of each space whose cells have a size.
+
+    Floors come before cameras' views, and cameras whose visits count before others. Cameras that look at one floor
+    have a map each, and are named then.
+    """
     plans = {plan.floor: plan for plan in list_plans(session, venue=venue.venue)}
+    layout = venue_layout(session, venue=venue.venue)
+    cameras, counting = layout.space_cameras, {camera for _, camera in layout.counting_cameras or ()}
+    shown = [space for space in spaces(session, venue=venue.venue) if space.cell is not None]
+    shown.sort(key=lambda space: (space.coordinates != Coordinates.FLOOR, cameras.get(space.space) not in counting))
+    maps = [_map(session, space, venue=venue.venue, plan=plans.get(space.floor or ""), today=today) for space in shown]
+    shared = Counter(one["name"] for one in maps)
     return tuple(
-        _map(session, space, venue=venue.venue, plan=plans.get(space.floor or ""), today=today)
-        for space in sorted(
-            spaces(session, venue=venue.venue), key=lambda space: space.coordinates != Coordinates.FLOOR
-        )
-        if space.cell is not None
+        one if shared[one["name"]] == 1 else one | {"name": _with_camera(one["name"], cameras.get(space.space))}
+        for one, space in zip(maps, shown, strict=True)
     )
+
+
+def _with_camera(name: JsonValue, camera: str | None) -> str:
+    return f"{name} · {wording.plain_name(camera)}" if camera else str(name)
 
 
 def _map(

@@ -24,6 +24,7 @@ from edge.errors import ModelError
 from edge.models.manifest import load_manifest
 from edge.models.store import ModelStore, default_folder
 from tools.demo.children import DemoError, Stopped
+from tools.demo.floor_plan import shop_plan
 from tools.demo.installation import Installation, installed, real_camera
 from tools.demo.screen import Figures, closing, opened, told
 from tools.demo.shop import Shop, configuration
@@ -95,9 +96,10 @@ def _demonstrate(options: Options, stop: threading.Event) -> None:
     made_up = not options.source
     cameras = configuration(seed=options.seed, seconds=_LONGEST_SECONDS) if made_up else real_camera("SOURCE")
     shop = Shop(seed=options.seed, seconds=_LONGEST_SECONDS) if made_up else None
+    plan = shop_plan() if made_up else None
     with (
         tempfile.TemporaryDirectory(prefix="footfall-demo-") as folder,
-        installed(Path(folder), cameras=cameras, model=options.model, stop=stop) as installation,
+        installed(Path(folder), cameras=cameras, model=options.model, plan=plan, stop=stop) as installation,
     ):
         print(_greeting(installation, options), flush=True)
         _watch(installation, shop, options.seconds, stop)

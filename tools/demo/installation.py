@@ -18,6 +18,7 @@ import httpx
 from edge import clock
 from edge.exchange.outbox import Outbox
 from tools.demo.children import Child, DemoError, free_port, is_listening, wait_until
+from tools.demo.floor_plan import FloorPlan
 from tools.demo.in_view import InView
 from tools.demo.screen import Figures
 from tools.demo.shop import COUNTING
@@ -47,7 +48,9 @@ def real_camera(variable: str) -> str:
 
 
 @contextmanager
-def installed(folder: Path, *, cameras: str, model: str, stop: threading.Event) -> Iterator["Installation"]:
+def installed(
+    folder: Path, *, cameras: str, model: str, plan: FloorPlan | None, stop: threading.Event
+) -> Iterator["Installation"]:
     """Everything started and the box enrolled; raises DemoError when something does not start, Stopped by `stop`."""
     broker_port, api_port, admin_key = free_port(), free_port(), secrets.token_urlsafe(32)
     broker_file, box_file = folder / "broker.json", folder / "edge.toml"
@@ -77,7 +80,7 @@ def installed(folder: Path, *, cameras: str, model: str, stop: threading.Event) 
         start("cloud", _FOOTFALL, "cloud", "serve", **cloud)
         wait_for(api_port, "the API to listen")
         http = stack.enter_context(httpx.Client(base_url=f"http://{_HOST}:{api_port}/api/v1", timeout=30.0))
-        _enrol(http, admin_key)
+        _enrol(http, admin_key, plan)
         in_view = stack.enter_context(
             InView(venue=_VENUE, box=_BOX, scenes={COUNTING, _CAMERA}, host=_HOST, port=broker_port)
         )
@@ -195,11 +198,14 @@ model = {json.dumps(model)}
 {cameras}"""
 
 
-def _enrol(http: httpx.Client, admin_key: str) -> None:
+def _enrol(http: httpx.Client, admin_key: str, plan: FloorPlan | None) -> None:
     headers = {"Authorization": f"Bearer {admin_key}"}
     venue = {"venue": _VENUE, "name": "Demo shop", "timezone": "UTC", "kind": "shop"}
     _answer(http.post("/venues", json=venue, headers=headers))
     _answer(http.post("/boxes", json={"box": _BOX, "venue": _VENUE}, headers=headers))
+    if plan is not None:
+        address = f"/venues/{_VENUE}/plans/{plan.floor}"
+        _answer(http.put(address, params=plan.scale, content=plan.picture, headers=headers))
 
 
 def _answer(response: httpx.Response) -> Any:

@@ -1,3 +1,4 @@
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from cloud.web import front_end
 from tests.support.api import ON_SQLITE, Api
 from tests.support.envelopes import (
     NOW,
+    JsonObject,
     camera_health,
     configuration,
     deliver,
@@ -185,3 +187,24 @@ def test_a_heat_map_whose_tiles_lie_far_apart_is_still_a_page(get: Get, api: Api
     key = api.make_box()
     api.send(key, configuration(1), tile(2), tile(3, tx=9000, ty=-9000))
     assert get("/venues/corner-shop").status_code == 200
+
+
+@ON_SQLITE
+def test_cameras_that_look_at_one_floor_have_a_map_each_named_after_them(get: Get, api: Api) -> None:
+    api.make_venue()
+    key = api.make_box()
+    layout: JsonObject = {
+        "mode": "statistics",
+        "k": 5,
+        "scenes": [{"scene": "floor", "counting": True}],
+        "cameras": [{"camera": f"cam-{number}", "scene": "floor", "space": f"ground-{number}"} for number in (1, 2)],
+        "spaces": [
+            {"space": space, "coordinates": "floor", "floor": space.split("-")[0], "cell": 0.5}
+            for space in ("ground-1", "ground-2", "cellar-1")
+        ],
+    }
+    api.send(key, {**configuration(1), "layout": layout})
+    maps = re.search(r"data-maps='([^']*)'", get("/venues/corner-shop").text)
+    assert maps is not None
+    names = [one["name"] for one in json.loads(maps[1])]
+    assert names == ["Ground · Cam 1", "Ground · Cam 2", "Cellar"]
