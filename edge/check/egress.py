@@ -11,6 +11,7 @@ import pwd
 import re
 import socket
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,7 +30,7 @@ USER = "footfall-vision"
 UNIT_FOLDERS = tuple(map(Path, ("/usr/lib/systemd/system", "/usr/local/lib/systemd/system", "/etc/systemd/system")))
 """From the weakest to the strongest, as systemd reads them."""
 
-_CONNECT_SECONDS = 3.0
+_CONNECT_SECONDS = 2.0
 _INSIDE = re.compile(r"/footfall-vision[^/]*\.service")
 _WORDS = {"localhost": True, "link-local": True, "multicast": True, "any": False}
 """systemd's names of address ranges, and whether they stay within a venue."""
@@ -76,10 +77,12 @@ class UnitRules:
         return tuple(word for word in self.allow if not _stays_private(word))
 
 
-def check_egress(place: Place | None = None, *, public: Sequence[Address] = PUBLIC) -> Finding:
+def check_egress(place: Place | None = None, *, public: Sequence[Address] | None = None) -> Finding:
     """Vision cannot reach the internet; or whether that can be told from here."""
-    place = place or Place()
-    obstacles = {host: obstacle(host, port) for host, port in public}
+    place, public = place or Place(), PUBLIC if public is None else public
+    with ThreadPoolExecutor(max_workers=len(public)) as pool:
+        found = pool.map(lambda address: obstacle(*address), public)
+        obstacles = dict(zip((host for host, _ in public), found, strict=True))
     reached = [host for host, why_not in obstacles.items() if why_not is None]
     if reached:
         here = f"reaches the internet ({', '.join(reached)})"
