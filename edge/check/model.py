@@ -3,7 +3,6 @@
 import statistics
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from edge.assembly import MOTION
 from edge.camera.frames import Frame
 from edge.check.findings import Finding, fail, ok, warn
 from edge.detector.onnx import OnnxDetector
-from edge.errors import ModelError
+from edge.errors import ConfigurationError, ModelError
 from edge.models.manifest import Entry, Manifest, load_manifest
 from edge.models.store import ModelStore, default_folder, sha256_of
 from edge.settings import CameraSettings, DetectorSettings
@@ -33,7 +32,11 @@ def check_model(
     if settings.model == MOTION:
         said = "motion finds whatever moves, people or not"
         return [warn("model", said, "for people, set detector.model to a model: docs/models.md")]
-    store = _store(settings.models_folder, environment)
+    try:
+        manifest = load_manifest(settings.manifest)
+    except ConfigurationError as error:
+        return [fail("model", str(error), "mend detector.manifest: docs/models.md")]
+    store = ModelStore(folder=settings.models_folder or default_folder(environment), manifest=manifest)
     try:
         path, description = store.resolve(settings.model)
         detector = OnnxDetector(
@@ -49,12 +52,12 @@ def check_model(
     layout, provider = detector.description.layout, detector.providers[0].removesuffix("ExecutionProvider")
     digest = sha256_of(path)
     said = f"{path}, sha256 {digest[:12]}…, layout {layout}: {seconds * 1000:.0f} ms a picture on {provider}"
-    return [_speed(said, seconds, cameras), _licence(store, settings.model, digest)]
+    return [_speed(said, seconds, cameras), _licence(store, _entry(manifest, settings.model, digest))]
 
 
 def check_installed_models(*, environment: Mapping[str, str]) -> Finding:
     """Which models are there, where no configuration names one."""
-    store = _store(None, environment)
+    store = ModelStore(folder=default_folder(environment), manifest=load_manifest())
     there = [
         f"{each.entry.name} ({each.entry.licence.spdx})"
         for each in store.listing()
@@ -76,8 +79,7 @@ def _speed(said: str, seconds: float, cameras: Sequence[CameraSettings]) -> Find
     return ok("model", f"{said}; the cameras ask for {asked:g} pictures/s")
 
 
-def _licence(store: ModelStore, model: str, digest: str) -> Finding:
-    entry = _entry(load_manifest(), model, digest)
+def _licence(store: ModelStore, entry: Entry | None) -> Finding:
     if entry is None:
         return warn(
             "licence",
@@ -108,7 +110,3 @@ def _timed(detector: OnnxDetector, frame: Frame) -> float:
     began = time.perf_counter()
     detector.detect(frame)
     return time.perf_counter() - began
-
-
-def _store(folder: Path | None, environment: Mapping[str, str]) -> ModelStore:
-    return ModelStore(folder=folder or default_folder(environment), manifest=load_manifest())

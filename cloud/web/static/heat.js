@@ -87,10 +87,13 @@ export function showHeat(place, choices) {
   return {
     update(fresh) {
       const names = JSON.stringify(maps.map((space) => space.tiles));
+      const ground = JSON.stringify([maps[shown].extent, maps[shown].plan]);
       maps = fresh;
       if (JSON.stringify(maps.map((space) => space.tiles)) !== names) {
         offer();
         choose(0);
+      } else if (JSON.stringify([maps[shown].extent, maps[shown].plan]) !== ground) {
+        choose(shown);
       } else {
         warm();
       }

@@ -9,7 +9,7 @@ const now = document.querySelector("#now");
 const lost = document.querySelector("#lost");
 let figures = null;
 let loadedAt = new Date();
-let patience = 0;
+let patience = null;
 
 function part(name) {
   return now.querySelector(`[data-live="${name}"]`);
@@ -54,11 +54,12 @@ function follow() {
   });
   stream.addEventListener("open", () => {
     clearTimeout(patience);
+    patience = null;
     now.classList.remove("cut");
   });
   stream.addEventListener("error", () => {
-    clearTimeout(patience);
-    patience = setTimeout(() => {
+    // Each try that fails is an error too: patience runs from the first of them.
+    patience ??= setTimeout(() => {
       now.classList.add("cut");
       part("freshness").textContent = "Connection lost, trying again";
     }, PATIENCE_MS);
@@ -102,8 +103,10 @@ function replaceParts(fresh) {
     showZones();
   }
   const map = fresh.querySelector("#map");
-  if (map !== null) {
-    heat?.update(JSON.parse(map.dataset.maps));
+  if (map !== null && heat === null) {
+    location.reload();
+  } else if (map !== null) {
+    heat.update(JSON.parse(map.dataset.maps));
   }
 }
 

@@ -12,7 +12,7 @@ from typing import Literal
 import paho.mqtt.publish
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from cloud.ingest.commit import Committer
 from cloud.ingest.intake import intake
@@ -176,9 +176,38 @@ def test_a_server_that_is_gone_is_said_so(chromium: Browser, furnished: Path) ->
         expect(page.locator('[data-live="freshness"]')).to_have_text("Live")
     page.clock.fast_forward(70_000)
     expect(page.get_by_role("status")).to_contain_text("Not updated since")
-    page.clock.fast_forward(10_000)
-    expect(page.locator('[data-live="freshness"]')).to_have_text("Connection lost, trying again")
     page.close()
+
+
+def test_a_stream_that_breaks_off_and_fails_again_and_again_is_said_to_be_lost(
+    chromium: Browser, furnished: Path
+) -> None:
+    page = chromium.new_page()
+    with served(furnished) as shop:
+        page.goto(shop.page)
+        expect(page.locator('[data-live="freshness"]')).to_have_text("Live")
+    expect(page.locator('[data-live="freshness"]')).to_have_text("Connection lost, trying again", timeout=30_000)
+    page.close()
+
+
+def test_a_page_that_was_opened_before_the_box_had_spoken_shows_its_map_by_itself(
+    page: Page, shop: Shop, furnished: Path
+) -> None:
+    with shop.engine.begin() as connection:
+        connection.execute(text("DELETE FROM layout"))
+        connection.execute(text("DELETE FROM tile"))
+    page.clock.install()
+    page.goto(shop.page)
+    expect(page.get_by_text("No map yet")).to_be_visible()
+    with shop.engine.connect() as connection:
+        connection.execute(text("ATTACH DATABASE :full AS whole"), {"full": str(furnished)})
+        connection.execute(text("INSERT INTO main.layout SELECT * FROM whole.layout"))
+        connection.execute(text("INSERT INTO main.tile SELECT * FROM whole.tile"))
+        connection.commit()
+        connection.execute(text("DETACH DATABASE whole"))
+    page.clock.fast_forward(61_000)
+    expect(page.locator("#map .leaflet-tile-loaded").first).to_be_visible()
+    assert shop.troubles == []
 
 
 def test_everything_can_be_reached_with_the_keyboard(page: Page, shop: Shop) -> None:

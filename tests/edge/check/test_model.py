@@ -8,7 +8,7 @@ import pytest
 from edge.check.findings import Finding, Verdict
 from edge.check.model import check_installed_models, check_model
 from edge.models.manifest import load_manifest
-from edge.models.store import ModelStore
+from edge.models.store import ModelStore, sha256_of
 from edge.settings import CameraSettings, DetectorSettings
 from tests.support.onnx_models import write_seeing_network
 
@@ -59,6 +59,28 @@ def test_a_changed_file_fails_by_its_checksum(models: Path) -> None:
     found = checked("yolox-nano", models)["model"]
     assert found.verdict is Verdict.FAIL
     assert "wrong checksum" in found.said
+
+
+def test_a_model_of_ones_own_manifest_is_found_and_its_terms_are_told(models: Path, tmp_path: Path) -> None:
+    write_seeing_network(models / "our-hall.onnx")
+    manifest = tmp_path / "manifest.toml"
+    manifest.write_text(
+        '[[models]]\nname = "our-hall"\nurl = "https://models.example.org/our-hall.onnx"\n'
+        f'sha256 = "{sha256_of(models / "our-hall.onnx")}"\n'
+        'licence = { spdx = "MIT", url = "https://models.example.org/licence" }\n'
+        '[models.description]\nlayout = "yolo-end-to-end"\nperson_class = 0\n'
+    )
+    settings = DetectorSettings(model="our-hall", models_folder=models, manifest=manifest, threads=1)
+    found = {one.topic: one for one in check_model(settings, [CAMERA], environment={})}
+    assert found["model"].verdict is Verdict.OK
+    assert found["licence"].said == "our-hall is under MIT: https://models.example.org/licence"
+
+
+def test_a_manifest_that_cannot_be_read_is_named(models: Path, tmp_path: Path) -> None:
+    settings = DetectorSettings(model="our-hall", models_folder=models, manifest=tmp_path / "absent.toml")
+    (found,) = check_model(settings, [CAMERA], environment={})
+    assert found.verdict is Verdict.FAIL
+    assert f"{tmp_path}/absent.toml: the manifest cannot be read" in found.said
 
 
 def test_a_licence_counts_once_it_was_accepted(models: Path) -> None:
