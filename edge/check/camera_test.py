@@ -62,7 +62,9 @@ def _ad_hoc(**source: str | Path) -> CameraSettings:
         return CameraSettings.model_validate({"id": "camera", **source})
     except ValidationError as error:
         # Told without what was given, which may hold a password.
-        raise ConfigurationError("; ".join(f"allowed is {allowed(each)}" for each in error.errors())) from None
+        raise ConfigurationError(
+            "; ".join(f"the camera: allowed is {allowed(each)}" for each in error.errors())
+        ) from None
 
 
 def _address(camera: CameraSettings) -> str:

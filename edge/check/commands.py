@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import shutil
 import sys
@@ -161,7 +162,10 @@ def _config(arguments: argparse.Namespace) -> tuple[Path, bool]:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
     if not 0 < seconds <= 600:
-        raise argparse.ArgumentTypeError("give more than 0 and at most 600 seconds")
+        raise argparse.ArgumentTypeError(f"found {text!r}; allowed is more than 0 and at most 600 seconds")
     return seconds
