@@ -130,37 +130,30 @@ class ZoneSettings(Section):
     polygon: Polygon
 
 
-def _other_end(b: Point, info: ValidationInfo) -> Point:
-    if info.data.get("a") == b:
-        raise ValueError("another point than a")
-    return b
+class _Segment(Section):
+    """From a to b."""
+
+    a: Point
+    b: Point
+
+    @field_validator("b")
+    @classmethod
+    def _has_length(cls, b: Point, info: ValidationInfo) -> Point:
+        if info.data.get("a") == b:
+            raise ValueError("another point than a")
+        return b
 
 
-class LineSettings(Section):
+class DoorwaySettings(_Segment):
+    """Where people come and go; left of a→b is inside. Nothing is counted at it."""
+
+
+class LineSettings(_Segment):
     """A line; crossing from the right of a→b to its left is `in`. `band` is half its thickness."""
 
     id: Slug
     kind: Annotated[LineKind, AfterValidator(told)] = LineKind.ENTRANCE
-    a: Point
-    b: Point
     band: Annotated[float, Field(gt=0, le=1000)] | None = None
-
-    @field_validator("b")
-    @classmethod
-    def _has_length(cls, b: Point, info: ValidationInfo) -> Point:
-        return _other_end(b, info)
-
-
-class DoorwaySettings(Section):
-    """Where people come and go, as a line whose left, seen from a towards b, is inside; nothing is counted at it."""
-
-    a: Point
-    b: Point
-
-    @field_validator("b")
-    @classmethod
-    def _has_length(cls, b: Point, info: ValidationInfo) -> Point:
-        return _other_end(b, info)
 
 
 class SyntheticSettings(Section):

@@ -48,7 +48,8 @@ class Line:
 
     def coordinates(self, place: tuple[float, float]) -> tuple[float, float]:
         """How far a place is to the left of a → b where y is up, and how far along from a."""
-        ahead_x, ahead_y = (self.b[0] - self.a[0]) / self.length, (self.b[1] - self.a[1]) / self.length
+        length = self.length
+        ahead_x, ahead_y = (self.b[0] - self.a[0]) / length, (self.b[1] - self.a[1]) / length
         x, y = place[0] - self.a[0], place[1] - self.a[1]
         return ahead_x * y - ahead_y * x, ahead_x * x + ahead_y * y
 

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
+from edge.doorways import Doorways
 from edge.floor import Floor
 from edge.lines import Line
 from edge.tracker import Tracks
@@ -104,7 +105,8 @@ class Stitcher:
         that is calibrated, else in the picture.
         """
         self._settings = settings or StitchingSettings()
-        self._ruler = _Ruler(image_size, floor, doorways)
+        self._ruler = _Ruler(image_size, floor)
+        self._doorways = Doorways(doorways, y_up=self._ruler.is_metric)
         self._lives: dict[int, _Life] = {}
         self._next_person = 1
 
@@ -170,10 +172,9 @@ class Stitcher:
         if gap < -settings.overlap_seconds or new.last.at - former.last.at > settings.gap_seconds:
             return False
         leaves = self._ruler.leaves(former.last, former.drift()) or self._ruler.leaves(new.first, -new.drift())
-        turns_back = self._ruler.walks_out(former.last, former.velocity(), unit) and self._ruler.walks_out(
-            new.first, -new.velocity(), unit
-        )
-        if (leaves or turns_back) and gap > settings.edge_gap_seconds:
+        went = self._doorways.walks_out(self._ruler.feet(former.last), former.velocity(), body=unit)
+        came = self._doorways.walks_out(self._ruler.feet(new.first), -new.velocity(), body=unit)
+        if (leaves or (went and came)) and gap > settings.edge_gap_seconds:
             return False
         walked = float(np.linalg.norm(new.first.place - former.last.place)) / unit
         return walked <= settings.slack + settings.walking * max(gap, 0.0)
@@ -274,8 +275,6 @@ _COASTING_SECONDS = 1.5
 _BODY_METRES = 1.7
 _EDGE_MARGIN = 0.25
 _STROLLING = 0.1
-_DOOR_MARGIN = 0.4
-_STREET_MARGIN = 1.0
 
 
 def _coasting(seconds: float) -> float:
@@ -284,13 +283,15 @@ def _coasting(seconds: float) -> float:
 
 
 class _Ruler:
-    """Places and distances: on the floor where it is calibrated, else heads in the picture. Knows doorways too."""
+    """Places and distances: on the floor where it is calibrated, else heads in the picture."""
 
-    def __init__(self, image_size: tuple[int, int], floor: Floor | None, doorways: Sequence[Line]) -> None:
+    def __init__(self, image_size: tuple[int, int], floor: Floor | None) -> None:
         self._width, self._height = image_size
         self._floor = floor if floor is not None and floor.calibrated else None
-        self._doorways = tuple(doorways)
-        self._left = 1.0 if self._floor else -1.0
+
+    @property
+    def is_metric(self) -> bool:
+        return self._floor is not None
 
     def measure(self, tracks: Tracks) -> list[_Sighting]:
         boxes = tracks.boxes.astype(np.float64)
@@ -318,27 +319,10 @@ class _Ruler:
         over_end = (top < 1 and down < -1) or (bottom > self._height - margin and down > 1)
         return over_side or over_end
 
-    def walks_out(self, sighting: _Sighting, velocity: Point, unit: float) -> bool:
-        """Whether somebody before or in a doorway moves away from what is inside, outwards or along the street."""
+    def feet(self, sighting: _Sighting) -> Point:
+        """Where doorways are: on the floor where it is calibrated, else in the picture."""
         left, _, right, bottom = map(float, sighting.box)
-        feet = sighting.place if self._floor else np.array([(left + right) / 2, bottom])
-        return any(self._walks_out_of(doorway, feet, velocity, unit) for doorway in self._doorways)
-
-    def _walks_out_of(self, doorway: Line, feet: Point, velocity: Point, unit: float) -> bool:
-        across, along = doorway.coordinates((float(feet[0]), float(feet[1])))
-        inwards, margin = across * self._left, _DOOR_MARGIN * unit
-        beside = margin if inwards > 0 else _STREET_MARGIN * unit
-        if inwards > margin or not -beside <= along <= doorway.length + beside:
-            return False
-        away = feet - self._within(doorway, unit)
-        return float(velocity @ away) > _STROLLING * unit * float(np.linalg.norm(away))
-
-    def _within(self, doorway: Line, unit: float) -> Point:
-        """A body's height inside the middle of a doorway."""
-        start, end = np.array(doorway.a), np.array(doorway.b)
-        ahead = (end - start) / doorway.length
-        within: Point = (start + end) / 2 + np.array([-ahead[1], ahead[0]]) * (self._left * unit)
-        return within
+        return sighting.place if self._floor else np.array([(left + right) / 2, bottom])
 
 
 def _heads(boxes: Point) -> Point:

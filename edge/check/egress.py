@@ -77,9 +77,9 @@ class UnitRules:
         return tuple(word for word in self.allow if not _stays_private(word))
 
 
-def check_egress(place: Place | None = None, *, public: Sequence[Address] | None = None) -> Finding:
+def check_egress(place: Place | None = None, *, public: Sequence[Address] = PUBLIC) -> Finding:
     """Vision cannot reach the internet; or whether that can be told from here."""
-    place, public = place or Place(), PUBLIC if public is None else public
+    place = place or Place()
     with ThreadPoolExecutor(max_workers=len(public)) as pool:
         found = pool.map(lambda address: obstacle(*address), public)
         obstacles = dict(zip((host for host, _ in public), found, strict=True))

@@ -5,5 +5,5 @@ Read `plan` first (walls, shelves, till, zones, in metres), then `till` and `lif
 three dimensions), `sight` (who is seen, and how much of them) and `drawing` (the picture); `edge.camera.synthetic`
 plays it. `days` writes whole days as items, without pictures.
 
-Nothing that counts people imports this, but for the camera that shows it.
+Nothing that counts people imports this, but for the camera that shows it, and the settings for the names of views.
 """
