@@ -14,9 +14,9 @@ import pytest
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(1800)]
 
 SEEDS = (1, 2, 3)
-SECONDS = 300
+SECONDS = 420
 FEWEST_EVENTS = 40
-TOLERANCE = 0.15
+TOLERANCE = 0.1
 
 Pair = tuple[float, float]
 """Counted, and true."""
@@ -55,6 +55,6 @@ def test_visits_crossings_and_occupancy_come_out_near_the_truth(tmp_path: Path) 
         "crossings": summed(days, "walked in", "walked out"),
         "mean in view": summed(days, "mean in view"),
     }
-    assert figures["visits"][1] + figures["crossings"][1] >= FEWEST_EVENTS
+    assert min(figures["visits"][1], figures["crossings"][1]) >= FEWEST_EVENTS
     off = {name: counted / true - 1 for name, (counted, true) in figures.items()}
     assert {name: share for name, share in off.items() if abs(share) > TOLERANCE} == {}, figures
