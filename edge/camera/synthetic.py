@@ -4,13 +4,12 @@ Cameras with the same seed and different views look at the same people. The same
 """
 
 from collections.abc import Iterator
-from random import Random
 
 from edge.camera.frames import Frame
 from edge.camera.pace import Pace
 from edge.synthetic.drawing import Painter
 from edge.synthetic.lens import Lens
-from edge.synthetic.life import Crowd, Person, arriving, visitors
+from edge.synthetic.life import Crowd, Person, seeded_visitors
 from edge.synthetic.sight import Truth, seen_at, truth_of
 
 __all__ = ["SyntheticSource"]
@@ -42,8 +41,7 @@ class SyntheticSource:
 
     def people(self) -> Iterator[Person]:
         """Everyone who comes during the film."""
-        moments = arriving(Random(f"{self._seed} arrivals"), per_minute=self._people_per_minute, until=self._seconds)
-        return visitors(Random(f"{self._seed} people"), moments)
+        return seeded_visitors(self._seed, per_minute=self._people_per_minute, until=self._seconds)
 
     def truth(self) -> Truth:
         """Who is in each frame, and the visits."""

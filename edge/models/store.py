@@ -23,7 +23,7 @@ from edge.models.licences import Licences
 from edge.models.manifest import Entry, Manifest
 from edge.models.records import read_tables, write_tables
 
-__all__ = ["Checked", "Installed", "ModelStore", "Resolved", "State", "default_folder", "sha256_of"]
+__all__ = ["BUILT_IN_FOLDER", "Checked", "Installed", "ModelStore", "Resolved", "State", "default_folder", "sha256_of"]
 
 
 BUILT_IN_FOLDER = Path(__file__).parent

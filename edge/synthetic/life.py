@@ -27,7 +27,7 @@ from edge.synthetic.plan import (
 )
 from edge.synthetic.till import STEP_SECONDS, QueueStay, Till, Turn
 
-__all__ = ["BRISK", "UNHURRIED", "Crowd", "Habits", "Person", "Posture", "arriving", "visitors"]
+__all__ = ["BRISK", "UNHURRIED", "Crowd", "Habits", "Person", "Posture", "arriving", "seeded_visitors", "visitors"]
 
 Points = npt.NDArray[np.float64]
 Range = tuple[float, float]
@@ -123,6 +123,12 @@ def visitors(random: Random, arrivals: Iterable[float], habits: Habits = BRISK) 
         yield from shop.buyers_until(moment)
         yield from shop.admit(moment)
     yield from shop.buyers_until(math.inf)
+
+
+def seeded_visitors(seed: int, *, per_minute: float, until: float) -> Iterator[Person]:
+    """Everyone who comes in a film, to each camera and each judge of it the same."""
+    moments = arriving(Random(f"{seed} arrivals"), per_minute=per_minute, until=until)
+    return visitors(Random(f"{seed} people"), moments)
 
 
 @dataclass(slots=True)

@@ -5,10 +5,9 @@ Knows nothing of pictures or of what was counted. Times are seconds of the film.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from random import Random
 
 from edge.synthetic.lens import lens_of
-from edge.synthetic.life import Crowd, arriving, visitors
+from edge.synthetic.life import Crowd, seeded_visitors
 from edge.synthetic.plan import DOOR, QUEUE, Line, ViewName, Zone
 from edge.synthetic.sight import IN_SIGHT, Sightings, seen_at
 from edge.synthetic.truth import Passing, stay_of
@@ -52,8 +51,7 @@ class Shop:
     """Follows the film, whose length is `seconds`, as its moments pass."""
 
     def __init__(self, *, seed: int, seconds: float) -> None:
-        arrivals = arriving(Random(f"{seed} arrivals"), per_minute=PEOPLE_PER_MINUTE, until=seconds)
-        self._crowd = Crowd(visitors(Random(f"{seed} people"), arrivals))
+        self._crowd = Crowd(seeded_visitors(seed, per_minute=PEOPLE_PER_MINUTE, until=seconds))
         self._lens = lens_of(COUNTING, SIZE)
         self._sightings = Sightings(gap_seconds=GAP_SECONDS)
         self._passings: dict[int, tuple[Passing, ...]] = {}
