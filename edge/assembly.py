@@ -34,6 +34,7 @@ from edge.models.manifest import load_manifest
 from edge.models.store import ModelStore, default_folder, sha256_of
 from edge.notify import Notifier
 from edge.settings import CameraSettings, DetectorSettings, Settings
+from edge.synthetic.film import Film
 from edge.synthetic.lens import lens_of
 from edge.vision import LeftOver, Vision, resumable, watch
 from edge.visits import Checkpoint
@@ -165,12 +166,14 @@ def source_of(camera: CameraSettings, *, witness: Witness = unwitnessed) -> Fram
     if camera.synthetic is not None:
         return SyntheticSource(
             camera=camera.id,
-            seed=camera.synthetic.seed,
+            film=Film(
+                seed=camera.synthetic.seed,
+                lens=lens_of(camera.synthetic.view, camera.image_size or (640, 480)),
+                rate=camera.rate,
+                seconds=camera.synthetic.seconds,
+                people_per_minute=camera.synthetic.people_per_minute,
+            ),
             pace=pace,
-            lens=lens_of(camera.synthetic.view, camera.image_size or (640, 480)),
-            rate=camera.rate,
-            seconds=camera.synthetic.seconds,
-            people_per_minute=camera.synthetic.people_per_minute,
             start_at=clock.monotonic(),
         )
     return FileSource(

@@ -1,61 +1,30 @@
-"""A camera of the made-up shop: plays what `edge.synthetic` draws, with the truth beside it.
-
-Cameras with the same seed and different views look at the same people. The same seed gives the same bytes.
-"""
+"""A camera of the made-up shop: decodes and plays a film of it, and knows nothing else of the shop."""
 
 from collections.abc import Iterator
 
+import cv2
+import numpy as np
+
 from edge.camera.frames import Frame
 from edge.camera.pace import Pace
-from edge.synthetic.drawing import Painter
-from edge.synthetic.lens import Lens
-from edge.synthetic.life import Crowd, Person, seeded_visitors
-from edge.synthetic.sight import Truth, seen_at, truth_of
+from edge.synthetic.film import Film
 
 __all__ = ["SyntheticSource"]
 
 
 class SyntheticSource:
-    """A film of `seconds` with `people_per_minute` arriving, and its exact truth."""
+    """Plays a film once; its first moment is `start_at`."""
 
-    def __init__(
-        self,
-        *,
-        camera: str,
-        seed: int,
-        pace: Pace,
-        lens: Lens,
-        rate: float = 10.0,
-        seconds: float = 60.0,
-        people_per_minute: float = 12.0,
-        start_at: float = 0.0,
-    ) -> None:
-        self.lens = lens
+    def __init__(self, *, camera: str, film: Film, pace: Pace, start_at: float = 0.0) -> None:
         self._camera = camera
+        self._film = film
         self._pace = pace
         self._start_at = start_at
-        self._seed = seed
-        self._rate = rate
-        self._seconds = seconds
-        self._people_per_minute = people_per_minute
-
-    def people(self) -> Iterator[Person]:
-        """Everyone who comes during the film."""
-        return seeded_visitors(self._seed, per_minute=self._people_per_minute, until=self._seconds)
-
-    def truth(self) -> Truth:
-        """Who is in each frame, and the visits."""
-        return truth_of(list(self._moments()), self._start_at, self.people(), self.lens)
 
     def frames(self) -> Iterator[Frame]:
         """Every frame, in order, then the end."""
-        painter = Painter(self.lens, self._seed)
-        crowd = Crowd(self.people())
-        for index, moment in enumerate(self._moments()):
-            image = painter.picture(seen_at(moment, crowd.at(moment), self.lens), moment, index)
+        for index, (moment, jpeg) in enumerate(self._film.pictures()):
+            image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
             at = self._start_at + moment
             self._pace.keep(at)
-            yield Frame(at=at, image=image, camera=self._camera, index=index)
-
-    def _moments(self) -> Iterator[float]:
-        return (number / self._rate for number in range(round(self._seconds * self._rate)))
+            yield Frame(at=at, image=np.asarray(image, np.uint8), camera=self._camera, index=index)

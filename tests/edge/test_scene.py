@@ -5,11 +5,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from edge.camera.pace import AsFastAsPossible
-from edge.camera.synthetic import SyntheticSource
 from edge.detector.detections import Detections
 from edge.scene import Minute, Scene
 from edge.settings import CameraSettings
+from edge.synthetic.film import Film
 from edge.synthetic.lens import lens_of
 from edge.synthetic.sight import IN_SIGHT, Truth
 from edge.visits import Visit
@@ -27,7 +26,7 @@ def scene(**settings: object) -> Scene:
     return Scene(camera(**settings), box="box-1", image_size=SIZE)
 
 
-class Film:
+class Staged:
     """Plays what people do into a scene, ten frames a second from `start`."""
 
     def __init__(self, watched: Scene, *, start: float = 1000.0) -> None:
@@ -35,7 +34,7 @@ class Film:
         self.now = start
         self.visits: list[Visit] = []
 
-    def play(self, seconds: float, people: Callable[[float], dict[str, tuple[float, float]]]) -> "Film":
+    def play(self, seconds: float, people: Callable[[float], dict[str, tuple[float, float]]]) -> "Staged":
         """`people` gives each person's feet at so many seconds into this part."""
         for number in range(round(seconds * RATE)):
             self.show(boxes_at(people(number / RATE)))
@@ -46,14 +45,14 @@ class Film:
         self.visits += closed
         self.now += 1 / RATE
 
-    def empty(self, seconds: float) -> "Film":
+    def empty(self, seconds: float) -> "Staged":
         return self.play(seconds, lambda _: {})
 
-    def walk(self, start: tuple[float, float], end: tuple[float, float], seconds: float) -> "Film":
+    def walk(self, start: tuple[float, float], end: tuple[float, float], seconds: float) -> "Staged":
         """One person walks from here to there."""
         return self.play(seconds, lambda now: {"one": between(start, end, now / seconds)})
 
-    def stand(self, place: tuple[float, float], seconds: float) -> "Film":
+    def stand(self, place: tuple[float, float], seconds: float) -> "Staged":
         return self.walk(place, place, seconds)
 
     def minute(self) -> Minute:
@@ -73,16 +72,8 @@ def entries(minutes: Sequence[Minute]) -> int:
 
 
 def shop_truth(seconds: float, *, seed: int, people_per_minute: float) -> Truth:
-    source = SyntheticSource(
-        camera="door",
-        seed=seed,
-        pace=AsFastAsPossible(),
-        lens=lens_of("door", SIZE),
-        seconds=seconds,
-        people_per_minute=people_per_minute,
-        start_at=1000.0,
-    )
-    return source.truth()
+    film = Film(seed=seed, lens=lens_of("door", SIZE), seconds=seconds, people_per_minute=people_per_minute)
+    return film.truth(start_at=1000.0)
 
 
 LEFT_HALF = {"id": "left", "polygon": [(0, 0), (320, 0), (320, 480), (0, 480)]}
@@ -119,7 +110,7 @@ def test_a_busy_shop_adds_up(seed: int) -> None:
 
 
 def test_nobody_gives_an_empty_minute() -> None:
-    assert Film(scene()).empty(60.0).minute() == Minute(
+    assert Staged(scene()).empty(60.0).minute() == Minute(
         scene="door",
         camera="door",
         space="box-1--door-640x480-40px",
@@ -138,7 +129,7 @@ def test_nobody_gives_an_empty_minute() -> None:
 
 
 def test_a_minute_holds_only_what_came_since_the_last() -> None:
-    film = Film(scene()).stand((300, 300), 60.0)
+    film = Staged(scene()).stand((300, 300), 60.0)
     first, second = film.minute(), film.stand((300, 300), 60.0).minute()
     assert first.person_ms == pytest.approx(59_900, abs=100)
     assert second.person_ms == presence([second]) == 60_000
@@ -147,13 +138,13 @@ def test_a_minute_holds_only_what_came_since_the_last() -> None:
 
 
 def test_people_stand_in_the_cell_of_their_feet() -> None:
-    film = Film(scene(cell_px=50)).stand((310, 260), 20.0)
+    film = Staged(scene(cell_px=50)).stand((310, 260), 20.0)
     tiles = [tile for tile in film.minute().tiles if tile.layer == "presence"]
     assert [(tile.tx, tile.ty, list(tile.cells)) for tile in tiles] == [(0, 0, [5 * 32 + 6])]
 
 
 def test_seconds_go_to_the_zone_of_the_feet() -> None:
-    film = Film(scene(zone=[LEFT_HALF, RIGHT_HALF])).stand((100, 300), 20.0)
+    film = Staged(scene(zone=[LEFT_HALF, RIGHT_HALF])).stand((100, 300), 20.0)
     film.walk((100, 300), (540, 300), 5.0).stand((540, 300), 10.0)
     minute = film.minute()
     left, right = minute.zones
@@ -169,7 +160,7 @@ LINE = {"id": "entrance", "a": (640, 300), "b": (0, 300)}
 """Walking down the picture, from the right of a→b to its left, is `in`."""
 
 
-def door(film: Film, direction: str) -> Film:
+def door(film: Staged, direction: str) -> Staged:
     """Somebody comes, crosses the line, and is gone."""
     ends = [(300, 180), (300, 440)]
     start, end = ends if direction == "in" else ends[::-1]
@@ -177,7 +168,7 @@ def door(film: Film, direction: str) -> Film:
 
 
 def test_a_crossing_counts_once_and_in_its_direction() -> None:
-    film = Film(scene(line=[LINE]))
+    film = Staged(scene(line=[LINE]))
     for direction in ("in", "in", "out"):
         door(film, direction)
     minute = film.minute()
@@ -192,20 +183,20 @@ def test_a_crossing_counts_once_and_in_its_direction() -> None:
 
 
 def test_who_steps_into_view_just_before_a_line_is_counted() -> None:
-    film = Film(scene(line=[LINE])).walk((320, 270), (320, 450), 2.0).empty(7.0)
+    film = Staged(scene(line=[LINE])).walk((320, 270), (320, 450), 2.0).empty(7.0)
     assert [(line.inward, line.outward) for line in film.minute().lines] == [(1, 0)]
     assert [visit.began for visit in film.visits] == ["entered"]
 
 
 def test_only_entrances_say_who_is_inside() -> None:
-    film = door(Film(scene(line=[{**LINE, "kind": "interior"}])), "in")
+    film = door(Staged(scene(line=[{**LINE, "kind": "interior"}])), "in")
     minute = film.minute()
     assert [line.inward for line in minute.lines] == [1]
     assert (minute.inside, minute.drift, film.scene.inside) == (None, None, None)
 
 
 def test_a_scene_watched_empty_for_long_starts_anew_and_says_by_how_much_it_was_off() -> None:
-    film = door(Film(scene(line=[LINE], empty_seconds=60)), "in")
+    film = door(Staged(scene(line=[LINE], empty_seconds=60)), "in")
     assert film.empty(50.0).minute().inside == 1
     minute = film.empty(10.0).minute()
     assert (minute.inside, minute.drift) == (0, 1)
@@ -214,14 +205,14 @@ def test_a_scene_watched_empty_for_long_starts_anew_and_says_by_how_much_it_was_
 
 
 def test_an_outage_is_no_proof_of_emptiness() -> None:
-    film = door(Film(scene(line=[LINE], empty_seconds=60)), "in")
+    film = door(Staged(scene(line=[LINE], empty_seconds=60)), "in")
     film.now += 600.0
     assert film.empty(55.0).minute().inside == 1
     assert film.empty(10.0).minute().drift == 1
 
 
 def test_an_outage_is_not_watched() -> None:
-    film = Film(scene()).stand((300, 300), 10.0)
+    film = Staged(scene()).stand((300, 300), 10.0)
     film.now += 30.0
     minute = film.empty(10.0).minute()
     assert minute.watched_ms == 9_900 + 9_900
@@ -230,13 +221,13 @@ def test_an_outage_is_not_watched() -> None:
 
 @pytest.mark.parametrize(("gap", "watched"), [(0.5, 10_300), (1.9, 11_700), (2.1, 9_800)])
 def test_a_short_gap_is_watched_and_a_long_one_is_not(gap: float, watched: int) -> None:
-    film = Film(scene()).empty(5.0)
+    film = Staged(scene()).empty(5.0)
     film.now += gap
     assert film.empty(5.0).minute().watched_ms == pytest.approx(watched, abs=101)
 
 
 def test_time_that_stands_still_or_runs_backwards_is_not_watched() -> None:
-    film = Film(scene()).empty(1.0)
+    film = Staged(scene()).empty(1.0)
     for at in (film.now, film.now, film.now - 0.5):
         film.scene.observe(Detections.none(), at=at, image_size=SIZE)
     assert film.minute().watched_ms == 1_000
@@ -244,7 +235,7 @@ def test_time_that_stands_still_or_runs_backwards_is_not_watched() -> None:
 
 @pytest.mark.parametrize("size", [(320, 240), (1280, 960), (1920, 480)], ids=["half", "double", "stretched"])
 def test_a_camera_that_changes_resolution_keeps_its_places(size: tuple[int, int]) -> None:
-    film = Film(scene(zone=[LEFT_HALF, RIGHT_HALF], cell_px=50)).stand((460, 310), 10.0)
+    film = Staged(scene(zone=[LEFT_HALF, RIGHT_HALF], cell_px=50)).stand((460, 310), 10.0)
     scale = np.array([size[0] / SIZE[0], size[1] / SIZE[1]] * 2, np.float32)
     for _ in range(100):
         one = boxes_at({"one": (460, 310)})
@@ -258,7 +249,7 @@ def test_a_camera_that_changes_resolution_keeps_its_places(size: tuple[int, int]
 
 
 def test_visits_end_while_a_camera_is_dead() -> None:
-    film = Film(scene()).stand((300, 300), 10.0)
+    film = Staged(scene()).stand((300, 300), 10.0)
     assert len(film.scene.checkpoints()) == 1
     assert film.scene.idle(film.now + 4.5) == ()
     (visit,) = film.scene.idle(film.now + 5.5)
@@ -268,7 +259,7 @@ def test_visits_end_while_a_camera_is_dead() -> None:
 
 
 def test_live_figures_forget_people_when_no_frame_comes() -> None:
-    film = Film(scene(zone=[LEFT_HALF])).stand((100, 300), 5.0)
+    film = Staged(scene(zone=[LEFT_HALF])).stand((100, 300), 5.0)
     assert (film.scene.people_at(film.now), film.scene.zone_people) == (1, (1,))
     assert film.scene.people_at(film.now + 10.0) == 0
 
@@ -284,7 +275,7 @@ FLOOR = {
 def test_on_a_floor_plan_zones_lines_and_cells_are_in_metres() -> None:
     tills = {"id": "tills", "polygon": [(10, 0), (16, 0), (16, 5), (10, 5)]}
     through = {"id": "gate", "a": (8, 0), "b": (8, 12)}
-    film = Film(scene(calibration=FLOOR, zone=[tills], line=[through]))
+    film = Staged(scene(calibration=FLOOR, zone=[tills], line=[through]))
     film.stand((200, 410), 5.0).walk((200, 410), (520, 410), 8.0).stand((520, 410), 20.0)
     minute = film.minute()
     assert [(line.line, line.inward, line.outward) for line in minute.lines] == [("gate", 0, 1)]
@@ -299,26 +290,26 @@ def test_on_a_floor_plan_zones_lines_and_cells_are_in_metres() -> None:
 def test_feet_on_no_floor_are_in_no_sum() -> None:
     # The floor's horizon lies at the picture's upper third: feet above it are nowhere.
     corners = {**FLOOR, "image_points": [(240, 240), (400, 240), (640, 480), (0, 480)]}
-    film = Film(scene(calibration=corners)).stand((320, 110), 20.0)
+    film = Staged(scene(calibration=corners)).stand((320, 110), 20.0)
     minute = film.minute()
     assert (minute.person_ms, minute.tiles, minute.max_people) == (0, (), 1)
 
 
 def test_people_of_the_run_before_are_not_counted_again() -> None:
-    film = Film(Scene(camera(), box="box-1", image_size=SIZE, resumable=1))
+    film = Staged(Scene(camera(), box="box-1", image_size=SIZE, resumable=1))
     film.play(10.0, lambda _: {"one": (150, 300), "other": (450, 300)}).empty(6.0)
     assert sorted(visit.began for visit in film.visits) == ["appeared", "resumed"]
     assert entries([film.minute()]) == 1
 
 
 def test_what_is_still_there_at_the_end_was_interrupted() -> None:
-    film = Film(scene()).stand((300, 300), 10.0)
+    film = Staged(scene()).stand((300, 300), 10.0)
     (visit,) = film.scene.finish()
     assert visit.ended == "interrupted"
     assert film.scene.checkpoints() == film.scene.finish() == ()
 
 
 def test_somebody_enters_where_they_were_first_seen() -> None:
-    film = Film(scene()).walk((20, 300), (620, 300), 6.0)
+    film = Staged(scene()).walk((20, 300), (620, 300), 6.0)
     (tile,) = [tile for tile in film.minute().tiles if tile.layer == "entries"]
     assert tile.cells == {300 // 40 * 32 + 0: 1}

@@ -10,8 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from edge.camera.pace import AsFastAsPossible
-from edge.camera.synthetic import SyntheticSource
+from edge.synthetic.film import Film
 from edge.synthetic.lens import lens_of
 from edge.synthetic.sight import IN_SIGHT
 from tests.support.ports import free_port
@@ -61,15 +60,7 @@ def test_the_last_words_set_counted_against_true() -> None:
 
 def test_the_shop_knows_the_people_who_are_drawn() -> None:
     seconds = 240.0
-    film = SyntheticSource(
-        camera="shop-floor",
-        seed=1,
-        pace=AsFastAsPossible(),
-        lens=lens_of(COUNTING, SIZE),
-        rate=RATE,
-        seconds=seconds,
-        people_per_minute=PEOPLE_PER_MINUTE,
-    )
+    film = Film(seed=1, lens=lens_of(COUNTING, SIZE), rate=RATE, seconds=seconds, people_per_minute=PEOPLE_PER_MINUTE)
     shop, truth = Shop(seed=1, seconds=seconds), film.truth()
     for frame in truth.frames:
         assert shop.figures(frame.at, crossings_until=0.0).in_view == (frame.visible >= IN_SIGHT).sum()

@@ -20,6 +20,7 @@ from edge.camera import (
     SyntheticSource,
     Trouble,
 )
+from edge.synthetic.film import Film
 from edge.synthetic.lens import lens_of
 
 PICTURE = np.zeros((24, 32, 3), dtype=np.uint8)
@@ -77,9 +78,8 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def test_every_frame_arrives_in_lock_step() -> None:
-    source = SyntheticSource(
-        camera="door", seed=1, pace=AsFastAsPossible(), lens=lens_of("overview", (64, 48)), seconds=5
-    )
+    film = Film(seed=1, lens=lens_of("overview", (64, 48)), seconds=5)
+    source = SyntheticSource(camera="door", film=film, pace=AsFastAsPossible())
     with cameras(feed(source, policy=DropPolicy.EVERY)) as running:
         indexes = []
         while not running.finished:
@@ -152,9 +152,8 @@ def test_a_new_size_is_told_once_and_the_camera_stays_online() -> None:
 
 def test_a_dead_camera_leaves_the_others_alone_and_memory_does_not_grow() -> None:
     dead = Scripted(failing(Trouble.UNREACHABLE))
-    alive = SyntheticSource(
-        camera="aisle", seed=1, pace=AsFastAsPossible(), lens=lens_of("overview", (64, 48)), seconds=10
-    )
+    film = Film(seed=1, lens=lens_of("overview", (64, 48)), seconds=10)
+    alive = SyntheticSource(camera="aisle", film=film, pace=AsFastAsPossible())
     feeds = [feed(dead), feed(alive, camera="aisle", policy=DropPolicy.EVERY)]
     with cameras(*feeds) as running:
         taken = 0

@@ -11,6 +11,7 @@ import pytest
 
 from edge.camera import AsFastAsPossible, FileSource, Sampler, SyntheticSource, Trouble
 from edge.camera.trial import Arrival, Observer, steadiness, try_source
+from edge.synthetic.film import Film
 from edge.synthetic.lens import Lens
 from tests.support.films import write_film
 
@@ -101,7 +102,8 @@ def write_noise(path: Path, *, frames: int) -> Path:
 def test_a_look_ends_in_time_at_a_source_that_never_does() -> None:
     clock = itertools.count(step=0.5)
     observer = Observer(clock=lambda: next(clock))
-    drawn = SyntheticSource(camera="shop", seed=1, pace=AsFastAsPossible(), lens=Lens((64, 48)), seconds=1000)
+    film = Film(seed=1, lens=Lens((64, 48)), seconds=1000)
+    drawn = SyntheticSource(camera="shop", film=film, pace=AsFastAsPossible())
     trial = try_source(drawn, observer, seconds=2.0)
     assert trial.pictures == 5
     assert (trial.codec, trial.size) == ("", (64, 48))

@@ -3,10 +3,12 @@
 import argparse
 import itertools
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from edge.camera.frames import Frame
 from edge.camera.pace import AsFastAsPossible
 from edge.camera.synthetic import SyntheticSource
 from edge.detector.onnx import OnnxDetector
@@ -14,6 +16,7 @@ from edge.errors import ModelError
 from edge.models.commands import add_commands
 from edge.models.manifest import published
 from edge.models.store import BUILT_IN_FOLDER, ModelStore
+from edge.synthetic.film import Film
 from edge.synthetic.lens import VIEWS, lens_of
 from edge.synthetic.plan import ViewName
 from edge.synthetic.sight import IN_SIGHT, TruthFrame
@@ -69,16 +72,12 @@ class Score:
         self.missed += len(wanted)
 
 
-def film(seed: int, view: ViewName) -> SyntheticSource:
-    return SyntheticSource(
-        camera="shop",
-        seed=seed,
-        pace=AsFastAsPossible(),
-        lens=lens_of(view, (640, 480)),
-        rate=0.5,
-        seconds=90,
-        people_per_minute=8,
-    )
+def film(view: ViewName, *, seed: int, people_per_minute: float = 8) -> Film:
+    return Film(seed=seed, lens=lens_of(view, (640, 480)), rate=0.5, seconds=90, people_per_minute=people_per_minute)
+
+
+def frames(shown: Film) -> Iterator[Frame]:
+    return SyntheticSource(camera="shop", film=shown, pace=AsFastAsPossible()).frames()
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -86,9 +85,8 @@ def test_it_finds_figures_of_shops_it_never_saw(seed: int, detector: OnnxDetecto
     assert seed < UNSEEN_SEEDS
     score = Score()
     for view in VIEWS:
-        source = film(seed, view)
-        frames = zip(source.frames(), source.truth().frames, strict=True)
-        for frame, truth in itertools.islice(frames, 5, None):
+        shown = film(view, seed=seed)
+        for frame, truth in itertools.islice(zip(frames(shown), shown.truth().frames, strict=True), 5, None):
             found = detector.detect(frame)
             score.add(found.boxes[found.confidence >= SURE].tolist(), truth)
     assert score.right + score.missed > 200
@@ -98,16 +96,8 @@ def test_it_finds_figures_of_shops_it_never_saw(seed: int, detector: OnnxDetecto
 
 def test_it_finds_nobody_in_an_empty_shop(detector: OnnxDetector) -> None:
     for view in VIEWS:
-        source = SyntheticSource(
-            camera="shop",
-            seed=7,
-            pace=AsFastAsPossible(),
-            lens=lens_of(view, (640, 480)),
-            rate=0.2,
-            seconds=60,
-            people_per_minute=0,
-        )
-        assert [(detector.detect(frame).confidence >= SURE).sum() for frame in source.frames()] == [0] * 12
+        empty = frames(film(view, seed=7, people_per_minute=0))
+        assert [(detector.detect(frame).confidence >= SURE).sum() for frame in empty] == [0] * 45
 
 
 def test_it_is_small_and_whole(store: ModelStore) -> None:
