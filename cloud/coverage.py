@@ -1,7 +1,8 @@
 """How much of the time that a venue was open its cameras really watched: silence is not emptiness.
 
-A camera is expected to watch from the first bucket that it ever reported on; one that never did, for the whole period.
-Watching outside the opening hours neither helps nor harms.
+A camera is expected to watch from the moment on which it first came online, where that is known, else from the first
+bucket that it ever reported on; one that never did, for the whole period. The last moments, which it could not tell of
+yet, are not expected of it. Watching outside the opening hours neither helps nor harms.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,16 +11,21 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from pydantic import Field
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from cloud.layouts import Place
 from cloud.opening import OpeningHours, scheduled_ms_by_bucket
 from cloud.periods import Period
-from cloud.store.metrics import Metric, Scope
-from cloud.store.tables import Camera
+from cloud.store.metrics import BUCKET_MS, Metric, Scope
+from cloud.store.tables import Camera, CameraState
 from cloud.sums import first_watched_ms, values_by_place
+from protocol.events import CameraState as State
 
-__all__ = ["Coverage", "Watch", "coverage_of", "read_watch"]
+__all__ = ["TELLING_MS", "Coverage", "Watch", "coverage_of", "read_watch"]
+
+TELLING_MS = 75_000
+"""A minute is told of when it is over, and takes a moment on its way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +33,7 @@ class Coverage:
     """Watched and scheduled seconds, summed over cameras; `fraction` is null where nothing was scheduled."""
 
     watched_seconds: Annotated[float, Field(description="all that was watched, opening hours or not")]
-    scheduled_seconds: Annotated[float, Field(description="opening hours so far, times the cameras expected")]
+    scheduled_seconds: Annotated[float, Field(description="opening hours up to a minute ago, times cameras expected")]
     fraction: Annotated[
         float | None, Field(description="watched within opening hours ÷ scheduled; null where nothing was scheduled")
     ]
@@ -35,11 +41,10 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """What each camera watched, from when it was expected to, and what was scheduled: milliseconds by bucket."""
+    """What each camera watched, and what was expected of it: milliseconds by bucket."""
 
     watched: Mapping[Place, Mapping[int, int]]
-    expected_from: Mapping[Place, int]
-    scheduled: Mapping[int, int]
+    due: Mapping[Place, Mapping[int, int]]
 
 
 def read_watch(
@@ -49,11 +54,21 @@ def read_watch(
     watched = values_by_place(session, venue=venue, scope=Scope.CAMERA, metric=Metric.WATCHED_MS, period=period)
     query = select(Camera.box, Camera.camera).where(col(Camera.venue) == venue)
     places = sorted({*watched, *((box, camera) for box, camera in session.exec(query))})
-    firsts = {place: first_watched_ms(session, venue=venue, place=place) for place in places}
+    online = _first_online_ms(session, venue=venue)
+    until_ms = now_ms - TELLING_MS
+    scheduled = scheduled_ms_by_bucket(hours, period=period, until_ms=until_ms, zone=zone)
+
+    def due(place: Place) -> Mapping[int, int]:
+        first = first_watched_ms(session, venue=venue, place=place) or 0
+        since = online.get(place, first)
+        later = {bucket: open_ms for bucket, open_ms in scheduled.items() if bucket >= first}
+        if first in later and first < since < first + BUCKET_MS:
+            rest = Period(start_ms=since, end_ms=first + BUCKET_MS)
+            later |= {first: 0} | scheduled_ms_by_bucket(hours, period=rest, until_ms=until_ms, zone=zone)
+        return later
+
     return Watch(
-        watched={place: watched.get(place, {}) for place in places},
-        expected_from={place: first or 0 for place, first in firsts.items()},
-        scheduled=scheduled_ms_by_bucket(hours, period=period, until_ms=now_ms, zone=zone),
+        watched={place: watched.get(place, {}) for place in places}, due={place: due(place) for place in places}
     )
 
 
@@ -61,9 +76,7 @@ def coverage_of(watch: Watch, *, buckets: Sequence[int] | None = None, place: Pl
     """The coverage of all buckets or of some, of all cameras or of one."""
     seen_ms = due_ms = counted_ms = 0
     for camera in watch.watched if place is None else [place]:
-        watched = _of(watch.watched.get(camera, {}), buckets)
-        since = watch.expected_from.get(camera, 0)
-        due = {bucket: open_ms for bucket, open_ms in _of(watch.scheduled, buckets).items() if bucket >= since}
+        watched, due = _of(watch.watched.get(camera, {}), buckets), _of(watch.due.get(camera, {}), buckets)
         seen_ms += sum(watched.values())
         due_ms += sum(due.values())
         counted_ms += sum(min(watched_ms, due.get(bucket, 0)) for bucket, watched_ms in watched.items())
@@ -72,6 +85,17 @@ def coverage_of(watch: Watch, *, buckets: Sequence[int] | None = None, place: Pl
         scheduled_seconds=due_ms / 1000,
         fraction=round(counted_ms / due_ms, 6) if due_ms else None,
     )
+
+
+def _first_online_ms(session: Session, *, venue: str) -> dict[Place, int]:
+    """When each camera was first said to be online."""
+    columns = col(CameraState.box), col(CameraState.camera)
+    query = (
+        select(*columns, func.min(col(CameraState.at_ms)))
+        .where(col(CameraState.venue) == venue, col(CameraState.state) == str(State.ONLINE))
+        .group_by(*columns)
+    )
+    return {(box, camera): at_ms for box, camera, at_ms in session.exec(query)}
 
 
 def _of(values: Mapping[int, int], buckets: Sequence[int] | None) -> Mapping[int, int]:

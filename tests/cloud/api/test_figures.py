@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import JsonValue
 
+from cloud.coverage import TELLING_MS
 from tests.support.api import ON_SQLITE, Api
-from tests.support.envelopes import JsonObject, configuration, crossing, gap, item, occupancy, visit
+from tests.support.envelopes import JsonObject, camera_health, configuration, crossing, gap, item, occupancy, visit
 
 BUCKET = timedelta(minutes=15)
 
@@ -233,7 +234,29 @@ def test_the_future_is_not_scheduled_and_a_new_camera_not_before_its_first_repor
         *(occupancy(2 + n, at=at + timedelta(minutes=n)) for n in range(30)),
     )
     coverage = api.read("/venues/corner-shop/summary")["coverage"]
-    assert coverage == {"watched_seconds": 1794.0, "scheduled_seconds": 1800.0, "fraction": 0.996667}
+    expected = 1800.0 - TELLING_MS / 1000
+    assert coverage == {
+        "watched_seconds": 1794.0,
+        "scheduled_seconds": expected,
+        "fraction": round((897 + expected - 900) / expected, 6),
+    }
+
+
+@pytest.mark.parametrize("first", ["online", "starting"])
+def test_a_camera_is_not_expected_before_it_first_came_online(first: str, api: Api, device_key: str) -> None:
+    """Put up at 11:34, it has watched all it could by 11:38; where nobody said when, the whole 15 minutes were due."""
+    api.clock.now = datetime(2026, 11, 20, 11, 38, 10, tzinfo=UTC)
+    at = datetime(2026, 11, 20, 11, 34, tzinfo=UTC)
+    api.send(
+        device_key,
+        layout(1, at=at, storage=False),
+        camera_health(2, at=at, state=first),
+        *(occupancy(3 + n, at=at + timedelta(minutes=n)) for n in range(4)),
+    )
+    coverage = api.read("/venues/corner-shop/summary")["coverage"]
+    expected = (4 if first == "online" else 8) * 60 + 10 - TELLING_MS / 1000
+    assert coverage["scheduled_seconds"] == expected
+    assert coverage["fraction"] == pytest.approx(min(4 * 59.8, expected) / expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("lines", [("door", None), (None, "door")], ids=["removed later", "drawn later"])

@@ -116,7 +116,8 @@ def test_five_seconds_arrive_whole_and_evenly(server: RtspServer) -> None:
     began = time.monotonic()
     played = [next(frames) for _ in range(5 * RATE)]
     took = time.monotonic() - began
-    assert [number_on(frame.image) for frame in played] == list(range(50))
+    first = number_on(played[0].image)
+    assert [number_on(frame.image) for frame in played] == list(range(first, first + 50))
     assert [frame.index for frame in played] == list(range(50))
     steps = [after.at - before.at for before, after in itertools.pairwise(played)]
     assert steps[1:] == pytest.approx([0.1] * 48, abs=0.006)
