@@ -29,7 +29,7 @@ class VenueLayout:
     zones: Mapping[Place, Zone]
     spaces: Mapping[str, Space]
     camera_scenes: Mapping[Place, str]
-    space_cameras: Mapping[str, str]
+    space_cameras: Mapping[str, Place]
 
     @property
     def entrances(self) -> frozenset[Place]:
@@ -59,7 +59,7 @@ def venue_layout(session: Session, *, venue: str) -> VenueLayout:
     zones: dict[Place, Zone] = {}
     spaces: dict[str, Space] = {}
     camera_scenes: dict[Place, str] = {}
-    space_cameras: dict[str, str] = {}
+    space_cameras: dict[str, Place] = {}
     for row in reversed(session.exec(query).all()):
         layout = Layout.read(row.body)
         counting |= {(row.box, scene.scene): scene.counting for scene in layout.scenes}
@@ -67,7 +67,7 @@ def venue_layout(session: Session, *, venue: str) -> VenueLayout:
         zones |= {(row.box, zone.zone): zone for zone in layout.zones}
         spaces |= {space.space: space for space in layout.spaces}
         camera_scenes |= {(row.box, camera.camera): camera.scene for camera in layout.cameras}
-        space_cameras |= {camera.space: camera.camera for camera in layout.cameras}
+        space_cameras |= {camera.space: (row.box, camera.camera) for camera in layout.cameras}
     return VenueLayout(
         counting=counting,
         lines=lines,

@@ -27,23 +27,22 @@ def heat_maps(session: Session, *, venue: Venue, today: Period) -> tuple[dict[st
     """What the heat map's script needs of each space whose cells have a size.
 
     Floors come before cameras' views, and cameras whose visits count before others. Cameras that look at one floor
-    have a map each, and are named then.
+    have a map each, and are named then, with their boxes where that is not enough.
     """
     plans = {plan.floor: plan for plan in list_plans(session, venue=venue.venue)}
     layout = venue_layout(session, venue=venue.venue)
-    cameras, counting = layout.space_cameras, {camera for _, camera in layout.counting_cameras or ()}
+    cameras, counting = layout.space_cameras, layout.counting_cameras or frozenset()
     shown = [space for space in spaces(session, venue=venue.venue) if space.cell is not None]
     shown.sort(key=lambda space: (space.coordinates != Coordinates.FLOOR, cameras.get(space.space) not in counting))
     maps = [_map(session, space, venue=venue.venue, plan=plans.get(space.floor or ""), today=today) for space in shown]
-    shared = Counter(one["name"] for one in maps)
-    return tuple(
-        one if shared[one["name"]] == 1 else one | {"name": _with_camera(one["name"], cameras.get(space.space))}
-        for one, space in zip(maps, shown, strict=True)
-    )
-
-
-def _with_camera(name: JsonValue, camera: str | None) -> str:
-    return f"{name} · {wording.plain_name(camera)}" if camera else str(name)
+    names = [str(one["name"]) for one in maps]
+    for part in (1, 0):
+        shared = Counter(names)
+        names = [
+            f"{name} · {wording.plain_name(place[part])}" if place and shared[name] > 1 else name
+            for name, place in zip(names, (cameras.get(space.space) for space in shown), strict=True)
+        ]
+    return tuple(one | {"name": name} for one, name in zip(maps, names, strict=True))
 
 
 def _map(

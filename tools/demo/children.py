@@ -1,5 +1,6 @@
 """Processes that the demo starts, watches and ends; what each says goes to a file, and is shown when it fails."""
 
+import shutil
 import socket
 import subprocess
 import threading
@@ -25,11 +26,14 @@ class Stopped(Exception):
 
 
 class Child:
-    """One process while the context lasts. Ctrl-C does not reach it, so that the demo decides on the order."""
+    """One process while the context lasts. Ctrl-C does not reach it, so that the demo decides on the order.
+
+    Where util-linux is, it ends even when the demo is killed and can end nothing.
+    """
 
     def __init__(self, name: str, command: Sequence[str | Path], *, log: Path, environment: Mapping[str, str]) -> None:
         self.name = name
-        self._command = list(command)
+        self._command = [*_with_parent(), *command]
         self._log = log
         self._environment = environment
         self._process: subprocess.Popen[bytes]
@@ -66,6 +70,11 @@ class Child:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def _with_parent() -> list[str]:
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "TERM"] if setpriv else []
 
 
 def wait_until(

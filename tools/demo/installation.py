@@ -155,9 +155,10 @@ class Installation:
 
 
 def _state(camera: Mapping[str, Any]) -> CameraState:
+    state = "starting" if camera["state"] == "unknown" else camera["state"]
     reason = "" if camera["reason"] == "none" else f" ({camera['reason']})"
     since = datetime.fromisoformat(camera["since"]) if camera["since"] else None
-    return CameraState(told=f"{camera['state']}{reason}", since=since)
+    return CameraState(told=f"{state}{reason}", since=since)
 
 
 def _since(state: CameraState) -> datetime:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from edge.synthetic.lens import lens_of
 from edge.synthetic.life import Crowd, seeded_visitors
-from edge.synthetic.plan import DOOR, QUEUE, Line, ViewName, Zone
+from edge.synthetic.plan import DOOR, QUEUE, ZONES, Line, ViewName, Zone
 from edge.synthetic.sight import IN_SIGHT, Sightings, seen_at
 from edge.synthetic.truth import Passing, stay_of
+from protocol.configuration import ZoneKind
 from tools.demo.screen import Figures
 
 __all__ = ["CAMERAS", "COUNTING", "RATE", "SIZE", "Shop", "ShopCamera", "configuration"]
@@ -34,7 +35,9 @@ class ShopCamera:
 
 
 CAMERAS = (
-    ShopCamera(view="overview", counting=True, doorways=(DOOR,)),
+    ShopCamera(
+        view="overview", counting=True, doorways=(DOOR,), zones=tuple(zone for zone in ZONES if zone is not QUEUE)
+    ),
     ShopCamera(view="till", zones=(QUEUE,)),
     ShopCamera(view="door", lines=(DOOR,)),
 )
@@ -92,7 +95,7 @@ def _camera(camera: ShopCamera, *, seed: int, seconds: float) -> str:
         f'\n[[camera.line]]\nid = "{line.id}"\na = {list(line.a)}\nb = {list(line.b)}\n' for line in camera.lines
     )
     zones = "".join(
-        f'\n[[camera.zone]]\nid = "{zone.id}"\nkind = "queue"\npolygon = {_toml(zone.area.polygon)}\n'
+        f'\n[[camera.zone]]\nid = "{zone.id}"\nkind = "{_kind(zone)}"\npolygon = {_toml(zone.area.polygon)}\n'
         for zone in camera.zones
     )
     return f"""[[camera]]
@@ -112,6 +115,10 @@ floor = "ground"
 image_points = {_toml(image_points)}
 floor_points = {_toml(floor_points)}
 {doorways}{lines}{zones}"""
+
+
+def _kind(zone: Zone) -> ZoneKind:
+    return ZoneKind.QUEUE if zone is QUEUE else ZoneKind.AREA
 
 
 def _toml(points: Iterable[tuple[float, float]]) -> str:

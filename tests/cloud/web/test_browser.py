@@ -125,6 +125,7 @@ def test_the_venue_page_stands_at_any_width_without_an_error(
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     expect(page.locator("#map .leaflet-tile-loaded").first).to_be_visible()
     expect(page.locator('[data-live="people"]')).to_have_text("9")
+    expect(page.locator(".hour.running .label")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") == width
     assert page.evaluate("document.fonts.check('16px Inter')")
     page.screenshot(path=tmp_path / f"venue-{width}-{scheme}.png", full_page=True)

@@ -204,7 +204,25 @@ def test_cameras_that_look_at_one_floor_have_a_map_each_named_after_them(get: Ge
         ],
     }
     api.send(key, {**configuration(1), "layout": layout})
+    assert _map_names(get) == ["Ground · Cam 1", "Ground · Cam 2", "Cellar"]
+
+
+@ON_SQLITE
+def test_cameras_of_one_name_are_told_apart_by_their_boxes(get: Get, api: Api) -> None:
+    api.make_venue()
+    for box in ("left-box", "right-box"):
+        layout: JsonObject = {
+            "mode": "statistics",
+            "k": 5,
+            "scenes": [{"scene": "floor", "counting": True}],
+            "cameras": [{"camera": "cam-1", "scene": "floor", "space": f"ground-{box}"}],
+            "spaces": [{"space": f"ground-{box}", "coordinates": "floor", "floor": "ground", "cell": 0.5}],
+        }
+        api.send(api.make_box(box), {**configuration(1), "layout": layout}, box=box)
+    assert _map_names(get) == ["Ground · Cam 1 · Left box", "Ground · Cam 1 · Right box"]
+
+
+def _map_names(get: Get) -> list[str]:
     maps = re.search(r"data-maps='([^']*)'", get("/venues/corner-shop").text)
     assert maps is not None
-    names = [one["name"] for one in json.loads(maps[1])]
-    assert names == ["Ground · Cam 1", "Ground · Cam 2", "Cellar"]
+    return [one["name"] for one in json.loads(maps[1])]
