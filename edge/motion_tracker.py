@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
+from edge.boxes import covered
 from edge.detector.detections import Detections
 from edge.tracker import Tracks
 
@@ -82,7 +83,8 @@ class MotionTracker:
         found = self._confirmed(detections, pairs, at)
         self._filters.drop(failed)
         taken = detections.boxes[[detection for _, detection in pairs]]
-        self._start(seen, [one for one in newcomers if not self._is_duplicate(detections.boxes[one], taken)], at)
+        doubled = covered(detections.boxes[newcomers], taken) > self._settings.duplicate_share
+        self._start(seen, [one for one, is_double in zip(newcomers, doubled, strict=True) if not is_double], at)
         return found
 
     def _rounds(self, seen: "_Seen", interval: float, at: float) -> tuple[list[tuple[int, int]], list[int], list[int]]:
@@ -129,12 +131,6 @@ class MotionTracker:
             boxes=detections.boxes[chosen],
             confidence=detections.confidence[chosen],
         )
-
-    def _is_duplicate(self, box: npt.NDArray[np.float32], taken: npt.NDArray[np.float32]) -> bool:
-        sides = np.minimum(box[2:], taken[:, 2:]) - np.maximum(box[:2], taken[:, :2])
-        shared = np.prod(np.clip(sides, 0, None), axis=1)
-        area = max(float(np.prod(box[2:] - box[:2])), 1e-6)
-        return bool((shared > self._settings.duplicate_share * area).any())
 
     def _start(self, seen: "_Seen", newcomers: Iterable[int], at: float) -> None:
         for detection in newcomers:

@@ -1,11 +1,11 @@
 """Turns tracks into people. Knows where tracks ended and began; refuses to know pixels, zones or visits.
 
 A tracker loses people behind pillars, shelves and each other, and finds them again under a new number.
-Here a track first lives in probation, so that a flicker is never a person. When the probation is over,
-all tracks that are due are compared at once with all people lost shortly before they began: the lost
-motion runs forwards, the new one backwards, both slowing down as people do when out of sight, and
-the disagreement is weighed in body heights against an uncertainty that grows with the gap. The best joint
-assignment wins; whoever stays unassigned is somebody new.
+Here a track first lives in probation, so that a flicker is never a person; a longer one where it lies inside the boxes
+of people, because detectors see some bodies double. When the probation is over, all tracks that are due are compared
+at once with all people lost shortly before they began: the lost motion runs forwards, the new one backwards, both
+slowing down as people do when out of sight, and the disagreement is weighed in body heights against an uncertainty
+that grows with the gap. The best joint assignment wins; whoever stays unassigned is somebody new.
 
 Who was lost while walking out over the picture's edge has most likely left, and who begins there has
 most likely just come, so across an edge only a brief flicker is joined. A doorway in the picture is told by a line:
@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
+from edge.boxes import covered
 from edge.doorways import Doorways
 from edge.floor import Floor
 from edge.lines import Line
@@ -67,6 +68,8 @@ class StitchingSettings:
     """When two tracks are one person. Lengths are in body heights (1.7 m where the floor is calibrated).
 
     minimum_seconds, minimum_sightings: how long and how often a track must be seen to count as a person.
+    crowded_share: a track with more of itself, 0 to 1, than this inside people's boxes must be seen longer.
+    crowded_seconds: so long.
     gap_seconds: how long a person may be out of sight.
     overlap_seconds: how long a track may go on beside the one that continues it.
     walking: fastest plausible walk, heights a second (1.2 is about 2 m/s).
@@ -79,6 +82,8 @@ class StitchingSettings:
 
     minimum_seconds: float = 0.7
     minimum_sightings: int = 3
+    crowded_share: float = 0.25
+    crowded_seconds: float = 2.2
     gap_seconds: float = 5.0
     overlap_seconds: float = 0.5
     walking: float = 1.2
@@ -121,6 +126,17 @@ class Stitcher:
         for track, sighting in zip(tracks.ids.tolist(), self._ruler.measure(tracks), strict=True):
             life = self._lives.setdefault(track, _Life(first=sighting))
             life.see(sighting)
+        self._notice_crowds([self._lives[track] for track in tracks.ids.tolist()])
+
+    def _notice_crowds(self, lives: "list[_Life]") -> None:
+        """Add up how much of whoever is in probation lies inside people's boxes."""
+        newcomers = [life for life in lives if life.person is None]
+        if not newcomers:
+            return
+        known = [life.last.box for life in lives if life.person is not None]
+        shares = covered(np.array([life.last.box for life in newcomers]), np.array(known).reshape(-1, 4))
+        for life, share in zip(newcomers, shares.tolist(), strict=True):
+            life.covered += share
 
     def _recognise(self, at: float) -> None:
         due = [life for life in self._lives.values() if life.person is None and life.last.at == at and self._ripe(life)]
@@ -134,8 +150,10 @@ class Stitcher:
                 self._next_person += 1
 
     def _ripe(self, life: "_Life") -> bool:
-        lived = life.last.at - life.first.at
-        return lived >= self._settings.minimum_seconds and life.sightings >= self._settings.minimum_sightings
+        settings, lived = self._settings, life.last.at - life.first.at
+        crowded = life.covered > settings.crowded_share * life.sightings
+        enough = settings.crowded_seconds if crowded else settings.minimum_seconds
+        return lived >= enough and life.sightings >= settings.minimum_sightings
 
     def _joined(self, lost: "list[_Life]", due: "list[_Life]") -> dict[int, int]:
         """Index of the lost person for each due track that continues one."""
@@ -219,11 +237,15 @@ class _Person:
 
 @dataclass(slots=True, kw_only=True)
 class _Life:
-    """What is remembered of one track: its beginning and its last second."""
+    """What is remembered of one track: its beginning and its last second.
+
+    covered: the share of it inside a person's box, added up over its sightings while it was in probation.
+    """
 
     first: _Sighting
     person: _Person | None = None
     sightings: int = 0
+    covered: float = 0.0
     recent: deque[_Sighting] = field(default_factory=deque)
 
     @property

@@ -79,6 +79,8 @@ def persons(found: list[People]) -> set[int]:
             Scene().walk(1, 0, 5, (618, 300)).walk(2, 8, 12, (618, 300)), 1, id="stands at the edge, hidden for 3 s"
         ),
         pytest.param(Scene().walk(1, 0, 5, (300, 200)).walk(2, 4.7, 12, (303, 202)), 1, id="two boxes for a moment"),
+        pytest.param(Scene().walk(1, 0, 9, (300, 200)).walk(2, 4, 5.8, (315, 200)), 1, id="seen double for 2 s"),
+        pytest.param(Scene().walk(1, 0, 9, (300, 200)).walk(2, 4, 6.6, (315, 200)), 2, id="two who stand close"),
     ],
 )
 def test_how_many_people(scene: Scene, count: int, rate: float) -> None:
