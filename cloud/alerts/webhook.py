@@ -14,9 +14,11 @@ import ipaddress
 import os
 import socket
 import ssl
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from threading import Thread
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -112,12 +114,10 @@ class Webhook:
 
     async def _resolved(self, host: str, port: int) -> _Address:
         """The address to speak to; every address of the name must be allowed."""
-        loop = asyncio.get_running_loop()
         try:
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            addresses = await asyncio.wrap_future(_looked_up(host, port))
         except (OSError, UnicodeError) as error:
             raise WebhookFailed("its name cannot be resolved") from error
-        addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
         if not self.allow_private and not all(map(_is_public, addresses)):
             raise WebhookFailed("its name leads to an address that is not public")
         return addresses[0]
@@ -127,6 +127,22 @@ def signature(key: bytes, *, id: str, timestamp: int, body: bytes) -> str:  # no
     """The header `webhook-signature` of a message sent at `timestamp`, in whole seconds since 1970."""
     digest = hmac.digest(key, f"{id}.{timestamp}.".encode() + body, hashlib.sha256)
     return f"v1,{base64.b64encode(digest).decode()}"
+
+
+def _looked_up(host: str, port: int) -> Future[list[_Address]]:
+    """All addresses of a name. The event loop's own look-up would be waited for at its end, however long it takes."""
+    looked_up: Future[list[_Address]] = Future()
+    looked_up.set_running_or_notify_cancel()  # it cannot be cancelled, only left behind
+
+    def look_up() -> None:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            looked_up.set_result([ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found])
+        except (OSError, UnicodeError) as error:
+            looked_up.set_exception(error)
+
+    Thread(target=look_up, name="webhook-name", daemon=True).start()
+    return looked_up
 
 
 def _is_public(address: _Address) -> bool:

@@ -5,6 +5,8 @@ import ipaddress
 import socket
 import ssl
 import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -22,6 +24,7 @@ MESSAGE = WebhookMessage(
 )
 PUBLIC = "93.184.215.14"
 Names = Callable[..., None]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -92,6 +95,38 @@ def test_a_server_that_never_answers_costs_a_bounded_time(
     with pytest.raises(WebhookFailed):
         Webhook(url=receiver.url, key=KEY, allow_private=True).send(MESSAGE)
     assert time.monotonic() - began < 5
+
+
+def test_a_name_server_that_never_answers_costs_a_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhook, "TIMEOUT_SECONDS", 0.3)
+    answered = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answered.wait(20) and [])
+    began = time.monotonic()
+    with pytest.raises(WebhookFailed, match=r"did not answer within 0\.3 seconds"):
+        Webhook(url="https://hook.example/", key=KEY).send(MESSAGE)
+    assert time.monotonic() - began < 5
+    answered.set()
+
+
+HANGING = """
+import socket, time
+from datetime import UTC, datetime
+from cloud.alerts import webhook
+webhook.TIMEOUT_SECONDS = 0.3
+socket.getaddrinfo = lambda *_, **__: time.sleep(600)
+try:
+    message = webhook.WebhookMessage(id="1", body=b"{}", at=datetime.now(UTC))
+    webhook.Webhook(url="https://hook.example/", key=b"key").send(message)
+except webhook.WebhookFailed as failure:
+    print(failure)
+"""
+
+
+def test_a_name_server_that_never_answers_does_not_hold_up_the_end_of_the_process() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", HANGING], capture_output=True, text=True, check=True, timeout=60, cwd=ROOT
+    )
+    assert (ended.stdout, ended.stderr) == ("it did not answer within 0.3 seconds\n", "")
 
 
 def test_a_server_that_is_not_there_is_said_without_its_address() -> None:
