@@ -6,12 +6,21 @@ written alone; whether calibration points make a floor is for `edge.floor` to sa
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, TypeGuard, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from edge.shapes import crossing_sides, first_outside, has_area
@@ -43,6 +52,7 @@ SOURCES = ("url", "file", "device", "synthetic")
 """The keys of a camera that say where its pictures come from."""
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_SLUG = TypeAdapter[str](Slug)
 _STREAM = re.compile(r"rtsps?://[^\s/]\S*")
 
 _Enum = TypeVar("_Enum", bound=StrEnum)
@@ -257,16 +267,29 @@ class CameraSettings(Section):
         return shapes
 
 
-def twice_named(cameras: Sequence[CameraSettings]) -> list[str]:
-    """What is named more than once on a box, as sentences."""
-    names = {
-        "camera": [camera.id for camera in cameras],
-        "scene": [camera.scene_id for camera in cameras],
-        "zone": [zone.id for camera in cameras for zone in camera.zones],
-        "line": [line.id for camera in cameras for line in camera.lines],
+def twice_named(cameras: object) -> list[str]:
+    """What the tables of a box's cameras name more than once, as sentences; what is no id is passed over."""
+    tables = _tables(cameras)
+    named = {
+        "camera": [table.get("id") for table in tables],
+        "scene": [table.get("scene") or table.get("id") for table in tables],
+        "zone": [zone.get("id") for table in tables for zone in _tables(table.get("zone"))],
+        "line": [line.get("id") for table in tables for line in _tables(table.get("line"))],
     }
     return [
         f"every {kind} id once on a box; found more than once: {', '.join(twice)}"
-        for kind, ids in names.items()
-        if (twice := sorted({name for name in ids if ids.count(name) > 1}))
+        for kind, ids in named.items()
+        if (twice := sorted({name for name in ids if _is_slug(name) and ids.count(name) > 1}))
     ]
+
+
+def _tables(value: object) -> list[dict[str, object]]:
+    return [table for table in value if isinstance(table, dict)] if isinstance(value, list | tuple) else []
+
+
+def _is_slug(value: object) -> TypeGuard[str]:
+    try:
+        _SLUG.validate_python(value)
+    except ValidationError:
+        return False
+    return True

@@ -39,9 +39,10 @@ def load(path: Path, *, places: bool = False) -> Settings:
         settings = Settings(**cast("dict[str, Any]", data))
     except ValidationError as error:
         lines += _lines(path, Settings, error, names=_variables())
+        told = "\n".join(lines)
+        twice = [sentence for sentence in twice_named(data.get("camera")) if sentence not in told]
+        lines += [f"{path}: camera: allowed is {sentence}" for sentence in twice]
     cameras = dict(enumerate(settings.cameras)) if settings else dict(_right_cameras(data.get("camera")))
-    if settings is None and len(cameras) > 1:
-        lines += [f"{path}: camera: allowed is {sentence}" for sentence in twice_named([*cameras.values()])]
     if places:
         lines += _misplaced(path, cameras, settings)
     if settings is None or lines:
@@ -53,14 +54,13 @@ def load_camera(path: Path) -> CameraSettings:
     """One camera's table, as for a replay, which takes its pictures from elsewhere. A whole configuration will do."""
     table = _only_camera(path, _read(path))
     sourceless = {key: value for key, value in table.items() if key not in SOURCES}
-    lines: list[str] = []
+    lines = [f"{path}: allowed is {sentence}" for sentence in twice_named([sourceless])]
     camera: CameraSettings | None = None
     try:
         camera = CameraSettings.model_validate(sourceless, context={"sourceless": True})
     except ValidationError as error:
-        lines = _lines(path, CameraSettings, error, names={})
+        lines = _lines(path, CameraSettings, error, names={}) + lines
     else:
-        lines = [f"{path}: allowed is {sentence}" for sentence in twice_named([camera])]
         lines += _misplaced(path, {None: camera}, None)
     if camera is None or lines:
         raise ConfigurationError("\n".join(lines)) from None

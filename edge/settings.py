@@ -183,7 +183,7 @@ class Settings(BaseSettings):
     @field_validator("camera")
     @classmethod
     def _ids_differ(cls, cameras: tuple[CameraSettings, ...]) -> tuple[CameraSettings, ...]:
-        twice = twice_named(cameras)
+        twice = twice_named([camera.model_dump(by_alias=True) for camera in cameras])
         if twice:
             raise ValueError("; ".join(twice))
         return cameras

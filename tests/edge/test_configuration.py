@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -268,6 +269,29 @@ def test_ids_are_used_once_on_a_box(key: str, first: str, second: str, file: Pat
     assert f"every {key} id once on a box; found more than once: {name}" in told[0]
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        pytest.param("", "", ["camera", "scene"], id="right in all else"),
+        pytest.param("rate = 0\n", "", ["rate", "camera", "scene"], id="one wrong in itself"),
+        pytest.param("rate = 0\n", "rate = 0\n", ["rate", "rate", "camera", "scene"], id="both wrong in themselves"),
+        pytest.param(f"rate = 0\n{ZONE}", ZONE, ["rate", "camera", "scene", "zone"], id="their zones too"),
+        pytest.param("zone = 5\n", "line = [5]\n", ["zone", "line", "camera", "scene"], id="shapes that are no tables"),
+    ],
+)
+def test_equal_ids_are_told_once_and_beside_other_mistakes(
+    first: str, second: str, expected: list[str], file: Path
+) -> None:
+    told = "; ".join(mistakes(file, BOX + SIZED + first + "\n" + SIZED + second + "\n"))
+    keys = re.findall(r"camera\[\d\]\.(\w+)|every (\w+) id once", told)
+    assert [part or kind for part, kind in keys] == expected
+
+
+def test_what_is_no_id_is_not_told_as_one(file: Path) -> None:
+    wrong = SIZED.replace("door", f"rtsp://viewer:{PASSWORD}@door/")
+    assert not [line for line in mistakes(file, BOX + wrong + wrong) if "once" in line]
+
+
 def test_every_mistake_is_told_at_once(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FOOTFALL_EDGE_BROKER__PORT", "many")
     monkeypatch.setenv("FOOTFALL_EDGE_DETECTOR", f'{{"model": "{PASSWORD}')
@@ -385,3 +409,13 @@ def test_a_mistake_in_a_replays_camera_is_told(
     with pytest.raises(ConfigurationError) as caught:
         load_camera(file)
     assert str(caught.value) == f"{file}: {expected}"
+
+
+def test_equal_ids_in_a_replays_camera_are_told_beside_another_mistake(file: Path) -> None:
+    file.write_text(f"id = 'a'\nrate = 0\nimage_size = [640, 480]\nline = [{LINE}, {LINE}]\n")
+    with pytest.raises(ConfigurationError) as caught:
+        load_camera(file)
+    assert [line.removeprefix(f"{file}: ") for line in str(caught.value).splitlines()] == [
+        "rate: found 0; allowed is 2 or more",
+        "allowed is every line id once on a box; found more than once: z",
+    ]
