@@ -257,7 +257,8 @@ class CameraSettings(Section):
     def _fits_picture(cls, shapes: _Shapes, info: ValidationInfo) -> _Shapes:
         size = info.data.get("image_size", "wrong")
         if shapes and size is None:
-            raise whole_section(f"image_size = [width, height] too, which the points of {info.field_name} refer to")
+            key = cls.model_fields[str(info.field_name)].alias or info.field_name
+            raise whole_section(f"image_size = [width, height] too, which the points of {key} refer to")
         metric = info.field_name in {"zones", "lines", "doorways"} and info.data.get("calibration", "wrong") is not None
         if isinstance(size, tuple) and not metric:
             for name, points in _points_of(shapes):

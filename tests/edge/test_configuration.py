@@ -177,6 +177,11 @@ def file(tmp_path: Path) -> Path:
             id="masks without image_size",
         ),
         pytest.param(
+            BOX + CAMERA + "doorway = [{a = [0, 0], b = [9, 9]}]\n",
+            "camera[0]: allowed is image_size = [width, height] too, which the points of doorway refer to",
+            id="a doorway without image_size",
+        ),
+        pytest.param(
             BOX + SIZED + "masks = [[[0, 0], [9, 9]]]\n",
             "camera[0].masks[0]: found a list of 2; allowed is a list of at least 3",
             id="two points",
