@@ -1,10 +1,11 @@
 """What the process that sees pictures can reach, as far as that can be known from here.
 
-Only a process inside vision's own unit can prove what vision reaches, or one of vision's user that vision reaches no
-more than this: this one looks whether it is one of them. Elsewhere, what the installed unit says is all that can be
-told, and it is told as that.
+Only a process inside vision's own unit can see what vision reaches, or one of vision's user that vision reaches no more
+than this: this one looks whether it is one of them. Elsewhere, and on a machine without a way out, where nobody reaches
+anything, what the installed unit says is all that can be told, and it is told as that.
 """
 
+import errno
 import ipaddress
 import os
 import pwd
@@ -31,10 +32,13 @@ UNIT_FOLDERS = tuple(map(Path, ("/usr/lib/systemd/system", "/usr/local/lib/syste
 """From the weakest to the strongest, as systemd reads them."""
 
 _CONNECT_SECONDS = 2.0
+_NO_WAY = frozenset({errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+"""The system has no route to an address, or no address of that kind. Neither lock of vision says so."""
 _INSIDE = re.compile(r"/footfall-vision[^/]*\.service")
 _WORDS = {"localhost": True, "link-local": True, "multicast": True, "any": False}
 """systemd's names of address ranges, and whether they stay within a venue."""
 
+_UNLESS = "if this machine has no internet at all, this proves nothing"
 _INSTALL = "install the units of systemd/, as docs/systemd.md shows"
 _NARROW = "let IPAddressAllow= of footfall-vision.service name the cameras' networks only: docs/systemd.md"
 
@@ -86,15 +90,17 @@ def check_egress(place: Place | None = None, *, public: Sequence[Address] = PUBL
     reached = [host for host, why_not in obstacles.items() if why_not is None]
     if reached:
         here = f"reaches the internet ({', '.join(reached)})"
-    else:
-        here = f"does not reach the internet ({'; '.join(f'{host}: {why_not}' for host, why_not in obstacles.items())})"
-    if place.is_inside:
-        if reached:
+        if place.is_inside:
             return fail("egress", f"vision's own unit {here}", f"{_NARROW}; the kernel must support BPF for units")
-        return ok("egress", f"proved inside vision's unit: it {here}")
-    if place.is_visions_user and not reached:
-        return ok("egress", f"proved as vision's user {USER}: it {here}")
-    return _told_by_unit(place, here=here)
+        return _told_by_unit(place, here=here)
+    refused = {host: why_not for host, why_not in obstacles.items() if why_not is not None}
+    seen = "; ".join(f"{host}: {why_not.strerror or why_not}" for host, why_not in refused.items())
+    if all(map(_is_no_way, refused.values())):
+        return _told_by_unit(place, here=f"has no way to the internet, which proves nothing ({seen})")
+    if place.is_inside or place.is_visions_user:
+        who = "from inside vision's unit" if place.is_inside else f"as vision's user {USER}"
+        return ok("egress", f"no address outside could be reached {who} ({seen}); {_UNLESS}")
+    return _told_by_unit(place, here=f"does not reach the internet ({seen})")
 
 
 def _told_by_unit(place: Place, *, here: str) -> Finding:
@@ -110,13 +116,18 @@ def _told_by_unit(place: Place, *, here: str) -> Finding:
     return ok("egress", f"{said}; not proved from this shell, which {here}")
 
 
-def obstacle(host: str, port: int) -> str | None:
+def obstacle(host: str, port: int) -> OSError | None:
     """Why no connection to this address can be opened; None when one was."""
     try:
         socket.create_connection((host, port), timeout=_CONNECT_SECONDS).close()
     except OSError as error:
-        return error.strerror or str(error)
+        return error
     return None
+
+
+def _is_no_way(error: OSError) -> bool:
+    """Whether this says nothing of vision's locks: there is no way, or nobody to ask where a name leads."""
+    return isinstance(error, socket.gaierror) or error.errno in _NO_WAY
 
 
 def unit_rules(folders: Sequence[Path]) -> UnitRules | None:

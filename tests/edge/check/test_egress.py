@@ -1,5 +1,6 @@
 """What a check says of vision's reach: inside its unit as proof, outside as what the unit says."""
 
+import errno
 import os
 import pwd
 import socket
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.check.egress import Address, Place, check_egress, unit_rules
+from edge.check.egress import PUBLIC, Address, Place, check_egress, unit_rules
 from edge.check.findings import Verdict
 from tests.support.ports import free_port
 
@@ -49,13 +50,15 @@ def test_inside_visions_unit_a_public_address_that_answers_fails(unit: str, tmp_
     assert "vision's own unit reaches the internet" in found.said
 
 
-def test_inside_visions_unit_a_public_address_that_does_not_answer_is_the_proof(
+def test_inside_visions_unit_a_public_address_that_does_not_answer_is_well_unless_nobody_reaches_it(
     tmp_path: Path, offline: Address
 ) -> None:
     found = check_egress(place(tmp_path, cgroup=f"0::/system.slice/{UNIT}"), public=[offline])
     assert found.verdict is Verdict.OK
-    assert found.said.startswith("proved inside vision's unit")
-    assert "Connection refused" in found.said
+    assert found.said == (
+        "no address outside could be reached from inside vision's unit (127.0.0.1: Connection refused); "
+        "if this machine has no internet at all, this proves nothing"
+    )
 
 
 def test_an_address_that_answers_is_the_internet_though_no_name_can_be_looked_up(
@@ -81,7 +84,8 @@ def test_what_visions_user_cannot_reach_vision_cannot_either(
 ) -> None:
     found = check_egress(place(tmp_path, user=visions_user), public=[offline])
     assert found.verdict is Verdict.OK
-    assert found.said.startswith("proved as vision's user footfall-vision")
+    assert found.said.startswith("no address outside could be reached as vision's user footfall-vision (")
+    assert found.said.endswith("if this machine has no internet at all, this proves nothing")
 
 
 def test_what_visions_user_reaches_its_unit_may_still_deny(
@@ -89,6 +93,40 @@ def test_what_visions_user_reaches_its_unit_may_still_deny(
 ) -> None:
     found = check_egress(place(tmp_path, user=visions_user, unit="IPAddressDeny=any"), public=[internet])
     assert "not proved from this shell, which reaches the internet" in found.said
+
+
+NO_WAY = [
+    OSError(errno.ENETUNREACH, "Network is unreachable"),
+    OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address"),
+    socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"),
+]
+
+
+@pytest.mark.parametrize("error", NO_WAY, ids=lambda error: str(error.strerror))
+@pytest.mark.parametrize("cgroup", [f"0::/system.slice/{UNIT}", "0::/user.slice"], ids=["unit", "shell"])
+def test_on_a_machine_without_a_way_out_only_the_unit_can_be_told(
+    error: OSError, cgroup: str, visions_user: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    here = place(tmp_path, cgroup=cgroup, user=visions_user, unit=f"IPAddressDeny=any\nIPAddressAllow={LAN}")
+    found = check_egress(here, public=[("1.1.1.1", 443)])
+    assert "lets vision reach only localhost, 10.0.0.0/8" in found.said
+    assert "not proved from this shell, which has no way to the internet, which proves nothing (1.1.1.1: " in found.said
+
+
+@pytest.mark.parametrize("locked", [errno.EHOSTUNREACH, errno.EACCES, errno.EPERM, errno.ETIMEDOUT])
+def test_what_a_lock_refuses_is_a_way_out(
+    locked: int, visions_user: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(address: Address, **_: object) -> None:
+        raise OSError(locked if address[0] == "1.1.1.1" else errno.ENETUNREACH, "no")
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    found = check_egress(place(tmp_path, user=visions_user), public=PUBLIC)
+    assert found.said.startswith("no address outside could be reached as vision's user")
 
 
 @pytest.mark.parametrize("user", [0, 4_000_000_000], ids=["another user", "a user without a name"])
