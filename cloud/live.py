@@ -20,10 +20,10 @@ from cloud.store.tables import Live as LiveRow
 from cloud.venues import zone_of
 from protocol.status import Live, LiveScene
 
-__all__ = ["Freshness", "LiveBox", "LiveFigures", "LiveZoneFigures", "live_figures", "live_version"]
+__all__ = ["CURRENT_MS", "Freshness", "LiveBox", "LiveFigures", "LiveZoneFigures", "live_figures", "live_version"]
 
 CURRENT_MS = 90_000
-"""A box speaks at least every 30 seconds; what is older than three of those is the last known word."""
+"""A box speaks at least every 30 seconds; what is older than three of those is the last known word, for alerts too."""
 
 
 class Freshness(StrEnum):

@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 
 from cloud.alerts.rules import BoxContact, Facts, VenueLoad
 from cloud.layouts import Place, venue_layout
+from cloud.live import CURRENT_MS
 from cloud.store.tables import Box, Event, Venue
 from cloud.store.tables import Live as LiveRow
 from protocol.events import Occupancy
@@ -18,8 +19,6 @@ from protocol.status import BoxState, Live
 
 __all__ = ["read_facts"]
 
-LIVE_MS = 120_000
-"""How long a live message is believed: as long as the broker keeps it."""
 REPORT_MS = 300_000
 """How old a minute report may be, from the start of its minute."""
 
@@ -78,7 +77,7 @@ def _live(session: Session, *, venue: str, now_ms: int) -> dict[Place, _Presence
     query = (
         select(LiveRow)
         .join(Box, col(Box.box) == col(LiveRow.box))
-        .where(col(Box.venue) == venue, col(LiveRow.venue) == venue, col(LiveRow.at_ms) >= now_ms - LIVE_MS)
+        .where(col(Box.venue) == venue, col(LiveRow.venue) == venue, col(LiveRow.at_ms) >= now_ms - CURRENT_MS)
     )
     return {
         (row.box, scene.scene): _Presence(in_view=scene.people, inside=scene.inside)

@@ -9,8 +9,10 @@ from sqlmodel import Session
 from cloud.alerts.facts import read_facts
 from cloud.alerts.rules import Facts
 from cloud.ingest.commit import Committer
+from cloud.live import Freshness, live_figures
 from cloud.store.engine import reading
 from cloud.store.moments import to_ms
+from cloud.store.tables import Venue
 from protocol.wire import format_utc
 from tests.support.api import Api
 from tests.support.envelopes import BOX, NOW, VENUE, JsonObject, configuration, deliver, item, occupancy
@@ -86,9 +88,15 @@ def test_a_scene_that_does_not_count_adds_nobody(api: Api, key: str) -> None:
     assert people_in(api.engine) == 12
 
 
-def test_an_old_live_message_is_not_believed(api: Api, key: str) -> None:
-    say_live(api, scene("floor", 12), seconds_ago=121)
-    assert people_in(api.engine) is None
+@pytest.mark.parametrize(("seconds_ago", "people"), [(90, 12), (91, None)])
+def test_a_live_message_is_believed_for_as_long_as_the_page_calls_it_current(
+    seconds_ago: float, people: int | None, api: Api, key: str
+) -> None:
+    say_live(api, scene("floor", 12), seconds_ago=seconds_ago)
+    with reading(api.engine) as connection, Session(connection) as session:
+        shown = live_figures(session, venue=session.get_one(Venue, VENUE), now_ms=to_ms(NOW))
+    assert people_in(api.engine) == people
+    assert (shown.freshness is Freshness.CURRENT) == (people is not None)
 
 
 def test_minute_reports_stand_in_for_live_messages(api: Api, key: str) -> None:
