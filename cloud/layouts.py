@@ -51,7 +51,14 @@ class VenueLayout:
 
 
 def venue_layout(session: Session, *, venue: str) -> VenueLayout:
-    """The layout of a venue, from its newest configurations."""
+    """The layout of a venue, from its newest configurations; read once a session, which is one answer."""
+    layouts: dict[str, VenueLayout] = session.info.setdefault("layouts", {})
+    if venue not in layouts:
+        layouts[venue] = _read(session, venue=venue)
+    return layouts[venue]
+
+
+def _read(session: Session, *, venue: str) -> VenueLayout:
     age = func.coalesce(col(LayoutRow.at_ms), 0).desc(), col(LayoutRow.received_ms).desc(), col(LayoutRow.seq).desc()
     query = select(LayoutRow).where(col(LayoutRow.venue) == venue).order_by(*age).limit(MAX_LAYOUTS)
     counting: dict[Place, bool] = {}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from cloud.api.headers import CONTENT_SECURITY_POLICY
 from cloud.ingest.commit import Committer
@@ -91,6 +91,16 @@ def test_the_page_shows_what_the_api_says(get: Get, api: Api) -> None:
     assert "Read these numbers with care" in found
     assert "Shelf" in found
     assert "/api/v1/venues/corner-shop/heatmap/ground-1/presence/{z}/{x}/{y}.png" in response.text
+
+
+def test_a_page_reads_the_layout_once(get: Get, api: Api) -> None:
+    api.make_venue()
+    api.send(api.make_box(), configuration(1), tile(2))
+    Committer(api.engine, api.clock).commit(deliver(live(people=7), leaf="live"))
+    asked: list[str] = []
+    event.listen(api.engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+    assert get("/venues/corner-shop").status_code == 200
+    assert len([statement for statement in asked if "LIMIT" in statement and "FROM layout" in statement]) == 1
 
 
 def test_a_word_that_is_old_is_shown_as_the_last_known(get: Get, api: Api) -> None:
