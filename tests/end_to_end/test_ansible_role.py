@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from tests.support.debian_root import DebianRoot
-from tests.support.network import CAMERA, HOSTS, VENUE, VISION, Network, within
+from tests.support.network import BOX, CAMERA, HOSTS, NEIGHBOUR, VENUE, VISION, Network, within
 from tests.support.playbook import Applied, apply
 from tests.support.processes import Command, until
 from tests.support.prometheus import Scrape
@@ -62,7 +62,7 @@ CONFIGURATION: Mapping[str, Any] = {
     "box": {"id": "harbour-box", "venue": "harbour-shop"},
     "clock": {"trust": "always"},
     "detector": {"model": MODEL},
-    "metrics": {"port": METRICS_PORT},
+    "metrics": {"host": BOX, "port": METRICS_PORT},
     "camera": [
         {
             "id": "door",
@@ -147,9 +147,20 @@ def edge(box: Box, words: str) -> list[str | Path]:
 
 def scraped() -> Scrape:
     """What vision tells Prometheus on the box."""
-    asking = f"import urllib.request as r; print(r.urlopen('http://127.0.0.1:{METRICS_PORT}/metrics').read().decode())"
+    asking = f"import urllib.request as r; print(r.urlopen('http://{BOX}:{METRICS_PORT}/metrics').read().decode())"
     asked = subprocess.run([*within(VISION), sys.executable, "-c", asking], capture_output=True, text=True, check=False)
     return Scrape(asked.stdout)
+
+
+def answered(at: str) -> bool:
+    """Whether vision answers a Prometheus at this address of the venue."""
+    asking = (
+        "import http.client; "
+        f"asked = http.client.HTTPConnection('{BOX}', {METRICS_PORT}, timeout=3, source_address=('{at}', 0)); "
+        "asked.request('GET', '/metrics'); print(asked.getresponse().status)"
+    )
+    asked = subprocess.run([*within(VENUE), sys.executable, "-c", asking], capture_output=True, text=True, check=False)
+    return asked.stdout.strip() == "200"
 
 
 def analysed() -> float:
@@ -227,6 +238,8 @@ def test_under_the_installed_rules_vision_counts_frames_of_its_camera_and_reache
     ):
         until(lambda: analysed() > 20, seconds=60, what=f"20 frames; vision said {process.log}")
         assert network.reached(user=vision) == {"the camera", "the box itself"}
+        assert answered(CAMERA), "as any address that vision may reach"
+        assert not answered(NEIGHBOUR)
         assert process.stop() == 0, process.log
 
 

@@ -14,7 +14,7 @@ from typing import Self
 
 from tests.support.processes import until
 
-__all__ = ["CAMERA", "Network", "within"]
+__all__ = ["BOX", "CAMERA", "HOSTS", "NEIGHBOUR", "VENUE", "VISION", "Network", "within"]
 
 VISION, VENUE = "footfall-vision", "footfall-venue"
 LOOPBACK = "127.0.0.1"
