@@ -78,16 +78,21 @@ CONFIGURATION: Mapping[str, Any] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Box:
-    """A bare Debian that the role has made a box, and how its first run went."""
+    """A bare Debian that the role has made a box, and how a dry run before its first and the first went.
+
+    `left_by_dry` are those of the role's files that were there after the dry run.
+    """
 
     root: DebianRoot
     variables: Mapping[str, Any]
     folder: Path
+    dry: Applied
+    left_by_dry: list[str]
     first: Applied
 
-    def apply(self, **variables: object) -> Applied:
+    def apply(self, *, is_dry: bool = False, **variables: object) -> Applied:
         """Run the playbook again, with other variables than at first where given."""
-        return apply(self.root, {**self.variables, **variables}, folder=self.folder)
+        return apply(self.root, {**self.variables, **variables}, folder=self.folder, is_dry=is_dry)
 
     def file(self, path: str) -> Path:
         """A file of the box, as seen from here."""
@@ -117,9 +122,11 @@ def box(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]
     }
     folder = tmp_path_factory.mktemp("installer")
     with DebianRoot() as root:
+        dry = apply(root, variables, folder=folder, is_dry=True)
+        left_by_dry = [path for path in ("/opt/footfall", *FILES) if (root.folder / path.removeprefix("/")).exists()]
         first = apply(root, variables, folder=folder)
         assert first.exit_code == 0, first.said[-5000:]
-        yield Box(root=root, variables=variables, folder=folder, first=first)
+        yield Box(root=root, variables=variables, folder=folder, dry=dry, left_by_dry=left_by_dry, first=first)
 
 
 @pytest.fixture
@@ -170,6 +177,12 @@ def analysed() -> float:
     return told.value("footfall_camera_analysed_frames_total", camera="door") if known else 0
 
 
+def test_a_dry_run_on_a_bare_debian_says_what_it_would_change_and_changes_nothing(box: Box) -> None:
+    assert box.dry.exit_code == 0, box.dry.said[-5000:]
+    assert {"Bring the wheel", "Write the configuration", "Install the units"} <= set(box.dry.changed)
+    assert box.left_by_dry == []
+
+
 def test_a_first_run_makes_a_bare_debian_a_box(box: Box) -> None:
     look = box.root.run("stat", "--format", "%n %U %G %a", *FILES).stdout.splitlines()
     found = {name: (user, group, int(mode, 8)) for name, user, group, mode in map(str.split, look)}
@@ -192,8 +205,9 @@ def test_a_shell_and_systemd_read_each_password_as_it_was_given(box: Box) -> Non
     assert said.stdout == PASSWORD
 
 
-def test_a_second_run_changes_nothing(box: Box) -> None:
-    second = box.apply()
+@pytest.mark.parametrize("is_dry", [False, True], ids=["real", "dry"])
+def test_a_second_run_changes_nothing(box: Box, is_dry: bool) -> None:
+    second = box.apply(is_dry=is_dry)
     assert (second.exit_code, second.changed, second.handlers) == (0, [], [])
 
 

@@ -32,13 +32,13 @@ class Applied:
     said: str
 
 
-def apply(root: DebianRoot, variables: Mapping[str, object], *, folder: Path) -> Applied:
-    """Run the playbook on this root with these variables of the role."""
+def apply(root: DebianRoot, variables: Mapping[str, object], *, folder: Path, is_dry: bool = False) -> Applied:
+    """Run the playbook on this root with these variables of the role; dry, it says what it would change."""
     inventory = folder / "inventory.json"
     reach = {"ansible_host": "127.0.0.1", "ansible_port": root.port, "ansible_user": "root"}
     inventory.write_text(json.dumps({"edge_boxes": {"hosts": {HOST: {**reach, **variables}}}}))
     ended = subprocess.run(
-        [program("ansible-playbook"), "--inventory", inventory, "edge_box.yml"],
+        [program("ansible-playbook"), "--inventory", inventory, "edge_box.yml", *(["--check"] if is_dry else [])],
         cwd=FOLDER,
         capture_output=True,
         text=True,
