@@ -133,11 +133,22 @@ class CalibrationSettings(Section):
 
 
 class ZoneSettings(Section):
-    """An area, in metres on a calibrated camera, else in reference pixels."""
+    """An area, in metres on a calibrated camera, else in reference pixels.
+
+    People stand in line in a zone of kind `queue`, and are served in the camera's zone that `served_in` names.
+    """
 
     id: Slug
     kind: Annotated[ZoneKind, AfterValidator(told)] = ZoneKind.AREA
     polygon: Polygon
+    served_in: Slug | None = None
+
+    @field_validator("served_in")
+    @classmethod
+    def _of_a_queue(cls, served_in: str | None, info: ValidationInfo) -> str | None:
+        if served_in is not None and info.data.get("kind", ZoneKind.QUEUE) is not ZoneKind.QUEUE:
+            raise ValueError('nothing here, or kind = "queue" too: only who stands in line is served')
+        return served_in
 
 
 class _Segment(Section):
@@ -251,6 +262,15 @@ class CameraSettings(Section):
         if len(given) != 1 and not (sourceless and not given):
             raise whole_section(f"exactly one of {', '.join(SOURCES)}; found {' and '.join(given) or 'none'}")
         return synthetic
+
+    @field_validator("zones")
+    @classmethod
+    def _served_somewhere(cls, zones: tuple[ZoneSettings, ...]) -> tuple[ZoneSettings, ...]:
+        for zone in zones:
+            others = {other.id for other in zones} - {zone.id}
+            if zone.served_in is not None and zone.served_in not in others:
+                raise ValueError(f"served_in = the id of another zone of this camera; zone {zone.id} has another word")
+        return zones
 
     @field_validator("masks", "calibration", "zones", "lines", "doorways")
     @classmethod

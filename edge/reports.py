@@ -24,6 +24,8 @@ from protocol.events import (
     LineCount,
     NamedSeconds,
     Occupancy,
+    Queue,
+    QueueReport,
     ZoneWatch,
 )
 from protocol.events import Visit as VisitItem
@@ -41,6 +43,7 @@ __all__ = [
     "live_scene",
     "occupancy",
     "oversized",
+    "queues",
     "tiles",
     "visit",
 ]
@@ -119,6 +122,28 @@ def crossings(minute: Minute) -> Draft | None:
         return None
     lines = [LineCount(line=line.line, inward=line.inward, outward=line.outward) for line in minute.lines]
     return draft(Crossing, at=minute.at, scene=minute.scene, lines=lines)
+
+
+def queues(minute: Minute) -> Draft | None:
+    """The minute's lines of people; None where there are none, or nobody watched them."""
+    if not minute.queues or not minute.watched_ms:
+        return None
+    return draft(
+        Queue,
+        at=minute.at,
+        scene=minute.scene,
+        queues=[
+            QueueReport(
+                zone=queue.zone,
+                mean_length=round(queue.person_ms / minute.watched_ms, 3),
+                max_length=queue.max_length,
+                waits=queue.waits,
+                served=queue.served,
+                abandoned=queue.abandoned,
+            )
+            for queue in minute.queues
+        ],
+    )
 
 
 def tiles(minute: Minute) -> list[TilePart]:

@@ -17,12 +17,13 @@ from edge.floor import Calibration, Floor, Lens
 from edge.heatmap import HeatMap, Presence, TileIncrement
 from edge.lines import Crossing, Line, LineWatch
 from edge.motion_tracker import MotionTracker
+from edge.queues import QueueTally, QueueWatch
 from edge.settings import CameraSettings, LineSettings
 from edge.stitching import People, Stitcher, StitchingSettings
 from edge.tracker import LibraryTracker, Tracker, TrackerSettings
 from edge.visits import Checkpoint, Visit, VisitBook, VisitSettings
 from edge.zones import Zone, ZoneWatch
-from protocol.configuration import LineKind
+from protocol.configuration import LineKind, ZoneKind
 
 __all__ = ["LineTally", "Minute", "Scene", "ZoneTally", "floor_of", "tracker_of"]
 
@@ -71,6 +72,7 @@ class Minute:
     max_people: int
     zones: tuple[ZoneTally, ...]
     lines: tuple[LineTally, ...]
+    queues: tuple[QueueTally, ...]
     tiles: tuple[TileIncrement, ...]
     inside: int | None
     drift: int | None
@@ -93,6 +95,7 @@ class Scene:
         )
         margin = _ZONE_MARGIN_M if self.floor.calibrated else _ZONE_MARGIN_PX
         self._zones = ZoneWatch([Zone(id=zone.id, polygon=zone.polygon) for zone in camera.zones], margin=margin)
+        self._queues = _queues(camera)
         self._lines = LineWatch([_line(line) for line in camera.lines], y_up=self.floor.calibrated)
         self._entrances = frozenset(line.id for line in camera.lines if line.kind is LineKind.ENTRANCE)
         self._visits = VisitBook(
@@ -117,12 +120,16 @@ class Scene:
         self, detections: Detections, *, at: float, image_size: tuple[int, int]
     ) -> tuple[People, tuple[Visit, ...]]:
         """Take one frame's detections; the people in it, and the visits that ended."""
+        watched_ms = self._watch(at)
         tracks = self._tracker.update(self._in_reference(detections, image_size), at)
         people = self._stitcher.update(tracks)
         places = self.floor.place(self.floor.feet(people.boxes))
         on_floor = np.isfinite(places).all(axis=1)
         milliseconds = np.where(on_floor, self._presence.update(people.ids, people.since, at), 0)
         zones = self._zones.update(people.ids, places, at)
+        for line, till, queue in self._queues:
+            at_till = np.zeros(len(people), np.bool_) if till is None else zones.inside[:, till]
+            queue.update(people.ids, zones.inside[:, line], at_till, at, passed_ms=watched_ms)
         bodies = self._bodies(people)
         first_places = self.floor.place(self.floor.feet(people.first_boxes))
         self._lines.meet(people.ids, first_places, bodies, at)
@@ -133,10 +140,10 @@ class Scene:
         # Who comes back after the end of a visit enters where they are now; who was first seen on no floor does too.
         is_new = (at - people.since <= self._gap_seconds) & np.isfinite(first_places).all(axis=1)
         self._heat.enter(np.where(is_new[:, None], first_places, places)[turnover.begun])
-        watched = self._watch(at)
+        self._tally.watched_ms += watched_ms
         self._tally.add(len(people), milliseconds, in_zones, zones.occupancy, crossings)
         at_entrances = [crossing for crossing in crossings if crossing.line in self._entrances]
-        self._inside.add(at_entrances, at, busy=bool(len(people)) or not watched)
+        self._inside.add(at_entrances, at, busy=bool(len(people)) or not watched_ms)
         self._people_at = (at, len(people))
         self.zone_people = tuple(zones.occupancy.tolist())
         return people, turnover.closed
@@ -168,6 +175,7 @@ class Scene:
                 LineTally(line=line, inward=counts["in"], outward=counts["out"])
                 for line, counts in sorted(tally.crossings.items())
             ),
+            queues=tuple(queue.minute() for _, _, queue in self._queues),
             tiles=self._heat.take(),
             inside=inside,
             drift=drift,
@@ -191,14 +199,12 @@ class Scene:
         """Close every visit because the watching ends."""
         return self._visits.finish()
 
-    def _watch(self, at: float) -> bool:
-        """Whether the time since the last frame was watched."""
+    def _watch(self, at: float) -> int:
+        """Milliseconds since the last frame, if they were watched, else none."""
         now_ms = round(at * 1000)
         passed_ms = 0 if self._last_ms is None else now_ms - self._last_ms
-        watched = 0 < passed_ms <= _WATCHED_GAP_MS
-        self._tally.watched_ms += passed_ms if watched else 0
         self._last_ms = now_ms
-        return watched
+        return passed_ms if 0 < passed_ms <= _WATCHED_GAP_MS else 0
 
     def _in_reference(self, detections: Detections, image_size: tuple[int, int]) -> Detections:
         """Boxes in reference pixels, whatever size the camera sends now."""
@@ -285,6 +291,20 @@ def tracker_of(camera: CameraSettings) -> Tracker:
     if camera.tracker == "motion":
         return MotionTracker()
     return LibraryTracker(TrackerSettings(algorithm=camera.tracker))
+
+
+def _queues(camera: CameraSettings) -> list[tuple[int, int | None, QueueWatch]]:
+    """Each line of people: its zone's column, that of the zone in which they are served, and who follows them."""
+    columns = {zone.id: column for column, zone in enumerate(camera.zones)}
+    return [
+        (
+            columns[zone.id],
+            None if zone.served_in is None else columns[zone.served_in],
+            QueueWatch(zone.id, has_till=zone.served_in is not None),
+        )
+        for zone in camera.zones
+        if zone.kind is ZoneKind.QUEUE
+    ]
 
 
 def _doorways(camera: CameraSettings) -> list[Line]:

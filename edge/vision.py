@@ -183,7 +183,8 @@ class Vision:
             self._minute_of(camera, began, ended, dropped.get(camera.id, 0)) for camera in self._settings.cameras
         ]
         drafts = [reports.occupancy([minute]) for minute in minutes]
-        drafts += [draft for draft in map(reports.crossings, minutes) if draft is not None]
+        for report in (reports.crossings, reports.queues):
+            drafts += [draft for draft in map(report, minutes) if draft is not None]
         self._put(
             Batch(
                 origin=self._origin_from(began),
@@ -303,6 +304,7 @@ def _unwatched(camera: CameraSettings, *, at: float) -> Minute:
         max_people=0,
         zones=(),
         lines=(),
+        queues=(),
         tiles=(),
         inside=None,
         drift=None,

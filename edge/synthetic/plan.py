@@ -17,6 +17,7 @@ __all__ = [
     "QUEUE_X",
     "SPOTS",
     "STREET_Y",
+    "TILL",
     "TILL_Y",
     "ZONES",
     "Block",
@@ -118,11 +119,12 @@ BLOCKS = (
 )
 
 QUEUE = Zone("queue", Rectangle(7.75, TILL_Y + QUEUE_STEP_M / 2, 8.65, 7.4))
+TILL = Zone("till", Rectangle(7.75, 1.4, 8.65, TILL_Y + QUEUE_STEP_M / 2))
 ZONES = (
     Zone("entry", Rectangle(0.2, 0.9, 3.2, 2.8)),
     Zone("offers", Rectangle(1.5, 3.2, 2.3, 4.8)),
     Zone("first-aisle", Rectangle(3.6, 2.9, 6.8, 4.9)),
     Zone("back-aisle", Rectangle(3.0, 5.4, 7.2, 7.5)),
-    Zone("till", Rectangle(7.75, 1.4, 8.65, TILL_Y + QUEUE_STEP_M / 2)),
+    TILL,
     QUEUE,
 )

@@ -15,6 +15,7 @@ SIZED = CAMERA + "image_size = [640, 480]\n"
 CALIBRATED = SIZED + '[camera.calibration]\nfloor = "ground"\n'
 ON_A_LINE = "the calibration points on the floor lie on or near one line, or all but one do; choose four corners"
 ONE_POINT = "floor_points = [[0, 0], [0, 0], [0, 0], [0, 0]]"
+AREA = "polygon = [[0, 0], [9, 9], [0, 9]]\n"
 CORNERS = "[[0, 0], [640, 0], [640, 480], [0, 480]]"
 
 
@@ -230,6 +231,17 @@ def file(tmp_path: Path) -> Path:
             BOX + SIZED + "[[camera.doorway]]\na = [5, 5]\nb = [5, 5]\n",
             "camera[0].doorway[0].b: allowed is another point than a",
             id="a doorway without length",
+        ),
+        pytest.param(
+            BOX + SIZED + f"[[camera.zone]]\nid = 'z'\nkind = 'queue'\n{AREA}served_in = 'till'\n",
+            "camera[0].zone: allowed is served_in = the id of another zone of this camera; zone z has another word",
+            id="a line without its till",
+        ),
+        pytest.param(
+            BOX + SIZED + f"[[camera.zone]]\nid = 'z'\n{AREA}served_in = 'till'\n",
+            'camera[0].zone[0].served_in: found 'till'; allowed is nothing here, or kind = "queue" too: only who stands in line is '
+            "served",
+            id="a till without a line",
         ),
         pytest.param(
             BOX + CALIBRATED + f"image_points = {CORNERS}\nfloor_points = [[0, 0], [1, 0], [1, 1], [0, 1], [2, 2]]\n",

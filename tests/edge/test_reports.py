@@ -7,6 +7,7 @@ from edge.anonymity import Draft
 from edge.camera.health import HealthChange, HealthState, Note
 from edge.camera.trouble import Trouble
 from edge.heatmap import TileIncrement
+from edge.queues import QueueTally
 from edge.scene import LineTally, Minute, ZoneTally
 from edge.settings import Settings
 from edge.visits import Visit
@@ -28,6 +29,9 @@ def minute(**changes: object) -> Minute:
         "max_people": 3,
         "zones": (ZoneTally(zone="tills", person_ms=4_049, max_people=2),),
         "lines": (LineTally(line="entrance", inward=2, outward=1),),
+        "queues": (
+            QueueTally(zone="tills", person_ms=90_000, max_length=3, waits=(1, *[0] * 23), served=1, abandoned=0),
+        ),
         "tiles": (TileIncrement(layer="presence", tx=-1, ty=2, cells={5: 700, 6: 50}),),
         "inside": 4,
         "drift": -2,
@@ -71,6 +75,30 @@ def test_crossings_are_said_only_when_there_were_any() -> None:
         "lines": [{"line": "entrance", "in": 2, "out": 1}],
     }
     assert reports.crossings(minute(lines=())) is None
+
+
+def test_a_queue_has_its_mean_length_over_the_time_that_was_watched() -> None:
+    said = reports.queues(minute())
+    assert said is not None
+    assert without_schema(said) == {
+        "type": "queue",
+        "scene": "hall",
+        "queues": [
+            {
+                "zone": "tills",
+                "mean_length": 1.501,
+                "max_length": 3,
+                "waits": [1, *[0] * 23],
+                "served": 1,
+                "abandoned": 0,
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize("changes", [{"queues": ()}, {"watched_ms": 0}], ids=["no line", "nobody watched"])
+def test_nothing_is_said_of_a_line_that_is_none_or_was_not_watched(changes: dict[str, object]) -> None:
+    assert reports.queues(minute(**changes)) is None
 
 
 def test_tiles_keep_milliseconds_until_their_bucket_is_over() -> None:

@@ -122,6 +122,7 @@ def test_nobody_gives_an_empty_minute() -> None:
         max_people=0,
         zones=(),
         lines=(),
+        queues=(),
         tiles=(),
         inside=None,
         drift=None,

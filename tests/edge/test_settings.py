@@ -75,7 +75,7 @@ def test_the_sample_loads(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load(SAMPLE, places=True)
     door, shop = settings.cameras
     assert door.url == "rtsp://viewer:one%40two@192.0.2.10:554/stream2"
-    assert [zone.id for camera in settings.cameras for zone in camera.zones] == ["welcome-mat", "tills"]
+    assert [zone.id for camera in settings.cameras for zone in camera.zones] == ["welcome-mat", "line", "till"]
     assert [line.id for line in door.lines] == ["entrance"]
     assert shop.calibration is not None
     assert shop.scene_id == "shop-floor"

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 from edge.synthetic.lens import lens_of
 from edge.synthetic.life import Crowd, seeded_visitors
-from edge.synthetic.plan import DOOR, QUEUE, ZONES, Line, ViewName, Zone
+from edge.synthetic.plan import DOOR, QUEUE, TILL, ZONES, Line, ViewName, Zone
 from edge.synthetic.sight import IN_SIGHT, Sightings, seen_at
 from edge.synthetic.truth import Passing, stay_of
-from protocol.configuration import ZoneKind
 from tools.demo.screen import Figures
 
 __all__ = ["CAMERAS", "COUNTING", "RATE", "SIZE", "Shop", "ShopCamera", "configuration"]
@@ -19,6 +18,7 @@ __all__ = ["CAMERAS", "COUNTING", "RATE", "SIZE", "Shop", "ShopCamera", "configu
 SIZE = (640, 480)
 RATE = 10.0
 PEOPLE_PER_MINUTE = 3.0
+_LINE = f'kind = "queue"\nserved_in = "{TILL.id}"\n'
 GAP_SECONDS = 5.0
 """A visit is over when its person was out of sight so long."""
 
@@ -36,9 +36,12 @@ class ShopCamera:
 
 CAMERAS = (
     ShopCamera(
-        view="overview", counting=True, doorways=(DOOR,), zones=tuple(zone for zone in ZONES if zone is not QUEUE)
+        view="overview",
+        counting=True,
+        doorways=(DOOR,),
+        zones=tuple(zone for zone in ZONES if zone not in {QUEUE, TILL}),
     ),
-    ShopCamera(view="till", zones=(QUEUE,)),
+    ShopCamera(view="till", zones=(QUEUE, TILL)),
     ShopCamera(view="door", lines=(DOOR,)),
 )
 """The first two look at the same part of the floor."""
@@ -95,7 +98,7 @@ def _camera(camera: ShopCamera, *, seed: int, seconds: float) -> str:
         f'\n[[camera.line]]\nid = "{line.id}"\na = {list(line.a)}\nb = {list(line.b)}\n' for line in camera.lines
     )
     zones = "".join(
-        f'\n[[camera.zone]]\nid = "{zone.id}"\nkind = "{_kind(zone)}"\npolygon = {_toml(zone.area.polygon)}\n'
+        f'\n[[camera.zone]]\nid = "{zone.id}"\npolygon = {_toml(zone.area.polygon)}\n{_LINE if zone is QUEUE else ""}'
         for zone in camera.zones
     )
     return f"""[[camera]]
@@ -115,10 +118,6 @@ floor = "ground"
 image_points = {_toml(image_points)}
 floor_points = {_toml(floor_points)}
 {doorways}{lines}{zones}"""
-
-
-def _kind(zone: Zone) -> ZoneKind:
-    return ZoneKind.QUEUE if zone is QUEUE else ZoneKind.AREA
 
 
 def _toml(points: Iterable[tuple[float, float]]) -> str:
