@@ -1,29 +1,28 @@
-"""Makes docs/venue.png: the venue page over a made-up day, served by the real cloud and seen by headless Chromium."""
+"""Makes docs/venue.png: the page of the made-up shop, served by the real cloud and seen by headless Chromium."""
 
 import argparse
-import io
 import shutil
 import socket
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, time
 from pathlib import Path
+from time import sleep
 from zoneinfo import ZoneInfo
 
 import uvicorn
 from fastapi import FastAPI
-from PIL import Image
 from playwright.sync_api import Browser, ViewportSize, sync_playwright
 from sqlalchemy import Engine
 from sqlmodel import Session
 
 from cloud.boxes import register_box
 from cloud.ingest.commit import Committer
-from cloud.ingest.intake import intake
+from cloud.ingest.intake import Delivery, intake
+from cloud.opening import Weekday
 from cloud.plans import PlanScale, put_plan, read_image
 from cloud.settings import Settings
 from cloud.store.engine import open_engine, writing
@@ -31,12 +30,24 @@ from cloud.store.moments import to_ms
 from cloud.store.schema import migrate
 from cloud.venues import Description, create_venue
 from cloud.web import create_site
+from edge.synthetic.days import RUSH_HOURS, ShopDays, envelopes
+from edge.synthetic.layout import LAYOUT, SCENE
+from protocol.envelope import Clock, ClockSource
+from protocol.events import Crossing, Item, Occupancy, Queue
+from protocol.status import BoxState, ExchangeStatus, Live, LiveScene, LiveZone, Status, VisionState
 from protocol.topics import Leaf, Topic
-from tools import made_up_day
+from tools.demo.floor_plan import shop_plan
 
-__all__ = ["NOW", "browser", "furnish", "main", "serving"]
+__all__ = ["NOW", "VENUE", "browser", "furnish", "live", "main", "serving"]
 
-NOW = datetime(2026, 11, 20, 15, 42, tzinfo=ZoneInfo("Europe/Berlin"))
+VENUE = "demo-shop"
+_BOX, _EPOCH, _SESSION = "demo-box", "a" * 16, "b" * 16
+_ZONE = ZoneInfo("Europe/Berlin")
+NOW = datetime(2026, 11, 20, 18, 42, tzinfo=_ZONE)
+_SEED, _VISITORS_A_DAY = 152, 480.0
+_OPENS, _CLOSES = min(RUSH_HOURS), max(RUSH_HOURS) + 1
+_AWAY_FROM, _AWAY_UNTIL = time(11, 8), time(11, 23)
+"""Nothing was watched then."""
 _PICTURE = Path("docs/venue.png")
 _MOST_BYTES = 200_000
 _SIZE: ViewportSize = {"width": 1280, "height": 1470}
@@ -45,29 +56,37 @@ _KEY = "a-key-that-opens-nothing-else"
 
 def furnish(engine: Engine, now: datetime) -> None:
     """Make the venue, its plan and its box, and take in all that the box sent today."""
-    opened = now.replace(hour=9, minute=0, second=0, microsecond=0)
+    plan = shop_plan()
     with writing(engine) as connection, Session(connection) as session:
-        venue = made_up_day.VENUE
-        create_venue(session, venue=venue, description=_description(), now_ms=to_ms(now))
-        scale = PlanScale(
-            name="Ground floor",
-            metres_per_pixel=made_up_day.PLAN_METRES_PER_PIXEL,
-            origin_x_px=0,
-            origin_y_px=made_up_day.PLAN_SIZE_PX[1],
-        )
-        image = read_image(made_up_day.floor_plan())
-        put_plan(session, venue=venue, floor="ground", image=image, scale=scale, now_ms=to_ms(now))
-    register_box(engine, box=made_up_day.BOX, venue=made_up_day.VENUE, now=now)
-    committer = Committer(engine, lambda: now)
+        create_venue(session, venue=VENUE, description=_description(), now_ms=to_ms(now))
+        image, scale = read_image(plan.picture), PlanScale.model_validate(plan.scale)
+        put_plan(session, venue=VENUE, floor=plan.floor, image=image, scale=scale, now_ms=to_ms(now))
+    register_box(engine, box=_BOX, venue=VENUE, now=now)
+    shop = ShopDays(
+        seed=_SEED, venue=VENUE, visitors_a_day=_VISITORS_A_DAY, timezone=_ZONE, hours=range(_OPENS, _CLOSES + 1)
+    )
+    told = shop.day(now.astimezone(_ZONE).date()).until(now)
+    newest = next(item for item in reversed(told) if isinstance(item, Occupancy))
+    sent = envelopes([item for item in told if not _is_unwatched(item)], box=_BOX, epoch=_EPOCH)
+    Committer(engine, lambda: now).commit(
+        [
+            *(_delivery(Leaf.EVENTS, payload) for payload in sent),
+            _status(now),
+            live(
+                now,
+                people=newest.inside or 0,
+                zones={zone.zone: round(zone.person_seconds / 60) for zone in newest.zones},
+            ),
+        ]
+    )
 
-    def take(leaf: Leaf, payload: bytes) -> None:
-        topic = Topic(venue=made_up_day.VENUE, box=made_up_day.BOX, leaf=leaf)
-        committer.commit([intake(str(topic), payload)])
 
-    for payload in made_up_day.payloads(opened, now):
-        take(Leaf.EVENTS, payload)
-    take(Leaf.STATUS, made_up_day.status(now))
-    take(Leaf.LIVE, made_up_day.live(now))
+def live(now: datetime, *, people: int, zones: Mapping[str, int]) -> Delivery:
+    """The box says who is there."""
+    there = tuple(LiveZone(zone=zone, people=count) for zone, count in zones.items())
+    scene = LiveScene(scene=SCENE, people=people, inside=people, zones=there)
+    word = Live(box=_BOX, venue=VENUE, at=now, mode=LAYOUT.mode, scenes=(scene,))
+    return _delivery(Leaf.LIVE, word.to_json().encode())
 
 
 @contextmanager
@@ -79,7 +98,7 @@ def serving(site: FastAPI) -> Iterator[str]:
         thread.start()
         try:
             while not server.started and thread.is_alive():
-                time.sleep(0.02)
+                sleep(0.02)
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             site.state.surroundings.ending.set()
@@ -107,7 +126,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Make a picture of the venue page.")
     parser.add_argument("--to", type=Path, default=_PICTURE, metavar="FILE")
     target: Path = parser.parse_args(arguments).to
-    picture = _smaller(_seen())
+    picture = _seen()
     if len(picture) > _MOST_BYTES:
         print(f"The picture has {len(picture)} bytes, more than {_MOST_BYTES}", file=sys.stderr)
         return 1
@@ -124,7 +143,7 @@ def _seen() -> bytes:
         site = create_site(Settings.model_validate({"admin_key": _KEY}), engine, clock=lambda: NOW)
         with serving(site) as address, browser() as chromium:
             page = chromium.new_page(viewport=_SIZE, color_scheme="light", reduced_motion="reduce")
-            page.goto(f"{address}/venues/{made_up_day.VENUE}")
+            page.goto(f"{address}/venues/{VENUE}")
             page.wait_for_selector("#map:not(.loading) .leaflet-tile-loaded")
             page.wait_for_timeout(500)  # tiles fade in
             picture = page.screenshot()
@@ -133,26 +152,44 @@ def _seen() -> bytes:
     return picture
 
 
-def _smaller(picture: bytes) -> bytes:
-    """The same in 256 colours."""
-    out = io.BytesIO()
-    Image.open(io.BytesIO(picture)).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
-        out, "PNG", optimize=True
+def _delivery(leaf: Leaf, payload: bytes) -> Delivery:
+    return intake(str(Topic(venue=VENUE, box=_BOX, leaf=leaf)), payload)
+
+
+def _status(now: datetime) -> Delivery:
+    """The box says how it is."""
+    status = Status(
+        box=_BOX,
+        venue=VENUE,
+        session=_SESSION,
+        state=BoxState.ONLINE,
+        at=now,
+        mode=LAYOUT.mode,
+        clock=Clock(source=ClockSource.NTP),
+        vision=VisionState.ALIVE,
+        exchange=ExchangeStatus(waiting=3, oldest_seconds=20.0, used=0.02),
     )
-    return out.getvalue()
+    return _delivery(Leaf.STATUS, status.to_json().encode())
+
+
+def _is_unwatched(item: Item) -> bool:
+    """Whether it is of a minute in which nothing was watched."""
+    if item.at is None or not isinstance(item, Occupancy | Crossing | Queue):
+        return False
+    return _AWAY_FROM <= item.at.astimezone(_ZONE).time() < _AWAY_UNTIL
 
 
 def _description() -> Description:
     return Description.model_validate(
         {
-            "name": "Harbour Street",
-            "timezone": "Europe/Berlin",
+            "name": "Demo shop",
+            "timezone": _ZONE.key,
             "kind": "shop",
-            "city": "Hamburg",
+            "city": "Berlin",
             "country": "DE",
-            "area_m2": 160,
-            "capacity": 60,
-            "opening_hours": made_up_day.OPENING_HOURS,
+            "area_m2": 80,
+            "capacity": 30,
+            "opening_hours": {"weekly": {day: [[f"{_OPENS:02}:00", f"{_CLOSES:02}:00"]] for day in Weekday}},
         }
     )
 

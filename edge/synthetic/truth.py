@@ -13,7 +13,7 @@ from edge.synthetic.life import Person
 from edge.synthetic.plan import DOOR, ZONES, Line, Rectangle, Zone
 from edge.synthetic.till import QueueStay
 
-__all__ = ["Passing", "Stay", "ZoneStay", "crossings", "in_line", "spans_inside", "stay_of"]
+__all__ = ["Passing", "Stay", "Steps", "ZoneStay", "crossings", "in_line", "spans_inside", "stay_of", "steps_of"]
 
 Points = npt.NDArray[np.float64]
 
@@ -58,6 +58,15 @@ class Stay:
         for one in self.zones:
             total[one.zone] = total.get(one.zone, 0.0) + one.end - one.start
         return total
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """Somebody's way in n steps of a second at most: when each starts (n,), how long it takes, its middle (n, 2)."""
+
+    starts: Points
+    milliseconds: npt.NDArray[np.int64]
+    places: Points
 
 
 def stay_of(person: Person, *, door: Line = DOOR, zones: Sequence[Zone] = ZONES) -> Stay:
@@ -115,6 +124,15 @@ def spans_inside(person: Person, areas: Sequence[Rectangle]) -> list[list[tuple[
         else:
             spans[area].append((begin, end))
     return spans
+
+
+def steps_of(person: Person, start: float, end: float) -> Steps:
+    """Where they are from `start` to `end`, parted by whole seconds."""
+    borders = np.concatenate([[start], np.arange(np.floor(start) + 1, end), [end]])
+    middles = (borders[:-1] + borders[1:]) / 2
+    places = [np.interp(middles, person.times, person.places[:, axis]) for axis in (0, 1)]
+    milliseconds = np.diff(np.round(borders * 1000)).astype(np.int64)
+    return Steps(starts=borders[:-1], milliseconds=milliseconds, places=np.stack(places, axis=1))
 
 
 def in_line(stays: Sequence[Stay], seconds: float) -> int:

@@ -1,4 +1,4 @@
-"""The pages in a real browser, over a made-up day: alive, without an error, and with nothing from elsewhere."""
+"""The pages in a real browser, over a day of the made-up shop: alive, without an error, with nothing from elsewhere."""
 
 import json
 import shutil
@@ -15,7 +15,6 @@ from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import Engine, text
 
 from cloud.ingest.commit import Committer
-from cloud.ingest.intake import intake
 from cloud.settings import Settings
 from cloud.store.engine import open_engine
 from cloud.web import create_site, front_end
@@ -24,7 +23,7 @@ from protocol.wire import format_utc
 from tests.support.api import ADMIN_KEY, Clock
 from tests.support.mosquitto import Mosquitto
 from tests.support.product import BOX, VENUE, Cloud
-from tools import made_up_day
+from tools import venue_picture
 from tools.venue_picture import NOW, browser, furnish, serving
 
 pytestmark = [
@@ -50,12 +49,11 @@ class Shop:
 
     @property
     def page(self) -> str:
-        return f"{self.address}/venues/{made_up_day.VENUE}"
+        return f"{self.address}/venues/{venue_picture.VENUE}"
 
     def say(self, people: int) -> None:
         """Let the box say who is there now."""
-        topic = Topic(venue=made_up_day.VENUE, box=made_up_day.BOX, leaf=Leaf.LIVE)
-        word = intake(str(topic), made_up_day.live(self.clock.now, people=people))
+        word = venue_picture.live(self.clock.now, people=people, zones={"offers": 5})
         Committer(self.engine, self.clock).commit([word])
 
     def watch(self, page: Page) -> None:
@@ -124,7 +122,7 @@ def test_the_venue_page_stands_at_any_width_without_an_error(
     assert answer is not None
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     expect(page.locator("#map .leaflet-tile-loaded").first).to_be_visible()
-    expect(page.locator('[data-live="people"]')).to_have_text("9")
+    expect(page.locator('[data-live="people"]')).to_have_text("12")
     expect(page.locator(".hour.running .label")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") == width
     assert page.evaluate("document.fonts.check('16px Inter')")
@@ -135,14 +133,15 @@ def test_the_venue_page_stands_at_any_width_without_an_error(
 
 def test_the_number_follows_what_the_box_says(page: Page, shop: Shop) -> None:
     page.goto(shop.page)
-    people, zone = page.locator('[data-live="people"]'), page.locator('[data-zone="harbour-box/denim"]')
-    expect(people).to_have_text("9")
-    shop.clock.now += timedelta(seconds=10)
-    shop.say(31)
-    expect(people).to_have_text("31")
+    people, zone = page.locator('[data-live="people"]'), page.locator('[data-zone="demo-box/offers"]')
+    expect(people).to_have_text("12")
     expect(zone).to_have_text("2")
+    shop.clock.now += timedelta(seconds=10)
+    shop.say(28)
+    expect(people).to_have_text("28")
+    expect(zone).to_have_text("5")
     meter = page.locator(".now .meter .fill")
-    assert float((meter.get_attribute("width") or "").rstrip("%")) == pytest.approx(100 * 31 / 60)
+    assert float((meter.get_attribute("width") or "").rstrip("%")) == pytest.approx(100 * 28 / 30)
     assert shop.troubles == []
 
 
@@ -150,7 +149,7 @@ def test_a_box_that_falls_silent_makes_the_number_the_last_known(page: Page, sho
     page.goto(shop.page)
     expect(page.locator('[data-live="freshness"]')).to_have_text("Live")
     shop.clock.now += timedelta(minutes=5)
-    expect(page.locator('[data-live="freshness"]')).to_have_text("Last known, from 15:42")
+    expect(page.locator('[data-live="freshness"]')).to_have_text("Last known, from 18:42")
     shop.say(4)
     expect(page.locator('[data-live="freshness"]')).to_have_text("Live")
 
@@ -159,12 +158,12 @@ def test_the_rest_of_the_page_is_renewed_each_minute_and_an_open_table_stays_ope
     page.clock.install()
     page.goto(shop.page)
     page.get_by_text("Show as a table").click()
-    expect(page.get_by_role("row", name="12:00 44")).to_be_visible()
-    expect(page.locator("#opening")).to_contain_text("15:42 there")
+    expect(page.get_by_role("row", name="12:00 77")).to_be_visible()
+    expect(page.locator("#opening")).to_contain_text("18:42 there")
     shop.clock.now += timedelta(minutes=1)
     page.clock.fast_forward(61_000)
-    expect(page.locator("#opening")).to_contain_text("15:43 there")
-    expect(page.get_by_role("row", name="12:00 44")).to_be_visible()
+    expect(page.locator("#opening")).to_contain_text("18:43 there")
+    expect(page.get_by_role("row", name="12:00 77")).to_be_visible()
     expect(page.locator("#map .leaflet-tile-loaded").first).to_be_visible()
     assert shop.troubles == []
 

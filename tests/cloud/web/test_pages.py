@@ -24,7 +24,7 @@ from tests.support.envelopes import (
     tile,
     visit,
 )
-from tools.venue_picture import furnish
+from tools.venue_picture import VENUE, furnish
 
 Get = Callable[..., httpx.Response]
 SOURCES = sorted(path for path in (Path(front_end.__file__).parent / "templates").glob("*.html"))
@@ -183,7 +183,7 @@ def test_without_the_files_of_others_everything_but_they_is_shown(
 ) -> None:
     furnish(api.engine, NOW)
     monkeypatch.setattr(front_end, "FOLDER", tmp_path)
-    venue, docs = get("/venues/harbour-street"), get("/api/v1/docs")
+    venue, docs = get(f"/venues/{VENUE}"), get("/api/v1/docs")
     assert "The map needs files that are not installed here" in words(venue)
     assert "Visitors by hour" in words(venue)
     assert "leaflet.js" not in venue.text

@@ -6,7 +6,7 @@ import pytest
 from edge.synthetic.life import Person
 from edge.synthetic.plan import DOOR, Point, Rectangle, Zone
 from edge.synthetic.till import MOST_IN_LINE, Till
-from edge.synthetic.truth import crossings, spans_inside, stay_of
+from edge.synthetic.truth import crossings, spans_inside, stay_of, steps_of
 
 
 def walk(*places: Point, pace: float = 1.0) -> Person:
@@ -47,6 +47,13 @@ def test_a_stay_is_from_the_first_crossing_to_the_last() -> None:
     assert (stay.entered_at, stay.left_at) == pytest.approx((100.9, 104.9))
     assert stay.dwell_seconds == pytest.approx(4.0)
     assert stay.zone_seconds() == pytest.approx({"square": 4.0})
+
+
+def test_steps_are_parted_by_whole_seconds_and_lie_where_they_walk() -> None:
+    steps = steps_of(walk((0, 0), (2, 0), (2, 1)), 100.25, 102.5)
+    assert steps.starts.tolist() == [100.25, 101, 102]
+    assert steps.milliseconds.tolist() == [750, 1000, 500]
+    assert steps.places.tolist() == [[0.625, 0], [1.5, 0], [2, 0.25]]
 
 
 def test_a_till_serves_in_order_and_lets_the_impatient_go() -> None:
