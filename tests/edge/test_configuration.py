@@ -239,8 +239,8 @@ def file(tmp_path: Path) -> Path:
         ),
         pytest.param(
             BOX + SIZED + f"[[camera.zone]]\nid = 'z'\n{AREA}served_in = 'till'\n",
-            "camera[0].zone[0].served_in: found 'till'; allowed is nothing here, or kind = \"queue\" too: only who stands "
-            "in line is served",
+            "camera[0].zone[0].served_in: found 'till'; allowed is nothing here, or kind = \"queue\" too: "
+            "only who stands in line is served",
             id="a till without a line",
         ),
         pytest.param(
