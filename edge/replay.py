@@ -190,10 +190,8 @@ class _Recorder:
 
     def _close_minute(self, scene: Scene, origin: Origin, began: float, ended: float) -> None:
         minute = scene.minute(began=began, ended=ended, dropped_frames=0)
-        crossings = reports.crossings(minute)
-        drafts = [reports.occupancy([minute]), *([crossings] if crossings else [])]
         self._now = max(self._now, began)
-        self.writer.commit(Batch(origin=origin, drafts=drafts, tiles=reports.tiles(minute)))
+        self.writer.commit(Batch(origin=origin, drafts=reports.minutely([minute]), tiles=reports.tiles(minute)))
 
 
 @contextmanager

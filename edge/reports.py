@@ -41,6 +41,7 @@ __all__ = [
     "health_reason",
     "layout_of",
     "live_scene",
+    "minutely",
     "occupancy",
     "oversized",
     "queues",
@@ -86,6 +87,14 @@ def visit(ended: Visit) -> Draft:
         frames_seen=ended.frames,
         mean_confidence=round(min(1.0, ended.mean_confidence), 3),
     )
+
+
+def minutely(minutes: Sequence[Minute]) -> list[Draft]:
+    """All that is said of a minute but its tiles, one scene after the other."""
+    drafts = [occupancy([minute]) for minute in minutes]
+    for report in (crossings, queues):
+        drafts += [draft for draft in map(report, minutes) if draft is not None]
+    return drafts
 
 
 def occupancy(minutes: Sequence[Minute]) -> Draft:

@@ -182,13 +182,10 @@ class Vision:
         minutes = [
             self._minute_of(camera, began, ended, dropped.get(camera.id, 0)) for camera in self._settings.cameras
         ]
-        drafts = [reports.occupancy([minute]) for minute in minutes]
-        for report in (reports.crossings, reports.queues):
-            drafts += [draft for draft in map(report, minutes) if draft is not None]
         self._put(
             Batch(
                 origin=self._origin_from(began),
-                drafts=drafts,
+                drafts=reports.minutely(minutes),
                 tiles=[tile for minute in minutes for tile in reports.tiles(minute)],
                 checkpoints=[_checkpointed(scene) for scene in self._scenes.values()],
             )

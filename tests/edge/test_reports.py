@@ -101,6 +101,12 @@ def test_nothing_is_said_of_a_line_that_is_none_or_was_not_watched(changes: dict
     assert reports.queues(minute(**changes)) is None
 
 
+def test_a_minute_is_said_whole() -> None:
+    quiet = minute(scene="yard", lines=(), queues=())
+    said = [(draft.type, draft.body["scene"]) for draft in reports.minutely([minute(), quiet])]
+    assert said == [("occupancy", "hall"), ("occupancy", "yard"), ("crossing", "hall"), ("queue", "hall")]
+
+
 def test_tiles_keep_milliseconds_until_their_bucket_is_over() -> None:
     (part,) = reports.tiles(minute())
     assert (part.at, part.space, part.camera, part.layer) == (1020.0, "door-640x480-40px", "door", Layer.PRESENCE)
