@@ -1,8 +1,8 @@
 """How much of the time that a venue was open its cameras really watched: silence is not emptiness.
 
 A camera is expected to watch from the moment on which it first came online, where that is known, else from the first
-bucket that it ever reported on; one that never did, for the whole period. The last moments, which it could not tell of
-yet, are not expected of it. Watching outside the opening hours neither helps nor harms.
+bucket that it ever reported on; one that did neither, for the whole period. The last moments, of which it could not
+tell yet, are not expected of it. Watching outside the opening hours neither helps nor harms.
 """
 
 from collections.abc import Mapping, Sequence
@@ -59,8 +59,8 @@ def read_watch(
     scheduled = scheduled_ms_by_bucket(hours, period=period, until_ms=until_ms, zone=zone)
 
     def due(place: Place) -> Mapping[int, int]:
-        first = first_watched_ms(session, venue=venue, place=place) or 0
-        since = online.get(place, first)
+        since = online.get(place, 0)
+        first = first_watched_ms(session, venue=venue, place=place) or since // BUCKET_MS * BUCKET_MS
         later = {bucket: open_ms for bucket, open_ms in scheduled.items() if bucket >= first}
         if first in later and first < since < first + BUCKET_MS:
             rest = Period(start_ms=since, end_ms=first + BUCKET_MS)

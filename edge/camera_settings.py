@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, TypeGuard, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -40,6 +41,7 @@ __all__ = [
     "Section",
     "SyntheticSettings",
     "ZoneSettings",
+    "is_stream",
     "told",
     "twice_named",
     "whole_section",
@@ -82,9 +84,18 @@ def _expanded(text: str) -> str:
 
 
 def _streamed(url: str) -> str:
-    if not _STREAM.fullmatch(url):
+    if not is_stream(url):
         raise ValueError("a url as in rtsp://user:password@192.0.2.10:554/stream, or rtsps://")
     return url
+
+
+def is_stream(url: str) -> bool:
+    """Whether this is a network camera's url, which names a host and no impossible port."""
+    try:
+        parts = urlsplit(url)
+        return bool(_STREAM.fullmatch(url) and parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _drawn(polygon: tuple[Point, ...]) -> tuple[Point, ...]:
@@ -263,15 +274,6 @@ class CameraSettings(Section):
             raise whole_section(f"exactly one of {', '.join(SOURCES)}; found {' and '.join(given) or 'none'}")
         return synthetic
 
-    @field_validator("zones")
-    @classmethod
-    def _served_somewhere(cls, zones: tuple[ZoneSettings, ...]) -> tuple[ZoneSettings, ...]:
-        for zone in zones:
-            others = {other.id for other in zones} - {zone.id}
-            if zone.served_in is not None and zone.served_in not in others:
-                raise ValueError(f"served_in = the id of another zone of this camera; zone {zone.id} has another word")
-        return zones
-
     @field_validator("masks", "calibration", "zones", "lines", "doorways")
     @classmethod
     def _fits_picture(cls, shapes: _Shapes, info: ValidationInfo) -> _Shapes:
@@ -286,6 +288,16 @@ class CameraSettings(Section):
                 if outside is not None:
                     raise ValueError(f"inside the picture of {size[0]} × {size[1]}; {name} has {list(outside)}")
         return shapes
+
+    @field_validator("zones")
+    @classmethod
+    def _served_somewhere(cls, zones: tuple[ZoneSettings, ...]) -> tuple[ZoneSettings, ...]:
+        tills = {zone.id for zone in zones if zone.kind is not ZoneKind.QUEUE}
+        lost = [f"{zone.id} = {zone.served_in}" for zone in zones if zone.served_in not in {None, *tills}]
+        if lost:
+            found = ", ".join(lost)
+            raise ValueError(f"served_in = the id of a zone of this camera that is no queue; found for zone {found}")
+        return zones
 
 
 def twice_named(cameras: object) -> list[str]:

@@ -185,7 +185,7 @@ def soundness(coverage: Coverage, *, cameras: int, lost_items: int, enough: floa
     if not cameras:
         return Condition(tone=Tone.WAITING, word="Nothing is counted here yet")
     if coverage.fraction is None and not lost_items:
-        return Condition(tone=Tone.GOOD, word="The day has not begun")
+        return Condition(tone=Tone.GOOD, word="Nothing to judge yet")
     if lost_items or (coverage.fraction or 0) < enough:
         return Condition(tone=Tone.WAITING, word="Read these numbers with care")
     return Condition(tone=Tone.GOOD, word="These numbers are sound")
@@ -196,7 +196,7 @@ def coverage_sentence(coverage: Coverage, *, cameras: int) -> str:
     if not cameras:
         return "No camera has reported from here yet."
     if coverage.fraction is None:
-        return "Nothing had to be watched yet today: opening hours have not begun."
+        return "Nothing had to be watched yet today: it was closed, or the cameras have only just come online."
     if coverage.fraction >= 1:
         return "Today was watched without a break so far."
     missing = duration(coverage.scheduled_seconds * (1 - coverage.fraction))

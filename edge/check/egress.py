@@ -40,6 +40,7 @@ _WORDS = {"localhost": True, "link-local": True, "multicast": True, "any": False
 
 _UNLESS = "if this machine has no internet at all, this proves nothing"
 _INSTALL = "install the units of systemd/, as docs/systemd.md shows"
+_TABLE = "load it, as docs/systemd.md shows: systemctl restart footfall-firewall.service"
 _NARROW = "let IPAddressAllow= of footfall-vision.service name the cameras' networks only: docs/systemd.md"
 
 
@@ -92,6 +93,8 @@ def check_egress(place: Place | None = None, *, public: Sequence[Address] = PUBL
         here = f"reaches the internet ({', '.join(reached)})"
         if place.is_inside:
             return fail("egress", f"vision's own unit {here}", f"{_NARROW}; the kernel must support BPF for units")
+        if place.is_visions_user:
+            return warn("egress", f"vision's user {USER} {here}: the table of nftables is not at work", _TABLE)
         return _told_by_unit(place, here=here)
     refused = {host: why_not for host, why_not in obstacles.items() if why_not is not None}
     seen = "; ".join(f"{host}: {why_not.strerror or why_not}" for host, why_not in refused.items())

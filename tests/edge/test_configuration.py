@@ -142,6 +142,14 @@ def file(tmp_path: Path) -> Path:
             "camera[0].url: allowed is a url as in rtsp://user:password@192.0.2.10:554/stream, or rtsps://",
             id="a url that is no stream",
         ),
+        *(
+            pytest.param(
+                BOX + f"[[camera]]\nid = 'door'\nurl = '{url}'\n",
+                "camera[0].url: allowed is a url as in rtsp://user:password@192.0.2.10:554/stream, or rtsps://",
+                id=url,
+            )
+            for url in ("rtsp://u:p@/x", "rtsp://:554/x", "rtsp://u@:554/x", "rtsp://h:99999/x", "rtsp://[::1/x")
+        ),
         pytest.param(
             BOX + "[[camera]]\nid = 'door'\nurl = 'rtsp://x:${DOOR_IS_LOCKED}@192.0.2.1/'\n",
             "camera[0].url: allowed is a url whose variables are all set in the environment; not set: DOOR_IS_LOCKED",
@@ -234,8 +242,18 @@ def file(tmp_path: Path) -> Path:
         ),
         pytest.param(
             BOX + SIZED + f"[[camera.zone]]\nid = 'z'\nkind = 'queue'\n{AREA}served_in = 'till'\n",
-            "camera[0].zone: allowed is served_in = the id of another zone of this camera; zone z has another word",
+            "camera[0].zone: allowed is served_in = the id of a zone of this camera that is no queue; "
+            "found for zone z = till",
             id="a line without its till",
+        ),
+        pytest.param(
+            BOX
+            + SIZED
+            + f"[[camera.zone]]\nid = 'y'\nkind = 'queue'\n{AREA}served_in = 'z'\n"
+            + f"[[camera.zone]]\nid = 'z'\nkind = 'queue'\n{AREA}served_in = 'y'\n",
+            "camera[0].zone: allowed is served_in = the id of a zone of this camera that is no queue; "
+            "found for zone y = z, z = y",
+            id="lines that serve each other",
         ),
         pytest.param(
             BOX + SIZED + f"[[camera.zone]]\nid = 'z'\n{AREA}served_in = 'till'\n",

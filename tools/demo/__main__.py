@@ -6,7 +6,6 @@ made-up day. Exit code 0: it ran and was ended; 1: a part of it failed; 2: it ca
 """
 
 import os
-import re
 import signal
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from typing import Self
 from rich.console import Console
 
 from edge.assembly import MOTION
+from edge.camera_settings import is_stream
 from edge.errors import ModelError
 from edge.models.manifest import load_manifest
 from edge.models.store import ModelStore, default_folder
@@ -55,7 +55,7 @@ class Options:
         if not text.isdecimal() or not 0 < int(text) <= _LONGEST_SECONDS:
             raise DemoError(f"SECONDS: found {text!r}; allowed is a whole number from 1 to {_LONGEST_SECONDS:.0f}")
         source = environment.get("SOURCE", "")
-        if source and not re.fullmatch(r"rtsps?://[^\s/]\S*", source):
+        if source and not is_stream(source):
             raise DemoError("SOURCE: allowed is a url as in rtsp://user:password@192.0.2.10:554/stream, or rtsps://")
         seed = environment.get("SEED") or "1"
         if not seed.isdecimal():

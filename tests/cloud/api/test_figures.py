@@ -242,6 +242,16 @@ def test_the_future_is_not_scheduled_and_a_new_camera_not_before_its_first_repor
     }
 
 
+def test_a_camera_that_came_online_and_has_not_reported_yet_is_expected_since_then(api: Api, device_key: str) -> None:
+    at = datetime(2026, 11, 20, 11, 34, tzinfo=UTC)
+    api.send(device_key, layout(1, at=at, storage=False), camera_health(2, at=at, state="online"))
+    for minutes, due in ((1, 0), (10, 600 - TELLING_MS / 1000)):
+        api.clock.now = at + timedelta(minutes=minutes)
+        coverage = api.read("/venues/corner-shop/summary")["coverage"]
+        assert coverage["scheduled_seconds"] == due
+        assert coverage["fraction"] == (0 if due else None)
+
+
 @pytest.mark.parametrize("first", ["online", "starting"])
 def test_a_camera_is_not_expected_before_it_first_came_online(first: str, api: Api, device_key: str) -> None:
     """Put up at 11:34, it has watched all it could by 11:38; where nobody said when, the whole 15 minutes were due."""

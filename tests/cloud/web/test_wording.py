@@ -121,7 +121,7 @@ def test_how_much_was_watched(
     ("fraction", "cameras", "lost", "tone", "word"),
     [
         pytest.param(None, 0, 0, Tone.WAITING, "Nothing is counted here yet", id="no camera"),
-        pytest.param(None, 1, 0, Tone.GOOD, "The day has not begun", id="not open yet"),
+        pytest.param(None, 1, 0, Tone.GOOD, "Nothing to judge yet", id="not open yet"),
         pytest.param(0.95, 1, 0, Tone.GOOD, "These numbers are sound", id="watched enough"),
         pytest.param(0.94, 1, 0, Tone.WAITING, "Read these numbers with care", id="watched too little"),
         pytest.param(1.0, 1, 1, Tone.WAITING, "Read these numbers with care", id="a report was lost"),
