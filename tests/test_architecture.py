@@ -12,6 +12,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("edge", "cloud", "protocol")
 FORBIDDEN_NAMES = {"common", "helper", "helpers", "manager", "managers", "util", "utils"}
 MAY_IMPORT_TRACKERS = Path("edge/tracker.py")
+MAY_IMPORT_ULTRALYTICS = Path("tests/support/followers.py")
+"""To measure beside it, where a developer has it: its licence would bind whatever is shipped with it."""
 
 
 def source_files(*folders: str) -> list[Path]:
@@ -93,8 +95,8 @@ def test_only_the_tracker_knows_the_trackers_library() -> None:
     assert [str(path) for path in PRODUCT if "trackers" in _imports(path) and path != MAY_IMPORT_TRACKERS] == []
 
 
-def test_nothing_imports_ultralytics() -> None:
-    assert [str(path) for path in EVERYTHING if "ultralytics" in _imports(path)] == []
+def test_only_a_benchmark_imports_ultralytics() -> None:
+    assert {path for path in EVERYTHING if "ultralytics" in _imports(path)} == {MAY_IMPORT_ULTRALYTICS}
 
 
 def test_each_package_has_source_to_check() -> None:

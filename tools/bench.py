@@ -1,7 +1,7 @@
 """Runs the benchmarks of tests/benchmarks, and writes docs/benchmarks.md from the figures that they end with.
 
-A benchmark is a module that runs by itself and ends with one line: a JSON object of figures. This file knows nothing
-about what is measured.
+A benchmark is a module that runs by itself and ends with one line: a JSON object of figures, the ratios first. Its
+docstring stands above its figures and says what they are. This file knows nothing about what is measured.
 """
 
 import argparse
@@ -17,12 +17,16 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-__all__ = ["Result", "main", "page", "read_result"]
+__all__ = ["Result", "about", "main", "page", "read_result"]
 
 Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
 _FOLDER = Path("tests/benchmarks")
 _PAGE = Path("docs/benchmarks.md")
+_BEGINNING = """
+Measured on {on} by `make bench`, which writes this page; `make bench NAME=…` runs one benchmark. Ratios stand first,
+because they say most about other machines. All else holds for this one:
+""".strip()
 _PACKAGES_THAT_MATTER = ("numpy", "onnxruntime", "opencv-python-headless", "av", "trackers", "sqlalchemy", "paho-mqtt")
 
 
@@ -67,7 +71,7 @@ def page(results: Sequence[Result], *, machine: Mapping[str, str], on: date) -> 
     """The page as Markdown: the machine, then a table for each benchmark."""
     parts = [
         "# Benchmarks",
-        f"Measured on {on.isoformat()} by `make bench`, which writes this page. Figures hold for this machine:",
+        _BEGINNING.format(on=on.isoformat()),
         _table([("machine", ""), *machine.items()]),
     ]
     for result in sorted(results, key=lambda each: each.name):
@@ -87,16 +91,16 @@ def _run(name: str) -> Result | None:
         for line in process.stdout or ():
             print(line, end="", flush=True)
             lines.append(line)
-    result = read_result(name, about=_about(name), output="".join(lines))
+    result = read_result(name, about=about(name), output="".join(lines))
     if process.returncode or result is None:
         print(f"{name} ended with code {process.returncode}, its last line must be a JSON object", file=sys.stderr)
         return None
     return result
 
 
-def _about(name: str) -> str:
-    docstring = ast.get_docstring(ast.parse((_FOLDER / f"{name}.py").read_text())) or ""
-    return docstring.partition("\n\n")[0]
+def about(name: str) -> str:
+    """What a benchmark says of itself."""
+    return ast.get_docstring(ast.parse((_FOLDER / f"{name}.py").read_text())) or ""
 
 
 def _machine() -> dict[str, str]:
@@ -127,15 +131,27 @@ def _version(package: str) -> str | None:
 
 def _tables(figures: Mapping[str, Json]) -> Iterator[str]:
     """One for the plain figures, and one for each group of things compared: a row each, a column a figure."""
-    plain = [(f"`{key}`", _shown(value)) for key, value in figures.items() if not isinstance(value, Mapping)]
+    plain = [(_words(key), _shown(value)) for key, value in figures.items() if not isinstance(value, Mapping)]
     if plain:
         yield _table([("figure", "value"), *plain])
     for name, group in figures.items():
         if isinstance(group, Mapping):
-            things = {key: value if isinstance(value, Mapping) else {"value": value} for key, value in group.items()}
-            columns = list(dict.fromkeys(column for thing in things.values() for column in thing))
-            rows = [(key, *(_shown(thing.get(column, "")) for column in columns)) for key, thing in things.items()]
-            yield _table([(f"`{name}`", *(f"`{column}`" for column in columns)), *rows])
+            yield _table(list(_rows(name, group)))
+
+
+def _rows(name: str, group: Mapping[str, Json]) -> Iterator[tuple[str, ...]]:
+    """A heading and a row each thing; null is what could not be measured here."""
+    there = {key: value for key, value in group.items() if value is not None}
+    things = {key: value if isinstance(value, Mapping) else {"value": value} for key, value in there.items()}
+    columns = list(dict.fromkeys(column for thing in things.values() for column in thing))
+    yield (_words(name), *map(_words, columns))
+    for key in group:
+        cells = [_shown(things[key].get(column, "")) for column in columns] if key in things else ["absent"]
+        yield (_words(key), *cells, *[""] * (len(columns) - len(cells)))
+
+
+def _words(key: str) -> str:
+    return key.replace("_", " ")
 
 
 def _shown(value: Json) -> str:

@@ -9,7 +9,8 @@ from edge.lines import Line
 from edge.motion_tracker import MotionTracker
 from edge.stitching import People, Stitcher, StitchingSettings
 from edge.tracker import LibraryTracker, Tracks
-from tests.benchmarks.tracking import PETS, Stitched, Variation, detect, followed, variations
+from tests.support.clips import PETS, Variation, detect, followed, variations
+from tests.support.followers import FOLLOWERS
 from tests.support.mot import read_mot, score
 
 SIZE = (640, 480)
@@ -259,6 +260,6 @@ def test_real_people_keep_their_identity(assets: Path, pets: list[Detections]) -
     """The library's best of 108 settings reaches HOTA 0.544 and IDF1 0.712 on such detections."""
     whole = variations(PETS)[0]
     truth = read_mot(assets / "videos/pets_s2l1.gt.txt")
-    scores = score(truth, followed(Stitched(MotionTracker(), PETS.size), pets, whole), list(whole.frames))
+    scores = score(truth, followed(FOLLOWERS["footfall"](PETS.size, PETS.rate), pets, whole), list(whole.frames))
     assert scores.hota >= 0.6
     assert scores.idf1 >= 0.8

@@ -9,9 +9,9 @@ from edge.floor import Floor
 from edge.heatmap import CELLS, HeatMap, Presence, TileIncrement
 from edge.lines import Crossing, Direction
 from edge.motion_tracker import MotionTracker
-from edge.stitching import People
+from edge.stitching import People, Stitcher
 from edge.visits import Checkpoint, Turnover, Visit, VisitBook, VisitSettings, interrupted
-from tests.benchmarks.tracking import PETS, Stitched, detect
+from tests.support.clips import PETS, detect
 from tests.support.mot import read_mot
 
 
@@ -171,11 +171,11 @@ def test_real_visits_and_heat_agree_with_the_truth(assets: Path) -> None:
     """The whole counting core on real people: visits, presence and where it was spent."""
     detections, truth = detect(assets, PETS), read_mot(assets / "videos/pets_s2l1.gt.txt")
     floor = Floor.uncalibrated(PETS.size)
-    follower = Stitched(MotionTracker(), PETS.size)
+    tracker, stitcher = MotionTracker(), Stitcher(PETS.size)
     presence, heat, stays = Presence(), HeatMap(floor.cell), VisitBook(VisitSettings(scene="yard"))
     credited, begun, visits = 0, 0, list[Visit]()
     for frame, found in enumerate(detections):
-        seen = follower.update(found, frame / PETS.rate)
+        seen = stitcher.update(tracker.update(found, frame / PETS.rate))
         places = floor.place(floor.feet(seen.boxes))
         milliseconds = presence.update(seen.ids, seen.since, seen.at)
         heat.add(places, milliseconds)

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import linear_sum_assignment
 from trackers.eval import compute_clear_metrics, compute_hota_metrics, compute_identity_metrics
 
-__all__ = ["People", "Scores", "people_in", "read_mot", "score"]
+__all__ = ["People", "Scores", "associated_perfectly", "people_in", "read_mot", "score", "without_strangers"]
+
+MATCHING_OVERLAP = 0.5
+"""Intersection over union from which on a box shows a person of the truth, as CLEAR MOT has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +31,6 @@ class Scores:
     idf1: float
     mota: float
     id_switches: int
-    ids: int
 
 
 NOBODY = People(ids=np.empty(0, np.int64), boxes=np.empty((0, 4)))
@@ -61,8 +64,33 @@ def score(truth: Mapping[int, People], tracks: Mapping[int, People], frames: lis
         idf1=float(compute_identity_metrics(truth_ids, track_ids, similarity)["IDF1"]),
         mota=float(clear["MOTA"]),
         id_switches=int(clear["IDSW"]),
-        ids=len(_ids(given)),
     )
+
+
+def associated_perfectly(truth: People, boxes: npt.NDArray[np.float64]) -> People:
+    """Detections (n, 4) under the ids of the true people whom they show, at most one a person; the others are dropped.
+
+    The oracle of the field: what a tracker could reach at best that only says who is who, and adds and moves no box.
+    """
+    rows, columns = _matches(truth.boxes, boxes)
+    return People(ids=truth.ids[rows], boxes=boxes[columns])
+
+
+def without_strangers(truth: People, tracks: People) -> People:
+    """Tracks without those that show nobody of the truth: for frames in which some people in view have no label."""
+    _, columns = _matches(truth.boxes, tracks.boxes)
+    return People(ids=tracks.ids[columns], boxes=tracks.boxes[columns])
+
+
+def _matches(
+    one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Indices of the pairs whose overlaps are enough and the most in sum."""
+    overlap = _overlap(one, other)
+    enough = overlap >= MATCHING_OVERLAP
+    rows, columns = linear_sum_assignment(np.where(enough, overlap, 0), maximize=True)
+    kept = enough[rows, columns]
+    return rows[kept], columns[kept]
 
 
 def _ids(frames: Iterable[People]) -> set[int]:
