@@ -6,7 +6,7 @@ written alone; whether calibration points make a floor is for `edge.floor` to sa
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, TypeGuard, TypeVar
@@ -44,6 +44,7 @@ __all__ = [
     "is_stream",
     "told",
     "twice_named",
+    "unlike_in_scene",
     "whole_section",
 ]
 
@@ -305,7 +306,6 @@ def twice_named(cameras: object) -> list[str]:
     tables = _tables(cameras)
     named = {
         "camera": [table.get("id") for table in tables],
-        "scene": [table.get("scene") or table.get("id") for table in tables],
         "zone": [zone.get("id") for table in tables for zone in _tables(table.get("zone"))],
         "line": [line.get("id") for table in tables for line in _tables(table.get("line"))],
     }
@@ -314,6 +314,20 @@ def twice_named(cameras: object) -> list[str]:
         for kind, ids in named.items()
         if (twice := sorted({name for name in ids if _is_slug(name) and ids.count(name) > 1}))
     ]
+
+
+def unlike_in_scene(cameras: Sequence[CameraSettings]) -> list[str]:
+    """What cameras of one scene do not have in common and should, as sentences."""
+    sentences = []
+    for name in dict.fromkeys(camera.scene_id for camera in cameras):
+        together = {camera.id: camera for camera in cameras if camera.scene_id == name}
+        floors = {camera.calibration.floor if camera.calibration else None for camera in together.values()}
+        if len(together) > 1 and (len(floors) > 1 or None in floors):
+            found = ", ".join(together)
+            sentences.append(f"calibrating all cameras of a scene on one floor; those of {name} are not: {found}")
+        if len({camera.counting for camera in together.values()}) > 1:
+            sentences.append(f"counting alike for all cameras of a scene; those of {name} differ")
+    return sentences
 
 
 def _tables(value: object) -> list[dict[str, object]]:

@@ -102,7 +102,7 @@ def _misplaced(
 ) -> list[str]:
     """Calibrations that make no floor, and a layout too large to be said in one message."""
     from edge.reports import oversized
-    from edge.scene import floor_of
+    from edge.view import floor_of
 
     lines = []
     for index, camera in cameras.items():

@@ -43,10 +43,12 @@ class QueueSettings:
 class QueueTally:
     """One line in one minute.
 
-    person_ms: milliseconds times people in it; waits: those that ended, counts by bins of `DURATION_BOUNDS_SECONDS`.
+    watched_ms: how long it was watched; person_ms: milliseconds times people in it.
+    waits: those that ended, counts by bins of `DURATION_BOUNDS_SECONDS`.
     """
 
     zone: str
+    watched_ms: int
     person_ms: int
     max_length: int
     waits: tuple[int, ...]
@@ -69,6 +71,7 @@ class _Turn:
 
 @dataclass(slots=True, kw_only=True)
 class _Sums:
+    watched_ms: int = 0
     person_ms: int = 0
     max_length: int = 0
     waits: Counter[int] = field(default_factory=Counter)
@@ -96,6 +99,7 @@ class QueueWatch:
 
         `passed_ms` is how long the time since the last frame was watched.
         """
+        self._sums.watched_ms += passed_ms
         self._sums.person_ms += passed_ms * self.length
         for person, waits, arrived in zip(ids.tolist(), in_line.tolist(), at_till.tolist(), strict=True):
             if waits and not self._was_served(person):
@@ -115,6 +119,7 @@ class QueueWatch:
         sums, self._sums = self._sums, _Sums(max_length=self.length)
         return QueueTally(
             zone=self.zone,
+            watched_ms=sums.watched_ms,
             person_ms=sums.person_ms,
             max_length=sums.max_length,
             waits=tuple(sums.waits[number] for number in range(len(DURATION_BOUNDS_SECONDS) + 1)),

@@ -181,7 +181,7 @@ class _Recorder:
         origin = Origin(venue=plan.box.venue, config=config_hash(layout), mode=plan.box.mode)
         self.writer.commit(Batch(origin=origin, drafts=[reports.configuration(layout, at=0.0)]))
         masks = IgnoreMasks(plan.camera.masks, reference_size=reference)
-        return Scene(plan.camera, box=plan.box.id, image_size=reference), masks, origin
+        return Scene([plan.camera], box=plan.box.id, image_sizes={plan.camera.id: reference}), masks, origin
 
     def _keep(self, origin: Origin, closed: Sequence[Visit]) -> None:
         if closed:
@@ -189,9 +189,9 @@ class _Recorder:
             self.writer.commit(Batch(origin=origin, drafts=[reports.visit(visit) for visit in closed]))
 
     def _close_minute(self, scene: Scene, origin: Origin, began: float, ended: float) -> None:
-        minute = scene.minute(began=began, ended=ended, dropped_frames=0)
+        minutes = scene.minutes(began=began, ended=ended)
         self._now = max(self._now, began)
-        self.writer.commit(Batch(origin=origin, drafts=reports.minutely([minute]), tiles=reports.tiles(minute)))
+        self.writer.commit(Batch(origin=origin, drafts=reports.minutely(minutes), tiles=reports.tiles(minutes[0])))
 
 
 @contextmanager

@@ -9,8 +9,9 @@ from edge.anonymity import Draft, draft
 from edge.camera.health import HealthChange, HealthState, Note
 from edge.exchange.batch import TilePart
 from edge.floor import space_slug
-from edge.scene import Minute, Scene, floor_of
+from edge.scene import Minute, Scene
 from edge.settings import BoxSettings, CameraSettings, Settings
+from edge.view import floor_of
 from edge.visits import Visit
 from protocol import configuration as wire
 from protocol.configuration import Coordinates, Layout
@@ -91,7 +92,10 @@ def visit(ended: Visit) -> Draft:
 
 def minutely(minutes: Sequence[Minute]) -> list[Draft]:
     """All that is said of a minute but its tiles, one scene after the other."""
-    drafts = [occupancy([minute]) for minute in minutes]
+    by_scene: dict[str, list[Minute]] = {}
+    for minute in minutes:
+        by_scene.setdefault(minute.scene, []).append(minute)
+    drafts = [occupancy(together) for together in by_scene.values()]
     for report in (crossings, queues):
         drafts += [draft for draft in map(report, minutes) if draft is not None]
     return drafts
@@ -135,7 +139,8 @@ def crossings(minute: Minute) -> Draft | None:
 
 def queues(minute: Minute) -> Draft | None:
     """The minute's lines of people; None where there are none, or nobody watched them."""
-    if not minute.queues or not minute.watched_ms:
+    queues = [queue for queue in minute.queues if queue.watched_ms]
+    if not queues:
         return None
     return draft(
         Queue,
@@ -144,13 +149,13 @@ def queues(minute: Minute) -> Draft | None:
         queues=[
             QueueReport(
                 zone=queue.zone,
-                mean_length=round(queue.person_ms / minute.watched_ms, 3),
+                mean_length=round(queue.person_ms / queue.watched_ms, 3),
                 max_length=queue.max_length,
                 waits=queue.waits,
                 served=queue.served,
                 abandoned=queue.abandoned,
             )
-            for queue in minute.queues
+            for queue in queues
         ],
     )
 
@@ -193,13 +198,10 @@ def health_reason(change: HealthChange) -> HealthReason:
     return _REASONS[change.reason] if isinstance(change.reason, Note) else HealthReason(str(change.reason))
 
 
-def live_scene(camera: CameraSettings, scene: Scene, now: float) -> JsonObject:
+def live_scene(scene: Scene, now: float) -> JsonObject:
     """Who is in a scene right now."""
     people = scene.people_at(now)
-    zones = [
-        LiveZone(zone=zone.id, people=count if people else 0)
-        for zone, count in zip(camera.zones, scene.zone_people, strict=True)
-    ]
+    zones = [LiveZone(zone=zone, people=count if people else 0) for zone, count in scene.zone_people.items()]
     return LiveScene(scene=scene.id, people=people, inside=scene.inside, zones=tuple(zones)).to_object()
 
 
@@ -214,7 +216,10 @@ def layout_of(box: BoxSettings, cameras: Sequence[CameraSettings], sizes: Mappin
     return Layout(
         mode=box.mode,
         k=box.k,
-        scenes=tuple(wire.Scene(scene=camera.scene_id, counting=camera.counting) for camera in cameras),
+        scenes=tuple(
+            wire.Scene(scene=scene, counting=counting)
+            for scene, counting in {camera.scene_id: camera.counting for camera in cameras}.items()
+        ),
         cameras=tuple(
             wire.Camera(camera=camera.id, scene=camera.scene_id, space=space.space)
             for camera, space in zip(cameras, spaces, strict=True)

@@ -1,37 +1,35 @@
-"""What one camera's frames mean: who is there, where, in which zones, across which lines, and for how long.
+"""What the frames of one scene mean: who is there, where, in which zones, across which lines, and for how long.
 
-One frame goes through a line a stage: detections → tracks → people → places → seconds → zones, lines, visits, cells.
-Everything is keyed by person ids that exist only here; what comes out, as `Minute`s and closed `Visit`s, has none.
-Time is that of the frames. Knows nothing of the wire, of files or of any clock.
+A scene is what one camera sees, or several that look at one floor. One frame goes through a line a stage: detections →
+people of its camera → people of the scene → seconds → zones, queues, lines, visits, cells. Everything is keyed by ids
+that exist only here; what comes out, as `Minute`s and closed `Visit`s, has none. Time is that of the frames. Knows
+nothing of the wire, of files or of any clock.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from edge.detector.detections import Detections
-from edge.floor import Calibration, Floor, Lens
-from edge.heatmap import HeatMap, Presence, TileIncrement
+from edge.fusion import Fused, Fusion, FusionSettings
+from edge.heatmap import Presence, TileIncrement
 from edge.lines import Crossing, Line, LineWatch
-from edge.motion_tracker import MotionTracker
 from edge.queues import QueueTally, QueueWatch
 from edge.settings import CameraSettings, LineSettings
-from edge.stitching import People, Stitcher, StitchingSettings
-from edge.tracker import LibraryTracker, Tracker, TrackerSettings
+from edge.stitching import People
+from edge.view import View, WatchedTime
 from edge.visits import Checkpoint, Visit, VisitBook, VisitSettings
+from edge.walkers import Walkers
 from edge.zones import Zone, ZoneWatch
 from protocol.configuration import LineKind, ZoneKind
 
-__all__ = ["LineTally", "Minute", "Scene", "ZoneTally", "floor_of", "tracker_of"]
+__all__ = ["LineTally", "Minute", "Scene", "ZoneTally"]
 
-_BODY_M = 1.7
 _ZONE_MARGIN_M = 0.3
 _ZONE_MARGIN_PX = 8.0
-_WATCHED_GAP_MS = 2_000
-"""Two frames farther apart than this leave the time between them unwatched."""
 _PEOPLE_GONE_SECONDS = 3.0
 
 
@@ -55,7 +53,9 @@ class LineTally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Minute:
-    """What a scene saw since the minute before; `at` is the middle of it, monotonic seconds.
+    """What a camera of a scene saw since the minute before; `at` is the middle of it, monotonic seconds.
+
+    What a scene has as a whole, its zones, lines and queues, `inside` and `drift`, stands with its first camera.
 
     The middle stays within its minute of UTC also when what is known of UTC moves a little; the beginning would not.
     `inside` is entries minus exits over the entrance lines, None where there are none; `drift` what a reset took away.
@@ -79,112 +79,131 @@ class Minute:
 
 
 class Scene:
-    """One camera's scene. `image_size` is the reference that all of its shapes are in."""
+    """The cameras of one scene; `image_sizes` are the references that their shapes are in, by camera.
 
-    def __init__(self, camera: CameraSettings, *, box: str, image_size: tuple[int, int], resumable: int = 0) -> None:
-        self.id = camera.scene_id
-        self.camera = camera.id
-        self.image_size = image_size
-        self.floor = floor_of(camera, image_size, box=box)
-        self._tracker = tracker_of(camera)
-        self._stitcher = Stitcher(
-            image_size,
-            StitchingSettings(gap_seconds=camera.gap_seconds),
-            floor=self.floor,
-            doorways=_doorways(camera),
+    Several cameras are calibrated on one floor.
+    """
+
+    def __init__(
+        self,
+        cameras: Sequence[CameraSettings],
+        *,
+        box: str,
+        image_sizes: Mapping[str, tuple[int, int]],
+        resumable: int = 0,
+    ) -> None:
+        first = cameras[0]
+        self.id = first.scene_id
+        doorways = _doorways(cameras)
+        self._views = {
+            camera.id: View(camera, box=box, image_size=image_sizes[camera.id], doorways=doorways) for camera in cameras
+        }
+        self._gap_seconds = max(camera.gap_seconds for camera in cameras)
+        self._fusion = (
+            Fusion(FusionSettings(gap_seconds=self._gap_seconds), doorways=doorways) if len(cameras) > 1 else None
         )
-        margin = _ZONE_MARGIN_M if self.floor.calibrated else _ZONE_MARGIN_PX
-        self._zones = ZoneWatch([Zone(id=zone.id, polygon=zone.polygon) for zone in camera.zones], margin=margin)
-        self._queues = _queues(camera)
-        self._lines = LineWatch([_line(line) for line in camera.lines], y_up=self.floor.calibrated)
-        self._entrances = frozenset(line.id for line in camera.lines if line.kind is LineKind.ENTRANCE)
+        zones = [zone for camera in cameras for zone in camera.zones]
+        lines = [line for camera in cameras for line in camera.lines]
+        margin = _ZONE_MARGIN_PX if first.calibration is None else _ZONE_MARGIN_M
+        self._zones = ZoneWatch([Zone(id=zone.id, polygon=zone.polygon) for zone in zones], margin=margin)
+        self._queues = _queues(cameras)
+        self._lines = LineWatch([_line(line) for line in lines], y_up=first.calibration is not None)
+        self._entrances = frozenset(line.id for line in lines if line.kind is LineKind.ENTRANCE)
         self._visits = VisitBook(
             VisitSettings(
                 scene=self.id,
-                zones=tuple(zone.id for zone in camera.zones),
+                zones=tuple(zone.id for zone in zones),
                 entrances=self._entrances,
-                end_seconds=camera.gap_seconds,
+                end_seconds=self._gap_seconds,
                 resumable=resumable,
             )
         )
         self._presence = Presence()
-        self._heat = HeatMap(self.floor.cell)
-        self._inside = _Inside(empty_seconds=camera.empty_seconds)
-        self._tally = _Tally(zones=len(camera.zones))
-        self._gap_seconds = camera.gap_seconds
-        self._last_ms: int | None = None
-        self._people_at = (float("-inf"), 0)
-        self.zone_people: tuple[int, ...] = (0,) * len(camera.zones)
+        self._inside = _Inside(empty_seconds=max(camera.empty_seconds for camera in cameras))
+        self._tally = _Tally(zones=len(zones))
+        self._watched_time = WatchedTime()
+        self._now = float("-inf")
+        self.walkers = Walkers.none(float("-inf"))
+        """Who was where at the last frame."""
+        self.zone_people: dict[str, int] = {zone.id: 0 for zone in zones}
+        """How many people were in each zone at the last frame."""
+
+    @property
+    def image_sizes(self) -> dict[str, tuple[int, int]]:
+        """The reference size of each camera's pictures."""
+        return {camera: view.image_size for camera, view in self._views.items()}
 
     def observe(
-        self, detections: Detections, *, at: float, image_size: tuple[int, int]
+        self, detections: Detections, *, at: float, image_size: tuple[int, int], camera: str | None = None
     ) -> tuple[People, tuple[Visit, ...]]:
-        """Take one frame's detections; the people in it, and the visits that ended."""
-        watched_ms = self._watch(at)
-        tracks = self._tracker.update(self._in_reference(detections, image_size), at)
-        people = self._stitcher.update(tracks)
-        places = self.floor.place(self.floor.feet(people.boxes))
-        on_floor = np.isfinite(places).all(axis=1)
-        milliseconds = np.where(on_floor, self._presence.update(people.ids, people.since, at), 0)
-        zones = self._zones.update(people.ids, places, at)
+        """Take the detections in one frame of a camera (of the first one): the people in it, and visits that ended."""
+        view = self._views[camera] if camera is not None else next(iter(self._views.values()))
+        people, seen = view.see(detections, at, image_size)
+        # Frames of several cameras may come a little out of order.
+        self._now = at = max(at, self._now)
+        passed_ms = self._watched_time.until(at)
+        fused = self._fused(view, people, seen, at)
+        there = fused.people
+        milliseconds = self._credited(fused)
+        zones = self._zones.update(there.ids, there.places, at)
         for line, till, queue in self._queues:
-            at_till = np.zeros(len(people), np.bool_) if till is None else zones.inside[:, till]
-            queue.update(people.ids, zones.inside[:, line], at_till, at, passed_ms=watched_ms)
-        bodies = self._bodies(people)
-        first_places = self.floor.place(self.floor.feet(people.first_boxes))
-        self._lines.meet(people.ids, first_places, bodies, at)
-        crossings = self._lines.update(people.ids, places, bodies, at)
+            at_till = np.zeros(len(there), np.bool_) if till is None else zones.inside[:, till]
+            queue.update(there.ids, zones.inside[:, line], at_till, at, passed_ms=passed_ms)
         in_zones = zones.inside.astype(np.int64) * milliseconds[:, None]
-        turnover = self._visits.update(people, in_zones, crossings)
-        self._heat.add(places, milliseconds)
-        # Who comes back after the end of a visit enters where they are now; who was first seen on no floor does too.
-        is_new = (at - people.since <= self._gap_seconds) & np.isfinite(first_places).all(axis=1)
-        self._heat.enter(np.where(is_new[:, None], first_places, places)[turnover.begun])
-        self._tally.watched_ms += watched_ms
-        self._tally.add(len(people), milliseconds, in_zones, zones.occupancy, crossings)
+        shown = there.rows(fused.in_frame)
+        self._lines.meet(shown.ids, shown.first_places, shown.bodies, at)
+        crossings = self._lines.update(shown.ids, shown.places, shown.bodies, at)
+        for elder, younger in fused.merged:
+            self._visits.merge(elder, younger)
+        turnover = self._visits.update(shown, in_zones[fused.in_frame], crossings)
+        view.credit(there.places, milliseconds, people=int(fused.credited.sum()))
+        view.heat.enter(self._entry_places(shown)[turnover.begun])
+        self._tally.add(in_zones, zones.occupancy, crossings)
         at_entrances = [crossing for crossing in crossings if crossing.line in self._entrances]
-        self._inside.add(at_entrances, at, busy=bool(len(people)) or not watched_ms)
-        self._people_at = (at, len(people))
-        self.zone_people = tuple(zones.occupancy.tolist())
+        self._inside.add(at_entrances, at, busy=bool(len(there)) or not passed_ms)
+        self.walkers = there
+        self.zone_people = dict(zip(self.zone_people, zones.occupancy.tolist(), strict=True))
         return people, turnover.closed
 
     def idle(self, at: float) -> tuple[Visit, ...]:
         """Let time pass without a frame: visits of people unseen for too long end."""
-        nobody = People.none(at)
+        nobody = Walkers.none(at)
         return self._visits.update(nobody, np.empty((0, len(self._zones.zones)), np.int64), ()).closed
 
-    def minute(self, *, began: float, ended: float, dropped_frames: int) -> Minute:
-        """What was seen since the last call."""
+    def minutes(
+        self, *, began: float, ended: float, dropped_frames: Mapping[str, int] | None = None
+    ) -> tuple[Minute, ...]:
+        """What each camera saw since the last call; `dropped_frames` are counts by camera."""
         tally, self._tally = self._tally, _Tally(zones=len(self._zones.zones))
         inside, drift = self._inside.report() if self._entrances else (None, None)
-        return Minute(
-            scene=self.id,
-            camera=self.camera,
-            space=self.floor.space_id,
-            at=(began + ended) / 2,
-            watched_ms=tally.watched_ms,
-            analysed_frames=tally.frames,
-            dropped_frames=dropped_frames,
-            person_ms=tally.person_ms,
-            max_people=tally.max_people,
-            zones=tuple(
-                ZoneTally(zone=zone.id, person_ms=int(tally.zone_ms[index]), max_people=int(tally.zone_max[index]))
-                for index, zone in enumerate(self._zones.zones)
-            ),
-            lines=tuple(
-                LineTally(line=line, inward=counts["in"], outward=counts["out"])
-                for line, counts in sorted(tally.crossings.items())
-            ),
-            queues=tuple(queue.minute() for _, _, queue in self._queues),
-            tiles=self._heat.take(),
-            inside=inside,
-            drift=drift,
-        )
+        minutes: list[Minute] = []
+        for view in self._views.values():
+            is_first = not minutes
+            minutes.append(
+                Minute(
+                    scene=self.id,
+                    camera=view.camera,
+                    space=view.floor.space_id,
+                    at=(began + ended) / 2,
+                    watched_ms=view.watched_ms,
+                    analysed_frames=view.frames,
+                    dropped_frames=(dropped_frames or {}).get(view.camera, 0),
+                    person_ms=view.person_ms,
+                    max_people=view.max_people,
+                    zones=self._zone_tallies(tally) if is_first else (),
+                    lines=tally.lines() if is_first else (),
+                    queues=tuple(queue.minute() for _, _, queue in self._queues) if is_first else (),
+                    tiles=view.heat.take(),
+                    inside=inside if is_first else None,
+                    drift=drift if is_first else None,
+                )
+            )
+            view.clear()
+        return tuple(minutes)
 
     def people_at(self, now: float) -> int:
         """People in view; nobody once the last frame is too old to say."""
-        at, count = self._people_at
-        return count if now - at <= _PEOPLE_GONE_SECONDS else 0
+        return len(self.walkers) if now - self.walkers.at <= _PEOPLE_GONE_SECONDS else 0
 
     @property
     def inside(self) -> int | None:
@@ -199,52 +218,58 @@ class Scene:
         """Close every visit because the watching ends."""
         return self._visits.finish()
 
-    def _watch(self, at: float) -> int:
-        """Milliseconds since the last frame, if they were watched, else none."""
-        now_ms = round(at * 1000)
-        passed_ms = 0 if self._last_ms is None else now_ms - self._last_ms
-        self._last_ms = now_ms
-        return passed_ms if 0 < passed_ms <= _WATCHED_GAP_MS else 0
+    def _fused(self, view: View, people: People, seen: Walkers, at: float) -> Fused:
+        """The people of the scene; a camera of its own sees them all."""
+        if self._fusion is None:
+            everybody = np.ones(len(seen), np.bool_)
+            return Fused(people=seen, in_frame=everybody, credited=everybody, merged=())
+        return self._fusion.update(view.camera, replace(seen, at=at), view.spreads(people))
 
-    def _in_reference(self, detections: Detections, image_size: tuple[int, int]) -> Detections:
-        """Boxes in reference pixels, whatever size the camera sends now."""
-        if image_size == self.image_size:
-            return detections
-        across, down = self.image_size[0] / image_size[0], self.image_size[1] / image_size[1]
-        scale = np.array([across, down, across, down], np.float32)
-        return Detections(boxes=detections.boxes * scale, confidence=detections.confidence)
+    def _credited(self, fused: Fused) -> npt.NDArray[np.int64]:
+        """Milliseconds for each of the people: none on no floor, and none that another camera is credited with."""
+        there = fused.people
+        milliseconds = np.zeros(len(there), np.int64)
+        mine = there.rows(fused.credited)
+        milliseconds[fused.credited] = self._presence.update(mine.ids, mine.since, there.at)
+        return np.where(np.isfinite(there.places).all(axis=1), milliseconds, 0)
 
-    def _bodies(self, people: People) -> npt.NDArray[np.float64]:
-        """Heights of people in the unit of places."""
-        if self.floor.calibrated:
-            return np.full(len(people), _BODY_M)
-        return (people.boxes[:, 3] - people.boxes[:, 1]).astype(np.float64)
+    def _entry_places(self, shown: Walkers) -> npt.NDArray[np.float64]:
+        """Where people came in.
+
+        Who comes back after the end of a visit enters where they are now; who was first seen on no floor does too.
+        """
+        is_new = shown.at - shown.since <= self._gap_seconds
+        is_new &= np.isfinite(shown.first_places).all(axis=1)
+        return np.where(is_new[:, None], shown.first_places, shown.places)
+
+    def _zone_tallies(self, tally: "_Tally") -> tuple[ZoneTally, ...]:
+        return tuple(
+            ZoneTally(zone=zone.id, person_ms=int(tally.zone_ms[index]), max_people=int(tally.zone_max[index]))
+            for index, zone in enumerate(self._zones.zones)
+        )
 
 
 class _Tally:
-    """Sums of the minute that is running."""
+    """Sums of the whole scene in the minute that is running."""
 
     def __init__(self, *, zones: int) -> None:
-        self.watched_ms = self.frames = self.person_ms = self.max_people = 0
         self.zone_ms = np.zeros(zones, np.int64)
         self.zone_max = np.zeros(zones, np.int64)
-        self.crossings: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._crossings: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     def add(
-        self,
-        people: int,
-        milliseconds: npt.NDArray[np.int64],
-        in_zones: npt.NDArray[np.int64],
-        occupancy: npt.NDArray[np.int64],
-        crossings: Sequence[Crossing],
+        self, in_zones: npt.NDArray[np.int64], occupancy: npt.NDArray[np.int64], crossings: Sequence[Crossing]
     ) -> None:
-        self.frames += 1
-        self.person_ms += int(milliseconds.sum())
-        self.max_people = max(self.max_people, people)
         self.zone_ms += in_zones.sum(axis=0)
         self.zone_max = np.maximum(self.zone_max, occupancy)
         for crossing in crossings:
-            self.crossings[crossing.line][crossing.direction] += 1
+            self._crossings[crossing.line][crossing.direction] += 1
+
+    def lines(self) -> tuple[LineTally, ...]:
+        return tuple(
+            LineTally(line=line, inward=counts["in"], outward=counts["out"])
+            for line, counts in sorted(self._crossings.items())
+        )
 
 
 class _Inside:
@@ -270,47 +295,26 @@ class _Inside:
         return self.count, drift
 
 
-def floor_of(camera: CameraSettings, image_size: tuple[int, int], *, box: str) -> Floor:
-    """The floor a camera's settings describe; raises ConfigurationError naming the camera when its points are bad."""
-    settings = camera.calibration
-    if settings is None:
-        return Floor.uncalibrated(image_size, box=box, camera=camera.id, cell_px=camera.cell_px)
-    lens = settings.lens
-    calibration = Calibration(
-        image_points=settings.image_points,
-        floor_points=settings.floor_points,
-        lens=None if lens is None else Lens(model=lens.model, focal_px=lens.focal_px, k1=lens.k1, k2=lens.k2),
-    )
-    return Floor.from_points(
-        calibration, camera=camera.id, floor=settings.floor, image_size=image_size, cell_m=settings.cell_m
-    )
-
-
-def tracker_of(camera: CameraSettings) -> Tracker:
-    """The tracker a camera's settings name."""
-    if camera.tracker == "motion":
-        return MotionTracker()
-    return LibraryTracker(TrackerSettings(algorithm=camera.tracker))
-
-
-def _queues(camera: CameraSettings) -> list[tuple[int, int | None, QueueWatch]]:
+def _queues(cameras: Sequence[CameraSettings]) -> list[tuple[int, int | None, QueueWatch]]:
     """Each line of people: its zone's column, that of the zone in which they are served, and who follows them."""
-    columns = {zone.id: column for column, zone in enumerate(camera.zones)}
+    zones = [zone for camera in cameras for zone in camera.zones]
+    columns = {zone.id: column for column, zone in enumerate(zones)}
     return [
         (
             columns[zone.id],
             None if zone.served_in is None else columns[zone.served_in],
             QueueWatch(zone.id, has_till=zone.served_in is not None),
         )
-        for zone in camera.zones
+        for zone in zones
         if zone.kind is ZoneKind.QUEUE
     ]
 
 
-def _doorways(camera: CameraSettings) -> list[Line]:
+def _doorways(cameras: Sequence[CameraSettings]) -> list[Line]:
     """Where people come and go: at entrances, and where the settings say so."""
-    entrances = [_line(line) for line in camera.lines if line.kind is LineKind.ENTRANCE]
-    named = [Line(id=f"doorway-{number}", a=one.a, b=one.b) for number, one in enumerate(camera.doorways, start=1)]
+    entrances = [_line(line) for camera in cameras for line in camera.lines if line.kind is LineKind.ENTRANCE]
+    drawn = [doorway for camera in cameras for doorway in camera.doorways]
+    named = [Line(id=f"doorway-{number}", a=one.a, b=one.b) for number, one in enumerate(drawn, start=1)]
     return [*entrances, *named]
 
 

@@ -21,6 +21,7 @@ from edge.camera_settings import (
     ZoneSettings,
     told,
     twice_named,
+    unlike_in_scene,
     whole_section,
 )
 from edge.clock import Trust
@@ -183,7 +184,7 @@ class Settings(BaseSettings):
     @field_validator("camera")
     @classmethod
     def _ids_differ(cls, cameras: tuple[CameraSettings, ...]) -> tuple[CameraSettings, ...]:
-        twice = twice_named([camera.model_dump(by_alias=True) for camera in cameras])
-        if twice:
-            raise ValueError("; ".join(twice))
+        wrong = [*twice_named([camera.model_dump(by_alias=True) for camera in cameras]), *unlike_in_scene(cameras)]
+        if wrong:
+            raise ValueError("; ".join(wrong))
         return cameras

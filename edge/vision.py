@@ -92,7 +92,7 @@ class Vision:
         scene = self._scene_for(frame)
         size = (frame.image.shape[1], frame.image.shape[0])
         seen = replace(frame, image=self._masks[frame.camera].apply(frame.image))
-        _, closed = scene.observe(self._detector.detect(seen), at=frame.at, image_size=size)
+        _, closed = scene.observe(self._detector.detect(seen), at=frame.at, image_size=size, camera=frame.camera)
         self._last_frame_at[frame.camera] = frame.at
         self._frames[frame.camera] = self._frames.get(frame.camera, 0) + 1
         self._say_closed(scene, closed)
@@ -109,8 +109,10 @@ class Vision:
 
         `dropped` counts each camera's frames dropped since the start.
         """
-        for camera, scene in self._scenes.items():
-            if now - self._last_frame_at[camera] > self._cameras[camera].gap_seconds + _IDLE_AFTER_SECONDS:
+        for scene in self._scenes.values():
+            cameras = [self._cameras[name] for name in scene.image_sizes]
+            last_at = max(self._last_frame_at.get(camera.id, float("-inf")) for camera in cameras)
+            if now - last_at > max(camera.gap_seconds for camera in cameras) + _IDLE_AFTER_SECONDS:
                 self._say_closed(scene, scene.idle(now))
         began, ends = self._minute or (now, self._boundary(now))
         self._minute = (began, ends)
@@ -153,20 +155,19 @@ class Vision:
             )
 
     def _scene_for(self, frame: Frame) -> Scene:
-        scene = self._scenes.get(frame.camera)
-        if scene is None:
-            camera = self._cameras[frame.camera]
-            size = camera.image_size or (frame.image.shape[1], frame.image.shape[0])
+        name = self._cameras[frame.camera].scene_id
+        if name not in self._scenes:
+            cameras = [camera for camera in self._settings.cameras if camera.scene_id == name]
+            # Only a camera alone in its scene may leave its size open.
+            size = (frame.image.shape[1], frame.image.shape[0])
+            sizes = {camera.id: camera.image_size or size for camera in cameras}
             self._layout = None
-            scene = Scene(
-                camera,
-                box=self._settings.box.id,
-                image_size=size,
-                resumable=self._resumable.pop(camera.scene_id, 0),
+            self._scenes[name] = Scene(
+                cameras, box=self._settings.box.id, image_sizes=sizes, resumable=self._resumable.pop(name, 0)
             )
-            self._scenes[camera.id] = scene
-            self._masks[camera.id] = IgnoreMasks(camera.masks, reference_size=size)
-        return scene
+            for camera in cameras:
+                self._masks[camera.id] = IgnoreMasks(camera.masks, reference_size=sizes[camera.id])
+        return self._scenes[name]
 
     def _say_closed(self, scene: Scene, closed: Sequence[Visit]) -> None:
         if closed:
@@ -179,9 +180,15 @@ class Vision:
             )
 
     def _close_minute(self, began: float, ended: float, dropped: Mapping[str, int]) -> None:
-        minutes = [
-            self._minute_of(camera, began, ended, dropped.get(camera.id, 0)) for camera in self._settings.cameras
-        ]
+        cameras = self._settings.cameras
+        since = {camera.id: dropped.get(camera.id, 0) - self._dropped.get(camera.id, 0) for camera in cameras}
+        self._dropped = dict(dropped)
+        minutes: list[Minute] = []
+        for name in dict.fromkeys(camera.scene_id for camera in cameras):
+            if name in self._scenes:
+                minutes += self._scenes[name].minutes(began=began, ended=ended, dropped_frames=since)
+            else:
+                minutes += [_unwatched(one, at=(began + ended) / 2) for one in cameras if one.scene_id == name]
         self._put(
             Batch(
                 origin=self._origin_from(began),
@@ -191,13 +198,6 @@ class Vision:
             )
         )
 
-    def _minute_of(self, camera: CameraSettings, began: float, ended: float, dropped: int) -> Minute:
-        before, self._dropped[camera.id] = self._dropped.get(camera.id, 0), dropped
-        scene = self._scenes.get(camera.id)
-        if scene is None:
-            return _unwatched(camera, at=(began + ended) / 2)
-        return scene.minute(began=began, ended=ended, dropped_frames=dropped - before)
-
     def _boundary(self, now: float) -> float:
         """When the running minute ends: on a whole minute of UTC where that is known."""
         fix = self._fix()
@@ -206,7 +206,7 @@ class Vision:
     def _origin_from(self, at: float) -> Origin:
         """What is made from `at` on is made under this; the layout goes first when it is new."""
         if self._layout is None:
-            sizes = {camera: scene.image_size for camera, scene in self._scenes.items()}
+            sizes = {name: size for scene in self._scenes.values() for name, size in scene.image_sizes.items()}
             self._layout = reports.layout_of(self._settings.box, self._settings.cameras, sizes)
         if self._layout != self._layout_said:
             self._layout_said = self._layout
@@ -232,9 +232,8 @@ class Vision:
                 reason=self._reasons.get(camera.id, HealthReason.NONE),
                 frames_per_second=self.rates.get(camera.id, 0.0),
             ).to_object()
-            scene = self._scenes.get(camera.id)
-            if scene is not None:
-                said[f"scene/{scene.id}"] = reports.live_scene(camera, scene, now)
+        for scene in self._scenes.values():
+            said[f"scene/{scene.id}"] = reports.live_scene(scene, now)
         return said
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.lines import Crossing
-from edge.stitching import People
+from edge.walkers import Walkers
 
 __all__ = ["Began", "Checkpoint", "Ended", "Turnover", "Visit", "VisitBook", "VisitSettings", "interrupted"]
 
@@ -87,7 +87,7 @@ class VisitBook:
         self._resume_until: float | None = None
 
     def update(
-        self, people: People, zone_milliseconds: npt.NDArray[np.int64], crossings: Sequence[Crossing]
+        self, people: Walkers, zone_milliseconds: npt.NDArray[np.int64], crossings: Sequence[Crossing]
     ) -> Turnover:
         """Enter one frame's people, their time in zones (people, zones), and their crossings."""
         if self._resume_until is None:
@@ -112,6 +112,16 @@ class VisitBook:
         closed.extend(self._ended(people.at))
         return Turnover(begun=begun, closed=tuple(closed))
 
+    def merge(self, elder: int, younger: int) -> None:
+        """Make one stay of two whose people turned out to be one."""
+        lost, kept = self._open.pop(younger, None), self._open.get(elder)
+        if lost is None:
+            return
+        if kept is None:
+            self._open[elder] = lost
+        else:
+            kept.absorb(lost)
+
     def checkpoints(self) -> tuple[Checkpoint, ...]:
         """All open visits as they stand."""
         return tuple(self._checkpoint(stay) for stay in self._open.values())
@@ -122,7 +132,7 @@ class VisitBook:
         self._open = {}
         return visits
 
-    def _begin(self, people: People, row: int) -> "_Stay":
+    def _begin(self, people: Walkers, row: int) -> "_Stay":
         since = float(people.since[row])
         # A person who comes back after the end of a visit begins anew where the new sightings begin.
         first_seen = since if people.at - since <= self._settings.end_seconds else people.at
@@ -196,13 +206,28 @@ class _Stay:
     def at_exit(self) -> bool:
         return self.at_edge or self.last_entrance == "out"
 
-    def see(self, people: People, row: int, zone_milliseconds: dict[str, int]) -> None:
+    def see(self, people: Walkers, row: int, zone_milliseconds: dict[str, int]) -> None:
         self.last_seen = people.at
         self.frames += 1
         self.confidence_sum += float(people.confidence[row])
         self.at_edge = bool(people.at_edge[row])
         for zone, spent in zone_milliseconds.items():
             self.zone_milliseconds[zone] = self.zone_milliseconds.get(zone, 0) + spent
+
+    def absorb(self, other: "_Stay") -> None:
+        """Take over another stay of the same person."""
+        if other.first_seen < self.first_seen:
+            self.first_seen, self.began = other.first_seen, other.began
+        self.last_seen = max(self.last_seen, other.last_seen)
+        self.frames += other.frames
+        self.confidence_sum += other.confidence_sum
+        self.last_entrance = self.last_entrance or other.last_entrance
+        for zone, spent in other.zone_milliseconds.items():
+            self.zone_milliseconds[zone] = self.zone_milliseconds.get(zone, 0) + spent
+        for line, counts in other.crossings.items():
+            mine = self.crossings.setdefault(line, {"in": 0, "out": 0})
+            for direction, count in counts.items():
+                mine[direction] += count
 
     def cross(self, crossing: Crossing, entrances: frozenset[str]) -> None:
         counts = self.crossings.setdefault(crossing.line, {"in": 0, "out": 0})

@@ -291,7 +291,6 @@ LINE = "{id = 'z', a = [0, 0], b = [9, 9]}"
     ("key", "first", "second"),
     [
         ("camera", "", ""),
-        ("scene", "scene = 'hall'", "scene = 'hall'"),
         ("zone", ZONE, ZONE),
         ("line", f"line = [{LINE}, {LINE}]", ""),
     ],
@@ -300,18 +299,18 @@ def test_ids_are_used_once_on_a_box(key: str, first: str, second: str, file: Pat
     other = SIZED if key == "camera" else SIZED.replace("door", "till")
     text = BOX + SIZED + first + "\n" + other + second + "\n"
     told = mistakes(file, text)
-    name = {"camera": "door", "scene": "hall"}.get(key, "z")
+    name = {"camera": "door"}.get(key, "z")
     assert f"every {key} id once on a box; found more than once: {name}" in told[0]
 
 
 @pytest.mark.parametrize(
     ("first", "second", "expected"),
     [
-        pytest.param("", "", ["camera", "scene"], id="right in all else"),
-        pytest.param("rate = 0\n", "", ["rate", "camera", "scene"], id="one wrong in itself"),
-        pytest.param("rate = 0\n", "rate = 0\n", ["rate", "rate", "camera", "scene"], id="both wrong in themselves"),
-        pytest.param(f"rate = 0\n{ZONE}", ZONE, ["rate", "camera", "scene", "zone"], id="their zones too"),
-        pytest.param("zone = 5\n", "line = [5]\n", ["zone", "line", "camera", "scene"], id="shapes that are no tables"),
+        pytest.param("", "", ["camera"], id="right in all else"),
+        pytest.param("rate = 0\n", "", ["rate", "camera"], id="one wrong in itself"),
+        pytest.param("rate = 0\n", "rate = 0\n", ["rate", "rate", "camera"], id="both wrong in themselves"),
+        pytest.param(f"rate = 0\n{ZONE}", ZONE, ["rate", "camera", "zone"], id="their zones too"),
+        pytest.param("zone = 5\n", "line = [5]\n", ["zone", "line", "camera"], id="shapes that are no tables"),
     ],
 )
 def test_equal_ids_are_told_once_and_beside_other_mistakes(
@@ -320,6 +319,43 @@ def test_equal_ids_are_told_once_and_beside_other_mistakes(
     told = "; ".join(mistakes(file, BOX + SIZED + first + "\n" + SIZED + second + "\n"))
     keys = re.findall(r"camera\[\d\]\.(\w+)|every (\w+) id once", told)
     assert [part or kind for part, kind in keys] == expected
+
+
+FLOOR = f"[camera.calibration]\nimage_points = {CORNERS}\nfloor_points = [[0, 9], [9, 9], [9, 0], [0, 0]]\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        pytest.param(FLOOR + "floor = 'ground'\n", FLOOR + "floor = 'ground'\n", [], id="on one floor"),
+        pytest.param(
+            FLOOR + "floor = 'ground'\n",
+            FLOOR + "floor = 'first'\n",
+            ["calibrating all cameras of a scene on one floor; those of hall are not: door, till"],
+            id="on two floors",
+        ),
+        pytest.param(
+            FLOOR + "floor = 'ground'\n",
+            "",
+            ["calibrating all cameras of a scene on one floor; those of hall are not: door, till"],
+            id="one on no floor",
+        ),
+        pytest.param(
+            FLOOR + "floor = 'ground'\n",
+            "counting = false\n" + FLOOR + "floor = 'ground'\n",
+            ["counting alike for all cameras of a scene; those of hall differ"],
+            id="of two minds",
+        ),
+    ],
+)
+def test_cameras_of_one_scene_look_at_one_floor(first: str, second: str, expected: list[str], file: Path) -> None:
+    other = SIZED.replace("door", "till")
+    text = BOX + SIZED + "scene = 'hall'\n" + first + other + "scene = 'hall'\n" + second
+    if expected:
+        assert mistakes(file, text) == [f"camera: allowed is {sentence}" for sentence in expected]
+    else:
+        file.write_text(text)
+        assert [camera.scene_id for camera in load(file, places=True).cameras] == ["hall", "hall"]
 
 
 def test_what_is_no_id_is_not_told_as_one(file: Path) -> None:
@@ -344,7 +380,6 @@ def test_every_mistake_is_told_at_once(file: Path, monkeypatch: pytest.MonkeyPat
         "camera[2].file: found 5; allowed is a path in quotes",
         "camera[2].rate: found 0; allowed is 2 or more",
         "camera: allowed is every camera id once on a box; found more than once: door",
-        "camera: allowed is every scene id once on a box; found more than once: door",
         f"camera[0].calibration: camera door: {ON_A_LINE}",
     ]
 

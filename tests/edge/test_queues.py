@@ -160,10 +160,11 @@ def _till(seed: int, seconds: float) -> QueueTally:
             ],
         }
     )
-    scene = Scene(camera, box="box-1", image_size=(640, 480))
+    scene = Scene([camera], box="box-1", image_sizes={"till": (640, 480)})
     for frame in Film(seed=seed, lens=lens, seconds=seconds, people_per_minute=12, rate=5).truth().frames:
         seen = frame.visible >= IN_SIGHT
         boxes = Detections(boxes=frame.boxes[seen], confidence=np.full(int(seen.sum()), 0.9, np.float32))
         scene.observe(boxes, at=frame.at, image_size=(640, 480))
-    (tally,) = scene.minute(began=0.0, ended=seconds, dropped_frames=0).queues
+    (minute,) = scene.minutes(began=0.0, ended=seconds)
+    (tally,) = minute.queues
     return tally

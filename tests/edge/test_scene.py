@@ -23,7 +23,7 @@ def camera(**settings: object) -> CameraSettings:
 
 
 def scene(**settings: object) -> Scene:
-    return Scene(camera(**settings), box="box-1", image_size=SIZE)
+    return Scene([camera(**settings)], box="box-1", image_sizes={"door": SIZE})
 
 
 class Staged:
@@ -56,7 +56,8 @@ class Staged:
         return self.walk(place, place, seconds)
 
     def minute(self) -> Minute:
-        return self.scene.minute(began=0.0, ended=0.0, dropped_frames=0)
+        (minute,) = self.scene.minutes(began=0.0, ended=0.0)
+        return minute
 
 
 def between(start: tuple[float, float], end: tuple[float, float], share: float) -> tuple[float, float]:
@@ -90,7 +91,7 @@ def test_a_busy_shop_adds_up(seed: int) -> None:
     for number, frame in enumerate(frames, start=1):
         visits += watched.observe(perfect(frame), at=frame.at, image_size=SIZE)[1]
         if number % 600 == 0:
-            minutes.append(watched.minute(began=frame.at, ended=frame.at, dropped_frames=0))
+            minutes += watched.minutes(began=frame.at, ended=frame.at)
     visits += watched.finish()
     person_ms = sum(one.person_ms for one in minutes)
     truth_ms = sum((frame.visible >= IN_SIGHT).sum() for frame in frames) * 1000 / RATE
@@ -261,7 +262,7 @@ def test_visits_end_while_a_camera_is_dead() -> None:
 
 def test_live_figures_forget_people_when_no_frame_comes() -> None:
     film = Staged(scene(zone=[LEFT_HALF])).stand((100, 300), 5.0)
-    assert (film.scene.people_at(film.now), film.scene.zone_people) == (1, (1,))
+    assert (film.scene.people_at(film.now), film.scene.zone_people) == (1, {"left": 1})
     assert film.scene.people_at(film.now + 10.0) == 0
 
 
@@ -297,7 +298,7 @@ def test_feet_on_no_floor_are_in_no_sum() -> None:
 
 
 def test_people_of_the_run_before_are_not_counted_again() -> None:
-    film = Staged(Scene(camera(), box="box-1", image_size=SIZE, resumable=1))
+    film = Staged(Scene([camera()], box="box-1", image_sizes={"door": SIZE}, resumable=1))
     film.play(10.0, lambda _: {"one": (150, 300), "other": (450, 300)}).empty(6.0)
     assert sorted(visit.began for visit in film.visits) == ["appeared", "resumed"]
     assert entries([film.minute()]) == 1

@@ -87,17 +87,32 @@ class Bright:
         return Detections(boxes=np.array([box], np.float32), confidence=np.array([0.9], np.float32))
 
 
-def settings(**door: object) -> Settings:
-    cameras = [{"id": "door", "synthetic": {}, **door}, {"id": "till", "synthetic": {}}]
+CALIBRATION = {
+    "floor": "ground",
+    "image_points": [(0, 0), (640, 0), (640, 480), (0, 480)],
+    "floor_points": [(0, 9), (12, 9), (12, 0), (0, 0)],
+}
+
+
+def settings(*, together: bool = False, **door: object) -> Settings:
+    """Two cameras; `together` they are one scene, and see the same floor from the same place."""
+    shared = {"scene": "shop", "image_size": SIZE, "calibration": CALIBRATION} if together else {}
+    cameras = [{"id": "door", "synthetic": {}, **shared, **door}, {"id": "till", "synthetic": {}, **shared}]
     return Settings(box={"id": "box-1", "venue": "shop", "mode": "live"}, camera=cameras)  # type: ignore[arg-type]
 
 
-def bench(*, detector: Detector | None = None, resumed: Mapping[str, int] | None = None, **door: object) -> Bench:
+def bench(
+    *,
+    detector: Detector | None = None,
+    resumed: Mapping[str, int] | None = None,
+    together: bool = False,
+    **door: object,
+) -> Bench:
     batches: list[Batch] = []
     fixes: list[Fix | None] = [None]
     scripted = Scripted()
     vision = Vision(
-        settings(**door),
+        settings(together=together, **door),
         detector=detector or scripted,
         models=[ModelStatus(name="scripted")],
         put=batches.append,
@@ -235,6 +250,30 @@ def test_after_a_standstill_the_minute_is_the_present_one() -> None:
     watched = [figures(draft)["watched_seconds"] for draft in box.drafts("occupancy") if draft.body["scene"] == "door"]
     assert watched[0] == pytest.approx(4.9)
     assert max(watched) <= 60.0
+
+
+def test_two_cameras_of_one_scene_count_a_person_once() -> None:
+    box = bench(together=True)
+    for step in range(900):
+        box.detector.people = {"a": (320, 300)} if 10 <= step < 310 else {}
+        box.frame("door")
+        box.now += 0.04
+        box.frame("till")
+        box.turn()
+        box.now += 0.06
+    (visit,) = box.drafts("visit")
+    assert visit.body["scene"] == "shop"
+    assert float(str(visit.body["dwell_seconds"])) == pytest.approx(30.0, abs=0.2)
+    minutes = [cast("list[dict[str, object]]", draft.body["cameras"]) for draft in box.drafts("occupancy")]
+    assert [[camera["camera"] for camera in cameras] for cameras in minutes] == [["door", "till"]] * 2
+    credited = [float(str(camera["person_seconds"])) for cameras in minutes for camera in cameras]
+    assert sum(credited) == pytest.approx(30.0, abs=0.3)
+    live = [batch.live["scene/shop"] for batch in box.batches if batch.live and "scene/shop" in batch.live]
+    assert max(int(str(said["people"])) for said in live) == 1
+    (configuration,) = box.drafts("configuration")
+    layout = cast("dict[str, list[dict[str, object]]]", configuration.body["layout"])
+    assert layout["scenes"] == [{"scene": "shop", "counting": True}]
+    assert [camera["scene"] for camera in layout["cameras"]] == ["shop", "shop"]
 
 
 def test_reports_tiles_and_checkpoints_of_a_minute_are_one_batch() -> None:

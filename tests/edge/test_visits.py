@@ -5,32 +5,33 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.floor import Floor
 from edge.heatmap import CELLS, HeatMap, Presence, TileIncrement
 from edge.lines import Crossing, Direction
-from edge.motion_tracker import MotionTracker
-from edge.stitching import People, Stitcher
+from edge.settings import CameraSettings
+from edge.view import View
 from edge.visits import Checkpoint, Turnover, Visit, VisitBook, VisitSettings, interrupted
+from edge.walkers import Walkers
 from tests.support.clips import PETS, detect
 from tests.support.mot import read_mot
 
 
-def people(at: float, *ids: int, since: float | None = None, from_edge: bool = False, at_edge: bool = False) -> People:
+def people(at: float, *ids: int, since: float | None = None, from_edge: bool = False, at_edge: bool = False) -> Walkers:
     """These people at this moment, all alike; `since` is when they were first seen."""
     count = len(ids)
-    return People(
+    return Walkers(
         at=at,
         ids=np.array(ids, np.int64),
-        boxes=np.zeros((count, 4), np.float32),
-        confidence=np.full(count, 0.5, np.float32),
+        places=np.zeros((count, 2)),
+        first_places=np.zeros((count, 2)),
         since=np.full(count, at if since is None else since),
-        first_boxes=np.zeros((count, 4), np.float32),
+        bodies=np.ones(count),
+        confidence=np.full(count, 0.5, np.float32),
         from_edge=np.full(count, from_edge),
         at_edge=np.full(count, at_edge),
     )
 
 
-def see(book: VisitBook, seen: People, *crossings: Crossing, zone: int = 0) -> Turnover:
+def see(book: VisitBook, seen: Walkers, *crossings: Crossing, zone: int = 0) -> Turnover:
     return book.update(seen, np.full((len(seen), 1), zone, np.int64), crossings)
 
 
@@ -170,13 +171,13 @@ def test_when_the_watching_ends_all_stays_are_interrupted() -> None:
 def test_real_visits_and_heat_agree_with_the_truth(assets: Path) -> None:
     """The whole counting core on real people: visits, presence and where it was spent."""
     detections, truth = detect(assets, PETS), read_mot(assets / "videos/pets_s2l1.gt.txt")
-    floor = Floor.uncalibrated(PETS.size)
-    tracker, stitcher = MotionTracker(), Stitcher(PETS.size)
-    presence, heat, stays = Presence(), HeatMap(floor.cell), VisitBook(VisitSettings(scene="yard"))
+    camera = CameraSettings.model_validate({"id": "yard", "synthetic": {}})
+    view = View(camera, box="box-1", image_size=PETS.size, doorways=())
+    presence, heat, stays = Presence(), HeatMap(view.floor.cell), VisitBook(VisitSettings(scene="yard"))
     credited, begun, visits = 0, 0, list[Visit]()
     for frame, found in enumerate(detections):
-        seen = stitcher.update(tracker.update(found, frame / PETS.rate))
-        places = floor.place(floor.feet(seen.boxes))
+        _, seen = view.see(found, frame / PETS.rate, PETS.size)
+        places = seen.places
         milliseconds = presence.update(seen.ids, seen.since, seen.at)
         heat.add(places, milliseconds)
         turnover = stays.update(seen, np.zeros((len(seen), 0), np.int64), ())
@@ -192,8 +193,8 @@ def test_real_visits_and_heat_agree_with_the_truth(assets: Path) -> None:
     tiles = heat.take()
     assert sum(sum(tile.cells.values()) for tile in tiles if tile.layer == "presence") == credited
     assert sum(sum(tile.cells.values()) for tile in tiles if tile.layer == "entries") == begun
-    there = np.concatenate([floor.feet(people.boxes) for people in truth.values()])
-    expected = HeatMap(floor.cell)
+    there = np.concatenate([view.floor.feet(people.boxes) for people in truth.values()])
+    expected = HeatMap(view.floor.cell)
     expected.add(np.clip(there, 0, (479, 359)), np.full(len(there), 100))
     assert np.corrcoef(grid(tiles), grid(expected.take()))[0, 1] > 0.95
 
