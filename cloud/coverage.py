@@ -1,8 +1,8 @@
 """How much of the time that a venue was open its cameras really watched: silence is not emptiness.
 
 A camera is expected to watch from the moment on which it first came online, where that is known, else from the first
-bucket that it ever reported on; one that did neither, for the whole period. The last moments, of which it could not
-tell yet, are not expected of it. Watching outside the opening hours neither helps nor harms.
+bucket that it ever reported on; one that did neither, for the whole period. What it could not tell of yet, the running
+minute and what is on its way, is not expected of it. Watching outside the opening hours neither helps nor harms.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ from protocol.events import CameraState as State
 
 __all__ = ["TELLING_MS", "Coverage", "Watch", "coverage_of", "read_watch"]
 
-TELLING_MS = 75_000
+MINUTE_MS, TELLING_MS = 60_000, 75_000
 """A minute is told of when it is over, and takes a moment on its way."""
 
 
@@ -52,21 +52,32 @@ def read_watch(
 ) -> Watch:
     """All that coverage is computed from."""
     watched = values_by_place(session, venue=venue, scope=Scope.CAMERA, metric=Metric.WATCHED_MS, period=period)
-    query = select(Camera.box, Camera.camera).where(col(Camera.venue) == venue)
-    places = sorted({*watched, *((box, camera) for box, camera in session.exec(query))})
+    query = select(Camera.box, Camera.camera, Camera.last_report_ms).where(col(Camera.venue) == venue)
+    last_reports = {(box, camera): last_ms or 0 for box, camera, last_ms in session.exec(query)}
     online = _first_online_ms(session, venue=venue)
-    until_ms = now_ms - TELLING_MS
-    scheduled = scheduled_ms_by_bucket(hours, period=period, until_ms=until_ms, zone=zone)
+
+    def scheduled_until(until_ms: int, within: Period) -> dict[int, int]:
+        return scheduled_ms_by_bucket(hours, period=within, until_ms=until_ms, zone=zone)
+
+    surely_told_ms = now_ms - TELLING_MS
+    scheduled = scheduled_until(surely_told_ms, period)
 
     def due(place: Place) -> Mapping[int, int]:
         since = online.get(place, 0)
         first = first_watched_ms(session, venue=venue, place=place) or since // BUCKET_MS * BUCKET_MS
         later = {bucket: open_ms for bucket, open_ms in scheduled.items() if bucket >= first}
+        until_ms = min(now_ms, last_reports.get(place, 0) + MINUTE_MS)
+        if until_ms > surely_told_ms:
+            tail = Period(start_ms=max(period.start_ms, surely_told_ms), end_ms=period.end_ms)
+            for bucket, open_ms in scheduled_until(until_ms, tail).items():
+                if bucket >= first:
+                    later[bucket] = later.get(bucket, 0) + open_ms
         if first in later and first < since < first + BUCKET_MS:
             rest = Period(start_ms=since, end_ms=first + BUCKET_MS)
-            later |= {first: 0} | scheduled_ms_by_bucket(hours, period=rest, until_ms=until_ms, zone=zone)
+            later |= {first: 0} | scheduled_until(max(until_ms, surely_told_ms), rest)
         return later
 
+    places = sorted({*watched, *last_reports})
     return Watch(
         watched={place: watched.get(place, {}) for place in places}, due={place: due(place) for place in places}
     )
