@@ -6,6 +6,7 @@ Each function takes an internal value and names, field by field, what of it leav
 from collections.abc import Mapping, Sequence
 
 from edge.anonymity import Draft, draft
+from edge.camera.fitness import Flaw
 from edge.camera.health import HealthChange, HealthState, Note
 from edge.exchange.batch import TilePart
 from edge.floor import space_slug
@@ -38,6 +39,7 @@ __all__ = [
     "camera_state",
     "configuration",
     "crossings",
+    "fitness",
     "health",
     "health_reason",
     "layout_of",
@@ -186,6 +188,12 @@ def health(change: HealthChange, *, scene: str) -> Draft:
         state=camera_state(change.state),
         reason=health_reason(change),
     )
+
+
+def fitness(flaw: Flaw, *, camera: str, scene: str, at: float) -> Draft:
+    """What a camera's pictures are unfit for counting by, or that they are fit again."""
+    state = CameraState.ONLINE if flaw is Flaw.NONE else CameraState.DEGRADED
+    return draft(CameraHealth, at=at, scene=scene, camera=camera, state=state, reason=HealthReason(str(flaw)))
 
 
 def camera_state(state: HealthState) -> CameraState:

@@ -134,11 +134,20 @@ class Scene:
         return {camera: view.image_size for camera, view in self._views.items()}
 
     def observe(
-        self, detections: Detections, *, at: float, image_size: tuple[int, int], camera: str | None = None
+        self,
+        detections: Detections,
+        *,
+        at: float,
+        image_size: tuple[int, int],
+        camera: str | None = None,
+        is_fit: bool = True,
     ) -> tuple[People, tuple[Visit, ...]]:
-        """Take the detections in one frame of a camera (of the first one): the people in it, and visits that ended."""
+        """Take the detections in one frame of a camera (of the first one): the people in it, and visits that ended.
+
+        Time whose pictures are not fit to count in is not watched.
+        """
         view = self._views[camera] if camera is not None else next(iter(self._views.values()))
-        people, seen = view.see(detections, at, image_size)
+        people, seen = view.see(detections, at, image_size, is_fit=is_fit)
         # Frames of several cameras may come a little out of order.
         self._now = at = max(at, self._now)
         passed_ms = self._watched_time.until(at)

@@ -65,9 +65,15 @@ class View:
         """Begin a new minute."""
         self.watched_ms = self.frames = self.person_ms = self.max_people = 0
 
-    def see(self, detections: Detections, at: float, image_size: tuple[int, int]) -> tuple[People, Walkers]:
-        """Take one frame's detections: the people in it, and where they are."""
-        self.watched_ms += self._watched_time.until(at)
+    def see(
+        self, detections: Detections, at: float, image_size: tuple[int, int], *, is_fit: bool = True
+    ) -> tuple[People, Walkers]:
+        """Take one frame's detections: the people in it, and where they are.
+
+        Time whose pictures are not fit to count in is not watched.
+        """
+        passed_ms = self._watched_time.until(at)
+        self.watched_ms += passed_ms if is_fit else 0
         self.frames += 1
         people = self._stitcher.update(self._tracker.update(self._in_reference(detections, image_size), at))
         floor = self.floor

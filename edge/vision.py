@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 
 from edge import reports
 from edge.anonymity import Origin
+from edge.camera.fitness import Fitness, Flaw
 from edge.camera.frames import Frame
 from edge.camera.health import HealthChange, HealthState
 from edge.camera.latest import Cameras
@@ -23,7 +24,7 @@ from edge.scene import Minute, Scene
 from edge.settings import CameraSettings, Settings
 from edge.visits import Checkpoint, Visit, interrupted
 from protocol.configuration import Layout, config_hash
-from protocol.events import HealthReason
+from protocol.events import CameraState, HealthReason
 from protocol.modes import DISCLOSURE
 from protocol.status import CameraStatus, ModelStatus
 from protocol.wire import JsonObject
@@ -75,6 +76,7 @@ class Vision:
         self._scenes: dict[str, Scene] = {}
         self._masks: dict[str, IgnoreMasks] = {}
         self._reasons: dict[str, HealthReason] = {}
+        self._fitness = {camera.id: Fitness() for camera in settings.cameras}
         self._dropped: dict[str, int] = {}
         self._frames: dict[str, int] = {}
         self._last_frame_at: dict[str, float] = {}
@@ -92,7 +94,11 @@ class Vision:
         scene = self._scene_for(frame)
         size = (frame.image.shape[1], frame.image.shape[0])
         seen = replace(frame, image=self._masks[frame.camera].apply(frame.image))
-        _, closed = scene.observe(self._detector.detect(seen), at=frame.at, image_size=size, camera=frame.camera)
+        self._check(frame)
+        is_fit = self._fitness[frame.camera].flaw is Flaw.NONE
+        _, closed = scene.observe(
+            self._detector.detect(seen), at=frame.at, image_size=size, camera=frame.camera, is_fit=is_fit
+        )
         self._last_frame_at[frame.camera] = frame.at
         self._frames[frame.camera] = self._frames.get(frame.camera, 0) + 1
         self._say_closed(scene, closed)
@@ -101,6 +107,7 @@ class Vision:
         """Note changes of cameras' health."""
         for change in changes:
             self._reasons[change.camera] = reports.health_reason(change)
+            self._fitness[change.camera].begin_anew()
             draft = reports.health(change, scene=self._cameras[change.camera].scene_id)
             self._put(Batch(origin=self._origin_from(change.at), drafts=[draft]))
 
@@ -153,6 +160,14 @@ class Vision:
                     boot=boot,
                 )
             )
+
+    def _check(self, frame: Frame) -> None:
+        """Say when a camera's pictures become unfit to count in, or fit again."""
+        flaw = self._fitness[frame.camera].look(frame.image, frame.at)
+        if flaw is not None:
+            scene = self._cameras[frame.camera].scene_id
+            said = reports.fitness(flaw, camera=frame.camera, scene=scene, at=frame.at)
+            self._put(Batch(origin=self._origin_from(frame.at), drafts=[said]))
 
     def _scene_for(self, frame: Frame) -> Scene:
         name = self._cameras[frame.camera].scene_id
@@ -225,11 +240,15 @@ class Vision:
             "vision": {"config": config, "models": [model.to_object() for model in self._models]},
         }
         for camera in self._settings.cameras:
+            state, reason = reports.camera_state(states[camera.id]), self._reasons.get(camera.id, HealthReason.NONE)
+            flaw = self._fitness[camera.id].flaw
+            if state is CameraState.ONLINE and flaw is not Flaw.NONE:
+                state, reason = CameraState.DEGRADED, HealthReason(str(flaw))
             said[f"camera/{camera.id}"] = CameraStatus(
                 camera=camera.id,
                 scene=camera.scene_id,
-                state=reports.camera_state(states[camera.id]),
-                reason=self._reasons.get(camera.id, HealthReason.NONE),
+                state=state,
+                reason=reason,
                 frames_per_second=self.rates.get(camera.id, 0.0),
             ).to_object()
         for scene in self._scenes.values():

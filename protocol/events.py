@@ -124,6 +124,10 @@ class HealthReason(WireEnum):
     UNSUPPORTED = "unsupported"
     RESOLUTION_CHANGED = "resolution-changed"
     OVERLOADED = "overloaded"
+    TOO_DARK = "too-dark"
+    COVERED = "covered"
+    BLURRED = "blurred"
+    MOVED = "moved"
     UNKNOWN = "unknown"
 
 

@@ -76,6 +76,10 @@ _REASONS = {
     HealthReason.UNSUPPORTED: "It sends a kind of video that the box does not know.",
     HealthReason.RESOLUTION_CHANGED: "Its picture has changed size, so it must be set up again.",
     HealthReason.OVERLOADED: "The box cannot keep up with it.",
+    HealthReason.TOO_DARK: "It is too dark to see anybody.",
+    HealthReason.COVERED: "Something covers it.",
+    HealthReason.BLURRED: "Its picture is blurred: its lens may be dirty or out of focus.",
+    HealthReason.MOVED: "It looks elsewhere than before, so it must be turned back or set up again.",
     HealthReason.UNKNOWN: "The box gives a reason that this page does not know.",
 }
 _LOSSES = {

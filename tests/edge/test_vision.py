@@ -47,6 +47,10 @@ class Bench:
         image = np.zeros((size[1], size[0], 3), np.uint8)
         self.vision.take(Frame(at=self.now, image=image, camera=camera, index=0))
 
+    def show(self, image: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> None:
+        """A picture of camera `door`."""
+        self.vision.take(Frame(at=self.now, image=image, camera="door", index=0))
+
     def turn(self, seconds: float = 0.0) -> None:
         """Let the loop turn, four times a second, without a frame."""
         for _ in range(max(1, round(seconds * 4))):
@@ -274,6 +278,28 @@ def test_two_cameras_of_one_scene_count_a_person_once() -> None:
     layout = cast("dict[str, list[dict[str, object]]]", configuration.body["layout"])
     assert layout["scenes"] == [{"scene": "shop", "counting": True}]
     assert [camera["scene"] for camera in layout["cameras"]] == ["shop", "shop"]
+
+
+def test_a_covered_camera_is_degraded_and_its_time_is_not_watched() -> None:
+    box = bench()
+    shop = np.random.default_rng(1).integers(0, 255, (48, 64, 3), np.uint8).repeat(10, axis=0).repeat(10, axis=1)
+    hand = np.full_like(shop, 90)
+    for step in range(2400):
+        box.show(hand if 1000 <= step < 1900 else shop)
+        box.turn()
+        box.now += 1 / RATE
+    degraded, online = box.drafts("camera-health")
+    assert (degraded.body["state"], degraded.body["reason"]) == ("degraded", "covered")
+    assert (online.body["state"], online.body["reason"]) == ("online", "none")
+    assert degraded.at == pytest.approx(1121.0, abs=1.5)
+    assert online.at == pytest.approx(1211.0, abs=1.5)
+    watched = [figures(draft)["watched_seconds"] for draft in box.drafts("occupancy") if draft.body["scene"] == "door"]
+    assert sum(watched) == pytest.approx(degraded.at - 1000.0, abs=1.0)
+    live = [batch.live["camera/door"] for batch in box.batches if batch.live]
+    assert {(str(word["state"]), str(word["reason"])) for word in live} == {
+        ("online", "none"),
+        ("degraded", "covered"),
+    }
 
 
 def test_reports_tiles_and_checkpoints_of_a_minute_are_one_batch() -> None:
