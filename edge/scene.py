@@ -25,9 +25,8 @@ from edge.visits import Checkpoint, Visit, VisitBook, VisitSettings
 from edge.zones import Zone, ZoneWatch
 from protocol.configuration import LineKind, ZoneKind
 
-__all__ = ["LineTally", "Minute", "Scene", "ZoneTally", "floor_of", "tracker_of"]
+__all__ = ["LineTally", "Minute", "Scene", "ZoneTally", "floor_of", "line_of", "tracker_of"]
 
-_BODY_M = 1.7
 _ZONE_MARGIN_M = 0.3
 _ZONE_MARGIN_PX = 8.0
 _WATCHED_GAP_MS = 2_000
@@ -96,7 +95,7 @@ class Scene:
         margin = _ZONE_MARGIN_M if self.floor.calibrated else _ZONE_MARGIN_PX
         self._zones = ZoneWatch([Zone(id=zone.id, polygon=zone.polygon) for zone in camera.zones], margin=margin)
         self._queues = _queues(camera)
-        self._lines = LineWatch([_line(line) for line in camera.lines], y_up=self.floor.calibrated)
+        self._lines = LineWatch([line_of(line) for line in camera.lines], y_up=self.floor.calibrated)
         self._entrances = frozenset(line.id for line in camera.lines if line.kind is LineKind.ENTRANCE)
         self._visits = VisitBook(
             VisitSettings(
@@ -115,6 +114,8 @@ class Scene:
         self._last_ms: int | None = None
         self._people_at = (float("-inf"), 0)
         self.zone_people: tuple[int, ...] = (0,) * len(camera.zones)
+        self.crossed: tuple[Crossing, ...] = ()
+        """Crossings of which the newest call left no doubt."""
 
     def observe(
         self, detections: Detections, *, at: float, image_size: tuple[int, int]
@@ -130,10 +131,11 @@ class Scene:
         for line, till, queue in self._queues:
             at_till = np.zeros(len(people), np.bool_) if till is None else zones.inside[:, till]
             queue.update(people.ids, zones.inside[:, line], at_till, at, passed_ms=watched_ms)
-        bodies = self._bodies(people)
+        bodies = self.floor.bodies(people.boxes)
         first_places = self.floor.place(self.floor.feet(people.first_boxes))
         self._lines.meet(people.ids, first_places, bodies, at)
         crossings = self._lines.update(people.ids, places, bodies, at)
+        self._cross(crossings, at, busy=bool(len(people)) or not watched_ms)
         in_zones = zones.inside.astype(np.int64) * milliseconds[:, None]
         turnover = self._visits.update(people, in_zones, crossings)
         self._heat.add(places, milliseconds)
@@ -141,9 +143,7 @@ class Scene:
         is_new = (at - people.since <= self._gap_seconds) & np.isfinite(first_places).all(axis=1)
         self._heat.enter(np.where(is_new[:, None], first_places, places)[turnover.begun])
         self._tally.watched_ms += watched_ms
-        self._tally.add(len(people), milliseconds, in_zones, zones.occupancy, crossings)
-        at_entrances = [crossing for crossing in crossings if crossing.line in self._entrances]
-        self._inside.add(at_entrances, at, busy=bool(len(people)) or not watched_ms)
+        self._tally.add(len(people), milliseconds, in_zones, zones.occupancy)
         self._people_at = (at, len(people))
         self.zone_people = tuple(zones.occupancy.tolist())
         return people, turnover.closed
@@ -151,7 +151,9 @@ class Scene:
     def idle(self, at: float) -> tuple[Visit, ...]:
         """Let time pass without a frame: visits of people unseen for too long end."""
         nobody = People.none(at)
-        return self._visits.update(nobody, np.empty((0, len(self._zones.zones)), np.int64), ()).closed
+        crossings = self._lines.update(nobody.ids, np.empty((0, 2)), np.empty(0), at)
+        self._cross(crossings, at, busy=True)
+        return self._visits.update(nobody, np.empty((0, len(self._zones.zones)), np.int64), crossings).closed
 
     def minute(self, *, began: float, ended: float, dropped_frames: int) -> Minute:
         """What was seen since the last call."""
@@ -197,7 +199,16 @@ class Scene:
 
     def finish(self) -> tuple[Visit, ...]:
         """Close every visit because the watching ends."""
-        return self._visits.finish()
+        crossings = self._lines.finish()
+        self._cross(crossings, self._people_at[0], busy=True)
+        return self._visits.finish(crossings)
+
+    def _cross(self, crossings: tuple[Crossing, ...], at: float, *, busy: bool) -> None:
+        self.crossed = crossings
+        for crossing in crossings:
+            self._tally.crossings[crossing.line][crossing.direction] += 1
+        at_entrances = [crossing for crossing in crossings if crossing.line in self._entrances]
+        self._inside.add(at_entrances, at, busy=busy)
 
     def _watch(self, at: float) -> int:
         """Milliseconds since the last frame, if they were watched, else none."""
@@ -213,12 +224,6 @@ class Scene:
         across, down = self.image_size[0] / image_size[0], self.image_size[1] / image_size[1]
         scale = np.array([across, down, across, down], np.float32)
         return Detections(boxes=detections.boxes * scale, confidence=detections.confidence)
-
-    def _bodies(self, people: People) -> npt.NDArray[np.float64]:
-        """Heights of people in the unit of places."""
-        if self.floor.calibrated:
-            return np.full(len(people), _BODY_M)
-        return (people.boxes[:, 3] - people.boxes[:, 1]).astype(np.float64)
 
 
 class _Tally:
@@ -236,15 +241,12 @@ class _Tally:
         milliseconds: npt.NDArray[np.int64],
         in_zones: npt.NDArray[np.int64],
         occupancy: npt.NDArray[np.int64],
-        crossings: Sequence[Crossing],
     ) -> None:
         self.frames += 1
         self.person_ms += int(milliseconds.sum())
         self.max_people = max(self.max_people, people)
         self.zone_ms += in_zones.sum(axis=0)
         self.zone_max = np.maximum(self.zone_max, occupancy)
-        for crossing in crossings:
-            self.crossings[crossing.line][crossing.direction] += 1
 
 
 class _Inside:
@@ -309,10 +311,11 @@ def _queues(camera: CameraSettings) -> list[tuple[int, int | None, QueueWatch]]:
 
 def _doorways(camera: CameraSettings) -> list[Line]:
     """Where people come and go: at entrances, and where the settings say so."""
-    entrances = [_line(line) for line in camera.lines if line.kind is LineKind.ENTRANCE]
+    entrances = [line_of(line) for line in camera.lines if line.kind is LineKind.ENTRANCE]
     named = [Line(id=f"doorway-{number}", a=one.a, b=one.b) for number, one in enumerate(camera.doorways, start=1)]
     return [*entrances, *named]
 
 
-def _line(line: LineSettings) -> Line:
+def line_of(line: LineSettings) -> Line:
+    """A line as its settings draw it."""
     return Line(id=line.id, a=line.a, b=line.b, band=line.band)
