@@ -62,7 +62,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crossing:
-    """A person has crossed a line; `at` is when they were first seen clear of it on the other side."""
+    """A person has crossed a line; `at` is when their feet were first seen behind it."""
 
     person: int
     line: str
@@ -87,7 +87,7 @@ class LineWatch:
     def update(
         self, ids: npt.NDArray[np.int64], places: Points, body: npt.NDArray[np.float64], at: float
     ) -> tuple[Crossing, ...]:
-        """Crossings of which this frame leaves no doubt, by the moments at which the new side was first seen.
+        """Crossings of which this frame leaves no doubt; they were earlier than it.
 
         Places (n, 2) and heights of bodies (n,) are in the lines' unit; a place that is nan is passed over.
         Who is out of sight has stayed where they were.
@@ -128,7 +128,7 @@ class LineWatch:
             if turn.cuts:
                 direction: Direction = "in" if turn.spot.left else "out"
                 line = self.lines[index].id
-                crossings.append(Crossing(person=person, line=line, direction=direction, at=turn.since))
+                crossings.append(Crossing(person=person, line=line, direction=direction, at=turn.began))
         return tuple(crossings)
 
     def _forget(self, at: float) -> None:
@@ -156,9 +156,14 @@ class _Spot:
 
 @dataclass(slots=True, kw_only=True)
 class _Turn:
-    """Another side than the one believed, not held for long enough yet; cuts: whether the way to it cut the segment."""
+    """Another side than the one believed, not held for long enough yet.
+
+    began: since when the feet have been there; since: when they were clear of the line for the first time.
+    cuts: whether the way there cut the segment.
+    """
 
     spot: _Spot
+    began: float
     since: float
     cuts: bool
 
@@ -168,6 +173,7 @@ class _Way:
     """One person's way at one line.
 
     clear: the last clear position on the side that is believed.
+    left, since: the side of the last position, clear or not, and since when it has been that.
     came, went: whether the first and the last position since then that was not clear lay past the line's ends.
     """
 
@@ -175,8 +181,12 @@ class _Way:
     turn: _Turn | None = None
     came: bool | None = None
     went: bool = False
+    left: bool | None = None
+    since: float = 0.0
 
     def see(self, line: Line, spot: _Spot, band: float, at: float) -> None:
+        if self.left is not spot.left:
+            self.left, self.since = spot.left, at
         if abs(spot.across) <= band:
             self.went = not -band <= spot.along <= line.length + band
             self.came = self.went if self.came is None else self.came
@@ -186,7 +196,7 @@ class _Way:
         elif self.turn is None:
             around = self.came is True and self.went
             cuts = not around and 0 <= _along_at_cut(self.clear, spot) <= line.length
-            self.turn = _Turn(spot=spot, since=at, cuts=cuts)
+            self.turn = _Turn(spot=spot, began=self.since, since=at, cuts=cuts)
         else:
             self.turn.spot = spot
 

@@ -165,7 +165,7 @@ def test_who_goes_in_between_lost_frames_is_counted_once(rate: float) -> None:
 
 @RATES
 def test_a_crossing_is_dated_to_the_first_step_behind_the_line(rate: float) -> None:
-    path = [(2.0, -1.0)] * 10 + [(2.0, 1.0)] * 50
+    path = [(2.0, -1.0)] * 10 + [(2.0, 0.1)] * 10 + [(2.0, 1.0), (2.0, 0.2), (2.0, 1.0), (2.0, 0.2)] + [(2.0, 1.0)] * 50
     (one,) = crossed([{1: place} for place in path], rate=rate)
     assert (one.direction, one.at) == ("in", 10 / rate)
 
