@@ -51,6 +51,8 @@ __all__ = [
 WHOLE_SECTION = "whole_section"
 """The type of a mistake between keys of a section, which is of no key alone."""
 
+LEAST_RATE = 2.0
+"""Analysed frames a second: with fewer nobody could be followed, nor credited with all their time."""
 SOURCES = ("url", "file", "device", "synthetic")
 """The keys of a camera that say where its pictures come from."""
 
@@ -229,7 +231,7 @@ def _points_of(
 class CameraSettings(Section):
     """One camera: exactly one of url, file, device or synthetic.
 
-    `rate` is analysed frames a second; with fewer than two nobody could be followed, nor credited with all their time.
+    `rate` is analysed frames a second.
     `image_size` is what masks, zones, lines and calibration refer to; where it is
     absent they refer to the first picture. `empty_seconds` without anybody seen resets a scene's in − out.
     `tracker` is our own, which goes by motion, or one of the `trackers` package.
@@ -244,7 +246,7 @@ class CameraSettings(Section):
     scene: Slug | None = None
     counting: bool = True
     tracker: Literal["motion", "botsort", "bytetrack"] = "motion"
-    rate: Annotated[float, Field(ge=2, le=60)] = 10.0
+    rate: Annotated[float, Field(ge=LEAST_RATE, le=60)] = 10.0
     rotation: Literal[0, 90, 180, 270] = 0
     image_size: tuple[Side, Side] | None = None
     cell_px: Annotated[int, Field(ge=8, le=1000)] = 40

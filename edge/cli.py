@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -56,11 +57,14 @@ def _add_replay(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "replay",
         help="run the whole pipeline on a video file, as fast as this machine can",
         description="Run the whole pipeline on a video file. The same input gives the same bytes.",
-        epilog="The last line of output is JSON: frames, analysed, seconds, cpu_ms_per_frame, visits.",
+        epilog="The last line of output is JSON: frames, analysed, seconds, cpu_ms_per_frame, visits; and accuracy.",
     )
     command.add_argument("video", type=Path, metavar="VIDEO")
     command.add_argument("--camera", type=Path, metavar="FILE.toml", help="zones, lines, masks and calibration")
     command.add_argument("--model", default="motion", metavar="NAME_OR_PATH", help="detector (default: motion)")
+    command.add_argument(
+        "--truth", type=Path, metavar="FILE", help="say how far the counts are from this truth, at three rates"
+    )
     command.add_argument("--tracks", type=Path, metavar="OUT.txt", help="write tracks in MOT format")
     command.add_argument("--events", type=Path, metavar="OUT.jsonl", help="write the items a box would send")
     command.add_argument("--summary", type=Path, metavar="OUT.json", help="write each visit: when, how long, where")
@@ -105,9 +109,12 @@ def _uplink(arguments: argparse.Namespace) -> None:
 
 
 def _replay(arguments: argparse.Namespace) -> None:
+    from edge.accuracy.rates import judge
+    from edge.accuracy.truth import read_truth
     from edge.assembly import eyes
+    from edge.detector.detections import Detector
     from edge.output_files import refuse_clashes
-    from edge.replay import Outputs, Replay, frame_count, replay
+    from edge.replay import Outputs, Replay, footage, replay
 
     refuse_clashes(inputs=dict(_inputs(arguments)), outputs=dict(_outputs(arguments)))
     camera = load_camera(arguments.camera) if arguments.camera else CameraSettings.model_construct(id="camera")
@@ -118,14 +125,25 @@ def _replay(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
         start=arguments.start,
     )
-    total = frame_count(arguments.video)
-    detector = eyes(DetectorSettings(model=arguments.model), environment=dict(os.environ)).detector
+    film = footage(arguments.video)
+    truth = read_truth(arguments.truth, camera=camera, footage=film) if arguments.truth else None
+
+    def detector() -> Detector:
+        return eyes(DetectorSettings(model=arguments.model), environment=dict(os.environ)).detector
+
     outputs = Outputs(tracks=arguments.tracks, events=arguments.events, summary=arguments.summary)
     try:
-        with _progress(arguments.video.name, total) as progress:
-            result = replay(plan, detector, outputs, progress=progress)
+        with _progress(arguments.video.name, film.frames and film.frames * (3 if truth else 1)) as progress:
+            judging = (
+                None
+                if truth is None
+                else partial(judge, plan, truth, film_rate=film.rate, detector=detector, progress=progress)
+            )
+            result = replay(plan, detector(), outputs, progress=progress, judge=judging)
     except OSError as error:
         raise EdgeError(f"writing the results of {arguments.video}: {error.strerror}") from error
+    if result.accuracy is not None:
+        print(*result.accuracy.lines(), sep="\n")
     print(result.to_json())
 
 
@@ -134,6 +152,8 @@ def _inputs(arguments: argparse.Namespace) -> Iterator[tuple[str, Path]]:
     yield "VIDEO", arguments.video
     if arguments.camera:
         yield "--camera", arguments.camera
+    if arguments.truth:
+        yield "--truth", arguments.truth
     if Path(arguments.model).is_file():
         yield "--model", Path(arguments.model)
 

@@ -89,6 +89,12 @@ class Floor:
         centres = np.stack([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3]], axis=1).astype(np.float64)
         return np.clip(centres, 0.0, np.array(self.image_size) - 1.0)
 
+    def bodies(self, boxes: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+        """Heights (n,) of the people in boxes (n, 4) in the unit of places: as measured in pixels, 1.7 m on a plan."""
+        if self.calibrated:
+            return np.full(len(boxes), _BODY_M)
+        return (boxes[:, 3] - boxes[:, 1]).astype(np.float64)
+
     def place(self, points: Points, image_size: tuple[int, int] | None = None) -> Points:
         """Places of points (n, 2) in pixels of a frame of this size (width, height; default the reference's)."""
         reference = np.asarray(points, np.float64).reshape(-1, 2)
@@ -144,6 +150,7 @@ class _Projection:
         return np.asarray(cv2.undistortPoints(bent, matrix, bends, P=matrix), np.float64).reshape(-1, 2)
 
 
+_BODY_M = 1.7
 _HORIZON = 1e-9
 _BEYOND_LENS_PX = 1e5
 _DEGENERATE = 1e-2

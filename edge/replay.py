@@ -16,8 +16,10 @@ from random import Random
 from typing import TextIO
 
 from edge import reports
+from edge.accuracy.account import Account, Film, Passage, Stay
+from edge.accuracy.reading import Accuracy
 from edge.anonymity import Origin
-from edge.camera.file import FileSource, declared_frames
+from edge.camera.file import FileSource, Footage, footage_of
 from edge.camera.masks import IgnoreMasks
 from edge.camera.pace import AsFastAsPossible
 from edge.camera.sampling import Sampler
@@ -38,7 +40,7 @@ from protocol.configuration import config_hash
 from protocol.envelope import ClockSource
 from protocol.wire import JsonObject, format_utc
 
-__all__ = ["Outputs", "Replay", "Result", "frame_count", "replay"]
+__all__ = ["Outputs", "Replay", "Result", "footage", "replay"]
 
 _BOOT = "replay"
 
@@ -72,6 +74,9 @@ class Result:
     seconds: float
     cpu_ms_per_frame: float
     visits: int
+    film: Film
+    account: Account
+    accuracy: Accuracy | None = None
 
     def to_json(self) -> str:
         """One line."""
@@ -82,20 +87,29 @@ class Result:
                 "seconds": round(self.seconds, 3),
                 "cpu_ms_per_frame": round(self.cpu_ms_per_frame, 2),
                 "visits": self.visits,
+                **_accuracy(self),
             }
         )
 
 
-def frame_count(video: Path) -> int | None:
-    """How many frames a file says it has; None where it does not say. Raises SourceError."""
+def footage(video: Path) -> Footage:
+    """What a file says of itself. Raises SourceError."""
     with _told_of(video):
-        return declared_frames(video)
+        return footage_of(video)
 
 
-def replay(plan: Replay, detector: Detector, outputs: Outputs, *, progress: Callable[[int], None]) -> Result:
+def replay(
+    plan: Replay,
+    detector: Detector,
+    outputs: Outputs,
+    *,
+    progress: Callable[[int], None],
+    judge: Callable[[Result], Accuracy] | None = None,
+) -> Result:
     """Run a video through the pipeline; `progress` is told the index of each analysed frame.
 
-    Raises EdgeError before the first frame when an output cannot be written.
+    `judge` says of the result how accurate it is, before any output stands there. Raises EdgeError before the first
+    frame when an output cannot be written.
     """
     with ExitStack() as stack:
         tracks, events, summary = (
@@ -114,7 +128,11 @@ def replay(plan: Replay, detector: Detector, outputs: Outputs, *, progress: Call
             seconds=recorder.seconds,
             cpu_ms_per_frame=1000 * spent / max(1, recorder.analysed),
             visits=len(recorder.visits),
+            film=Film(moments=recorder.moments, image_size=recorder.image_size),
+            account=recorder.account(),
         )
+        if judge is not None:
+            result = replace(result, accuracy=judge(result))
         _write_events(folder, events)
         summary.write(json.dumps(_summary(plan, recorder.visits, result), indent=2) + "\n")
     return result
@@ -134,18 +152,28 @@ class _Recorder:
         )
         self.frames = self.analysed = 0
         self.visits: list[Visit] = []
+        self.moments: list[float] = []
+        self.image_size = (0, 0)
+        self._passages: list[Passage] = []
 
     @property
     def seconds(self) -> float:
         """How much of the film has been played."""
         return self._now
 
+    def account(self) -> Account:
+        """What was counted."""
+        stays = sorted((visit.first_seen, visit.last_seen) for visit in self.visits)
+        return Account(
+            stays=tuple(Stay(first=first, last=last) for first, last in stays), passages=tuple(self._passages)
+        )
+
     def play(self, detector: Detector, tracks: TextIO, progress: Callable[[int], None]) -> None:
         """Everything from the first frame to the last minute."""
         plan = self._plan
         offset_ms = round(plan.start.timestamp() * 1000)
         self.writer.offer_fix(Fix(offset_ms=offset_ms, source=ClockSource.NTP, uncertainty_ms=0))
-        sampler = Sampler(rate=plan.camera.rate)
+        sampler = _Noting(self.moments, rate=plan.camera.rate)
         source = FileSource(
             camera=plan.camera.id,
             path=plan.video,
@@ -158,6 +186,7 @@ class _Recorder:
         for frame in source.frames():
             size = (frame.image.shape[1], frame.image.shape[0])
             if scene is None:
+                self.image_size = size
                 scene, masks, origin = self._begin(size)
             while frame.at >= ends:
                 self._close_minute(scene, origin, minute, ends)
@@ -167,12 +196,14 @@ class _Recorder:
             people, closed = scene.observe(detector.detect(seen), at=frame.at, image_size=size)
             _write_tracks(tracks, frame.index + 1, people)
             self._keep(origin, closed)
+            self._note(scene)
             self.frames, self.analysed = frame.index + 1, self.analysed + 1
             progress(frame.index)
         if scene is not None:
             self._keep(origin, scene.finish())
+            self._note(scene)
             self._close_minute(scene, origin, minute, self._now)
-        self.frames = max(self.frames, frame_count(plan.video) or 0)
+        self.frames = max(self.frames, footage_of(plan.video).frames or 0)
 
     def _begin(self, size: tuple[int, int]) -> tuple[Scene, IgnoreMasks, Origin]:
         plan = self._plan
@@ -188,10 +219,27 @@ class _Recorder:
             self.visits.extend(closed)
             self.writer.commit(Batch(origin=origin, drafts=[reports.visit(visit) for visit in closed]))
 
+    def _note(self, scene: Scene) -> None:
+        self._passages.extend(
+            Passage(at=crossing.at, line=crossing.line, direction=crossing.direction) for crossing in scene.crossed
+        )
+
     def _close_minute(self, scene: Scene, origin: Origin, began: float, ended: float) -> None:
         minutes = scene.minutes(began=began, ended=ended)
         self._now = max(self._now, began)
         self.writer.commit(Batch(origin=origin, drafts=reports.minutely(minutes), tiles=reports.tiles(minutes[0])))
+
+
+class _Noting(Sampler):
+    """Notes when each frame is shown, the ones that are skipped too."""
+
+    def __init__(self, moments: list[float], *, rate: float | None) -> None:
+        super().__init__(rate=rate)
+        self._moments = moments
+
+    def due(self, at: float) -> bool:
+        self._moments.append(at)
+        return super().due(at)
 
 
 @contextmanager
@@ -240,4 +288,9 @@ def _summary(plan: Replay, visits: Sequence[Visit], result: Result) -> JsonObjec
             }
             for visit in sorted(visits, key=lambda visit: (visit.first_seen, visit.last_seen))
         ],
+        **_accuracy(result),
     }
+
+
+def _accuracy(result: Result) -> JsonObject:
+    return {} if result.accuracy is None else {"accuracy": result.accuracy.to_json()}

@@ -26,7 +26,7 @@ from edge.walkers import Walkers
 from edge.zones import Zone, ZoneWatch
 from protocol.configuration import LineKind, ZoneKind
 
-__all__ = ["LineTally", "Minute", "Scene", "ZoneTally"]
+__all__ = ["LineTally", "Minute", "Scene", "ZoneTally", "line_of"]
 
 _ZONE_MARGIN_M = 0.3
 _ZONE_MARGIN_PX = 8.0
@@ -107,7 +107,7 @@ class Scene:
         margin = _ZONE_MARGIN_PX if first.calibration is None else _ZONE_MARGIN_M
         self._zones = ZoneWatch([Zone(id=zone.id, polygon=zone.polygon) for zone in zones], margin=margin)
         self._queues = _queues(cameras)
-        self._lines = LineWatch([_line(line) for line in lines], y_up=first.calibration is not None)
+        self._lines = LineWatch([line_of(line) for line in lines], y_up=first.calibration is not None)
         self._entrances = frozenset(line.id for line in lines if line.kind is LineKind.ENTRANCE)
         self._visits = VisitBook(
             VisitSettings(
@@ -123,6 +123,8 @@ class Scene:
         self._tally = _Tally(zones=len(zones))
         self._watched_time = WatchedTime()
         self._now = float("-inf")
+        self.crossed: tuple[Crossing, ...] = ()
+        """Crossings of which the newest call left no doubt."""
         self.walkers = Walkers.none(float("-inf"))
         """Who was where at the last frame."""
         self.zone_people: dict[str, int] = {zone.id: 0 for zone in zones}
@@ -162,14 +164,13 @@ class Scene:
         shown = there.rows(fused.in_frame)
         self._lines.meet(shown.ids, shown.first_places, shown.bodies, at)
         crossings = self._lines.update(shown.ids, shown.places, shown.bodies, at)
+        self._cross(crossings, at, busy=bool(len(there)) or not passed_ms)
         for elder, younger in fused.merged:
             self._visits.merge(elder, younger)
         turnover = self._visits.update(shown, in_zones[fused.in_frame], crossings)
         view.credit(there.places, milliseconds, people=int(fused.credited.sum()))
         view.heat.enter(self._entry_places(shown)[turnover.begun])
-        self._tally.add(in_zones, zones.occupancy, crossings)
-        at_entrances = [crossing for crossing in crossings if crossing.line in self._entrances]
-        self._inside.add(at_entrances, at, busy=bool(len(there)) or not passed_ms)
+        self._tally.add(in_zones, zones.occupancy)
         self.walkers = there
         self.zone_people = dict(zip(self.zone_people, zones.occupancy.tolist(), strict=True))
         return people, turnover.closed
@@ -177,7 +178,9 @@ class Scene:
     def idle(self, at: float) -> tuple[Visit, ...]:
         """Let time pass without a frame: visits of people unseen for too long end."""
         nobody = Walkers.none(at)
-        return self._visits.update(nobody, np.empty((0, len(self._zones.zones)), np.int64), ()).closed
+        crossings = self._lines.update(nobody.ids, nobody.places, nobody.bodies, at)
+        self._cross(crossings, at, busy=True)
+        return self._visits.update(nobody, np.empty((0, len(self._zones.zones)), np.int64), crossings).closed
 
     def minutes(
         self, *, began: float, ended: float, dropped_frames: Mapping[str, int] | None = None
@@ -225,7 +228,15 @@ class Scene:
 
     def finish(self) -> tuple[Visit, ...]:
         """Close every visit because the watching ends."""
-        return self._visits.finish()
+        crossings = self._lines.finish()
+        self._cross(crossings, self.walkers.at, busy=True)
+        return self._visits.finish(crossings)
+
+    def _cross(self, crossings: tuple[Crossing, ...], at: float, *, busy: bool) -> None:
+        self.crossed = crossings
+        self._tally.cross(crossings)
+        at_entrances = [crossing for crossing in crossings if crossing.line in self._entrances]
+        self._inside.add(at_entrances, at, busy=busy)
 
     def _fused(self, view: View, people: People, seen: Walkers, at: float) -> Fused:
         """The people of the scene; a camera of its own sees them all."""
@@ -266,11 +277,11 @@ class _Tally:
         self.zone_max = np.zeros(zones, np.int64)
         self._crossings: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
-    def add(
-        self, in_zones: npt.NDArray[np.int64], occupancy: npt.NDArray[np.int64], crossings: Sequence[Crossing]
-    ) -> None:
+    def add(self, in_zones: npt.NDArray[np.int64], occupancy: npt.NDArray[np.int64]) -> None:
         self.zone_ms += in_zones.sum(axis=0)
         self.zone_max = np.maximum(self.zone_max, occupancy)
+
+    def cross(self, crossings: Sequence[Crossing]) -> None:
         for crossing in crossings:
             self._crossings[crossing.line][crossing.direction] += 1
 
@@ -321,11 +332,12 @@ def _queues(cameras: Sequence[CameraSettings]) -> list[tuple[int, int | None, Qu
 
 def _doorways(cameras: Sequence[CameraSettings]) -> list[Line]:
     """Where people come and go: at entrances, and where the settings say so."""
-    entrances = [_line(line) for camera in cameras for line in camera.lines if line.kind is LineKind.ENTRANCE]
+    entrances = [line_of(line) for camera in cameras for line in camera.lines if line.kind is LineKind.ENTRANCE]
     drawn = [doorway for camera in cameras for doorway in camera.doorways]
     named = [Line(id=f"doorway-{number}", a=one.a, b=one.b) for number, one in enumerate(drawn, start=1)]
     return [*entrances, *named]
 
 
-def _line(line: LineSettings) -> Line:
+def line_of(line: LineSettings) -> Line:
+    """A line as its settings draw it."""
     return Line(id=line.id, a=line.a, b=line.b, band=line.band)

@@ -20,7 +20,6 @@ from edge.walkers import Walkers
 
 __all__ = ["View", "WatchedTime", "floor_of", "tracker_of"]
 
-_BODY_M = 1.7
 _WATCHED_GAP_MS = 2_000
 """Two frames farther apart than this leave the time between them unwatched."""
 _ACROSS, _DOWN = 0.05, 0.06
@@ -83,7 +82,7 @@ class View:
             places=floor.place(floor.feet(people.boxes)),
             first_places=floor.place(floor.feet(people.first_boxes)),
             since=people.since,
-            bodies=self._bodies(people),
+            bodies=floor.bodies(people.boxes),
             confidence=people.confidence,
             from_edge=people.from_edge,
             at_edge=people.at_edge,
@@ -120,12 +119,6 @@ class View:
         across, down = self.image_size[0] / image_size[0], self.image_size[1] / image_size[1]
         scale = np.array([across, down, across, down], np.float32)
         return Detections(boxes=detections.boxes * scale, confidence=detections.confidence)
-
-    def _bodies(self, people: People) -> npt.NDArray[np.float64]:
-        """Heights of people in the unit of places."""
-        if self.floor.calibrated:
-            return np.full(len(people), _BODY_M)
-        return (people.boxes[:, 3] - people.boxes[:, 1]).astype(np.float64)
 
 
 def floor_of(camera: CameraSettings, image_size: tuple[int, int], *, box: str) -> Floor:

@@ -106,9 +106,7 @@ class VisitBook:
                 closed.append(self._visit(stay, "split"))
                 stay = self._open[person] = _Stay(began="continued", first_seen=people.at, last_seen=people.at)
             stay.see(people, row, dict(zip(self._settings.zones, zone_milliseconds[row].tolist(), strict=True)))
-        for crossing in crossings:
-            if crossing.person in self._open:
-                self._open[crossing.person].cross(crossing, self._settings.entrances)
+        self._cross(crossings)
         closed.extend(self._ended(people.at))
         return Turnover(begun=begun, closed=tuple(closed))
 
@@ -126,11 +124,17 @@ class VisitBook:
         """All open visits as they stand."""
         return tuple(self._checkpoint(stay) for stay in self._open.values())
 
-    def finish(self) -> tuple[Visit, ...]:
-        """Close everything, because the watching ends and not the stays."""
+    def finish(self, crossings: Sequence[Crossing] = ()) -> tuple[Visit, ...]:
+        """Enter the last crossings and close everything, because the watching ends and not the stays."""
+        self._cross(crossings)
         visits = tuple(self._visit(stay, "interrupted") for stay in self._open.values())
         self._open = {}
         return visits
+
+    def _cross(self, crossings: Sequence[Crossing]) -> None:
+        for crossing in crossings:
+            if crossing.person in self._open:
+                self._open[crossing.person].cross(crossing, self._settings.entrances)
 
     def _begin(self, people: Walkers, row: int) -> "_Stay":
         since = float(people.since[row])

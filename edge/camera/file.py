@@ -7,6 +7,7 @@ the same file gives the same frames.
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
@@ -20,7 +21,7 @@ from edge.camera.presentation import MINIMUM_STEP_SECONDS
 from edge.camera.sampling import Sampler
 from edge.camera.trouble import SourceTrouble, Trouble
 
-__all__ = ["FileSource", "declared_frames"]
+__all__ = ["FileSource", "Footage", "footage_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -95,11 +96,27 @@ class FileSource:
         )
 
 
-def declared_frames(path: Path) -> int | None:
-    """How many frames a file says it has; None where it does not say, or has no video. Raises SourceTrouble."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footage:
+    """What a file says of itself; None where it does not say. `rate` is frames a second."""
+
+    frames: int | None = None
+    seconds: float | None = None
+    rate: float | None = None
+
+
+def footage_of(path: Path) -> Footage:
+    """What a file says of itself, which is nothing where it has no video. Raises SourceError."""
     opening = Opening(source=path.name, address=str(path))
     with _advised(opening), opened(opening) as container:
-        return (container.streams.video[0].frames or None) if container.streams.video else None
+        if not container.streams.video:
+            return Footage()
+        stream = container.streams.video[0]
+        return Footage(
+            frames=stream.frames or None,
+            seconds=container.duration / av.time_base if container.duration else None,
+            rate=float(stream.average_rate) if stream.average_rate else None,
+        )
 
 
 @contextmanager

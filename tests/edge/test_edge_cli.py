@@ -310,6 +310,10 @@ def test_the_file_can_be_named_by_the_environment(tmp_path: Path) -> None:
         pytest.param(["film.mp4", "--model", "yolox-nanno"], 1, "yolox-nano", id="a slip in the model's name"),
         pytest.param(["film.mp4", "--camera", "absent.toml"], 2, "absent.toml: No such file", id="no camera file"),
         pytest.param(["film.mp4", "--camera", "camera.toml"], 2, "camera.toml: rat: no such key", id="a wrong camera"),
+        pytest.param(["film.mp4", "--truth", "absent.csv"], 2, "absent.csv: No such file", id="no truth"),
+        pytest.param(
+            ["film.mp4", "--truth", "t.csv"], 2, "t.csv, line 1: found 1:30; the film ends", id="a wrong truth"
+        ),
         pytest.param(["film.mp4", "--tracks", "no/t.txt"], 1, "no/t.txt: No such file or directory", id="no folder"),
         pytest.param(["film.mp4", "--events", "."], 1, ".: Is a directory", id="a folder for a file"),
         pytest.param(
@@ -325,6 +329,7 @@ def test_a_replay_that_cannot_be_is_one_clear_line(
     write_film(tmp_path / "film.mp4", frames=3, size=(320, 240), rate=10)
     (tmp_path / "text.mp4").write_text("no film at all\n" * 1000)
     (tmp_path / "camera.toml").write_text('id = "door"\nrat = 5\n')
+    (tmp_path / "t.csv").write_text("visit,0,1:30\n")
     ended = footfall("replay", *words)
     assert (ended.returncode, ended.stdout) == (code, "")
     line = ended.stderr.splitlines()[-1]
@@ -343,6 +348,7 @@ def test_a_replay_that_cannot_be_is_one_clear_line(
         pytest.param(
             ["film.mp4", "--camera", "c.toml", "--summary", "c.toml"], "--camera and --summary: ", id="camera"
         ),
+        pytest.param(["film.mp4", "--truth", "t.csv", "--tracks", "t.csv"], "--truth and --tracks: ", id="truth"),
         pytest.param(["film.mp4", "--model", "m.onnx", "--events", "m.onnx"], "--model and --events: ", id="model"),
         pytest.param(["film.mp4", "--tracks", "t", "--events", "t"], "--tracks and --events: both use t", id="outputs"),
         pytest.param(["film.mp4", "--tracks", "t", "--summary", "t.part"], "--tracks and --summary: ", id="its part"),
@@ -356,6 +362,7 @@ def test_a_replay_never_writes_over_what_it_reads_or_has_written(words: list[str
     (tmp_path / "v.part").symlink_to("film.mp4")
     (tmp_path / "c.toml").write_text('id = "door"\n')
     (tmp_path / "m.onnx").write_text("weights")
+    (tmp_path / "t.csv").write_text("visit,0,1\n")
     before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
     ended = footfall("replay", *words, cwd=tmp_path)
     assert (ended.returncode, ended.stdout) == (2, "")
@@ -384,6 +391,17 @@ def test_a_replay_ends_with_a_line_of_json_and_shows_no_bar_to_a_pipe(tmp_path: 
     assert (result["frames"], result["analysed"], result["visits"]) == (30, 30, 0)
     assert "%" not in ended.stderr
     assert len(ended.stderr.splitlines()) == 1  # motion detection says that it serves
+
+
+def test_a_replay_with_a_truth_shows_a_table_for_each_rate_and_ends_with_json(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "film.mp4", frames=30, size=(320, 240), rate=10)
+    (tmp_path / "truth.csv").write_text("visit,0:01,0:02.5\n")
+    ended = footfall("replay", film, "--truth", tmp_path / "truth.csv")
+    assert ended.returncode == 0, ended.stderr
+    *table, last = ended.stdout.splitlines()
+    assert [line.split(",")[0] for line in table[::3]] == ["Full rate", "Half rate", "Quarter rate"]
+    assert all("0 of 1 (0–79 %)" in line for line in table[1::3])
+    assert [one["figures"][0]["error_percent"] for one in json.loads(last)["accuracy"]] == [-100.0] * 3
 
 
 WITHOUT_CLOUD = """

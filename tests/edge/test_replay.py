@@ -11,12 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from edge.accuracy.comparison import compare
+from edge.accuracy.truth import read_truth
 from edge.assembly import eyes
 from edge.camera.frames import Frame
 from edge.configuration import load_camera
 from edge.detector.detections import Detections
 from edge.errors import EdgeError
-from edge.replay import Outputs, Replay, Result, replay
+from edge.replay import Outputs, Replay, Result, footage, replay
 from edge.settings import BoxSettings, CameraSettings, DetectorSettings
 from protocol.envelope import read_item
 from protocol.events import Crossing, Ended, Item, Occupancy, Visit
@@ -97,6 +99,16 @@ def test_a_real_video_gives_its_people(street: Played) -> None:
     assert len(summary["visits"]) == len(street.of(Visit)) == street.result.visits
     assert (summary["video"], summary["start"], summary["seconds"]) == ("pets_s2l1.mp4", "2026-03-01T09:00:00Z", 79.4)
     assert all(one["first_seen_seconds"] <= one["last_seen_seconds"] <= 79.4 for one in summary["visits"])
+
+
+def test_a_real_videos_visits_are_those_of_its_labels(street: Played, assets: Path) -> None:
+    video = assets / "videos/pets_s2l1.mp4"
+    truth = read_truth(assets / "videos/pets_s2l1.gt.txt", camera=plan_of(video).camera, footage=footage(video))
+    visits, dwell = compare(street.result.account, truth.account(street.result.film), lines=())
+    assert visits.true == 19
+    assert visits.found is not None
+    assert visits.found.part >= 18
+    assert dwell.error == pytest.approx(0.0, abs=0.1)
 
 
 def test_presence_is_the_reports_person_seconds(street: Played) -> None:

@@ -27,23 +27,24 @@ def scene(**settings: object) -> Scene:
 
 
 class Staged:
-    """Plays what people do into a scene, ten frames a second from `start`."""
+    """Plays what people do into a scene, so many frames a second from `start`."""
 
-    def __init__(self, watched: Scene, *, start: float = 1000.0) -> None:
+    def __init__(self, watched: Scene, *, start: float = 1000.0, rate: float = RATE) -> None:
         self.scene = watched
         self.now = start
+        self.rate = rate
         self.visits: list[Visit] = []
 
     def play(self, seconds: float, people: Callable[[float], dict[str, tuple[float, float]]]) -> "Staged":
         """`people` gives each person's feet at so many seconds into this part."""
-        for number in range(round(seconds * RATE)):
-            self.show(boxes_at(people(number / RATE)))
+        for number in range(round(seconds * self.rate)):
+            self.show(boxes_at(people(number / self.rate)))
         return self
 
     def show(self, detections: Detections, size: tuple[int, int] = SIZE) -> None:
         _, closed = self.scene.observe(detections, at=self.now, image_size=size)
         self.visits += closed
-        self.now += 1 / RATE
+        self.now += 1 / self.rate
 
     def empty(self, seconds: float) -> "Staged":
         return self.play(seconds, lambda _: {})
@@ -182,6 +183,105 @@ def test_a_crossing_counts_once_and_in_its_direction() -> None:
         {"entrance": {"in": 0, "out": 1}},
     ]
     assert film.minute().lines == ()
+
+
+RATES = pytest.mark.parametrize("rate", [5.0, 10.0, 25.0])
+
+
+def counted(film: Staged) -> list[tuple[int, int]]:
+    """In and out of each line that was crossed."""
+    return [(line.inward, line.outward) for line in film.minute().lines]
+
+
+@RATES
+def test_who_is_inside_is_who_went_in_and_has_not_come_out(rate: float) -> None:
+    film = Staged(scene(line=[LINE]), rate=rate)
+    for direction, inside in (("in", 1), ("in", 2), ("out", 1), ("out", 0)):
+        assert door(film, direction).scene.inside == inside
+    minute = film.minute()
+    assert (minute.inside, [(line.inward, line.outward) for line in minute.lines]) == (0, [(2, 2)])
+
+
+@RATES
+def test_two_who_change_places_across_the_line_at_once_are_two_crossings(rate: float) -> None:
+    film = Staged(scene(line=[LINE]), rate=rate)
+    film.play(2.0, lambda _: {"one": (260, 180), "other": (340, 440)})
+    film.play(
+        4.0, lambda now: {"one": (260, 180 + 65 * now), "other": (340, 440 - 65 * now)}
+    ).play(2.0, lambda _: {"one": (260, 440), "other": (340, 180)})  # fmt: skip
+    assert (counted(film), film.scene.inside) == ([(1, 1)], 0)
+
+
+@RATES
+def test_a_walk_that_the_detector_loses_now_and_then_is_one_crossing(rate: float) -> None:
+    film = Staged(scene(line=[LINE]), rate=rate).stand((300, 180), 2.0)
+    lost = np.random.default_rng(2).random(200) < 0.3
+    film.play(4.0, lambda now: {} if lost[round(now * rate)] else {"one": (300, 180 + 65 * now)})
+    film.stand((300, 440), 2.0).empty(6.0)
+    assert (counted(film), film.scene.inside, len(film.visits)) == ([(1, 0)], 1, 1)
+
+
+@RATES
+def test_boxes_that_lose_their_legs_now_and_then_cross_nothing(rate: float) -> None:
+    """Somebody stands a fifth of a body's height behind the line, and legs are hidden for moments."""
+    film = Staged(scene(line=[LINE]), rate=rate)
+    for number in range(round(20 * rate)):
+        hidden = 36 if number / rate % 1 < 0.2 and number > 2 * rate else 0
+        whole = boxes_at({"one": (300, 320)})
+        film.show(Detections(boxes=whole.boxes - np.array([0, 0, 0, hidden], np.float32), confidence=whole.confidence))
+    assert (counted(film), film.scene.inside) == ([], 0)
+
+
+@RATES
+@pytest.mark.parametrize(
+    ("hidden_seconds", "expected", "inside"),
+    [
+        pytest.param(2.0, [(1, 0)], 1, id="for as long as a person is remembered"),
+        pytest.param(9.0, [], 0, id="for longer, so that nobody can say who that is"),
+    ],
+)
+def test_who_goes_in_unseen(rate: float, hidden_seconds: float, expected: list[tuple[int, int]], inside: int) -> None:
+    film = Staged(scene(line=[LINE]), rate=rate)
+    film.walk((300, 140), (300, 240), 2.0).empty(hidden_seconds).walk((300, 340), (300, 440), 2.0).empty(6.0)
+    assert (counted(film), film.scene.inside) == (expected, inside)
+
+
+def test_drift_is_what_nobody_saw_and_each_reset_tells_it_once() -> None:
+    film = Staged(scene(line=[LINE], empty_seconds=60))
+    for direction in ("in", "in", "out"):
+        door(film, direction)
+    film.empty(61.0)
+    for direction in ("out", "out"):
+        door(film, direction)
+    assert film.scene.inside == -2
+    minute = film.empty(61.0).minute()
+    assert (minute.inside, minute.drift) == (0, 1 - 2)
+    assert (film.empty(61.0).minute().drift, film.scene.inside) == (None, 0)
+
+
+@pytest.mark.parametrize("ending", ["a dead camera", "the end of the film"])
+def test_a_last_step_over_the_line_is_in_its_visit_and_its_minute(ending: str) -> None:
+    film = Staged(scene(line=[LINE])).stand((300, 180), 2.0).walk((300, 180), (300, 340), 2.0)
+    assert film.scene.inside == 0, "not held for long enough yet"
+    (visit,) = film.scene.finish() if ending == "the end of the film" else film.scene.idle(film.now + 60.0)
+    assert visit.crossings == {"entrance": {"in": 1, "out": 0}}
+    assert (counted(film), film.scene.inside) == ([(1, 0)], 1)
+
+
+def test_lines_visits_and_in_less_out_agree_in_a_crowd() -> None:
+    across = {"id": "across", "kind": "entrance", "a": (0, 240), "b": (640, 240)}
+    watched = scene(line=[across])
+    visits: list[Visit] = []
+    for frame in shop_truth(40.0, seed=4, people_per_minute=12.0).frames:
+        visits += watched.observe(perfect(frame), at=frame.at, image_size=SIZE)[1]
+    visits += watched.finish()
+    ((inward, outward),) = counted(Staged(watched))
+    assert inward + outward >= 3
+    assert [sum(visit.crossings.get("across", {}).get(way, 0) for visit in visits) for way in ("in", "out")] == [
+        inward,
+        outward,
+    ]
+    assert watched.inside == inward - outward
 
 
 def test_who_steps_into_view_just_before_a_line_is_counted() -> None:

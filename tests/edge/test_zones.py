@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.errors import ConfigurationError
@@ -119,6 +119,46 @@ def test_entering_and_leaving_alternate_and_match_the_occupancy(steps: list[tupl
     assert kinds == (["entered", "left"] * len(kinds))[: len(kinds)]
     assert readings[-1].occupancy[0] == kinds.count("entered") - kinds.count("left")
     assert all(reading.inside[0, 0] == (reading.occupancy[0] == 1) for reading in readings)
+
+
+BOTH = (Zone(id="left", polygon=SQUARE), Zone(id="right", polygon=RIGHT_OF_IT))
+
+
+@pytest.mark.parametrize("rate", [5, 10, 25])
+def test_two_minutes_on_a_common_border_are_two_minutes_in_one_zone_or_the_other(rate: int) -> None:
+    watch = ZoneWatch(BOTH, margin=0.3)
+    places = np.random.default_rng(3).normal((4.0, 2.0), 0.1, (120 * rate, 2))
+    inside = [watch.update(np.array([1]), place[None], at / rate).inside[0] for at, place in enumerate(places)]
+    assert np.sum(inside, axis=1).tolist() == [1] * (120 * rate)
+
+
+steps = st.tuples(st.floats(0.04, 6), st.floats(-1, 9), st.floats(-1, 5), st.booleans())
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(steps, steps), min_size=1, max_size=30))
+def test_comings_and_goings_alternate_and_nobody_is_in_two_zones(
+    frames: list[tuple[tuple[float, float, float, bool], tuple[float, float, float, bool]]],
+) -> None:
+    """Two people anywhere, each seen now and then, and at the end not any more."""
+    watch = ZoneWatch(BOTH, margin=0.3)
+    kinds: dict[tuple[int, str], list[str]] = {}
+    at = 0.0
+    for frame in frames:
+        at += frame[0][0]
+        seen = [person for person in (0, 1) if frame[person][3]]
+        places = np.array([frame[person][1:3] for person in seen]).reshape(-1, 2)
+        reading = watch.update(np.array(seen, np.int64), places, at)
+        for move in reading.moves:
+            assert move.at <= at
+            kinds.setdefault((move.person, move.zone), []).append(move.kind)
+        assert (reading.inside.sum(axis=1) <= 1).all()
+        for row, person in enumerate(seen):
+            known = [(kinds.get((person, zone.id)) or ["left"])[-1] == "entered" for zone in BOTH]
+            assert reading.inside[row].tolist() == known
+    for move in watch.update(np.empty(0, np.int64), np.empty((0, 2)), at + 10).moves:
+        kinds[move.person, move.zone].append(move.kind)
+    assert all(kind == ["entered", "left"] * (len(kind) // 2) for kind in kinds.values())
 
 
 def test_a_zone_needs_an_area() -> None:
