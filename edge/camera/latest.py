@@ -1,16 +1,16 @@
 """From cameras that push to a loop that pulls: one thread and one slot for one frame per camera.
 
 This is the only place in the edge where threads meet. A `Capture` reads its source for ever,
-reconnecting with back-off, and puts each frame into its slot; `Cameras.wait` takes what the slots
-hold. Under `LATEST` a new frame replaces one that was not taken, which is counted as dropped; under
-`EVERY` the capture waits until its slot is free, in lock-step with the consumer. A camera that fails
-touches nothing but its own health. One condition guards all that is shared.
+reconnecting with back-off, and puts each frame into its slot; `Cameras.wait` goes round the slots,
+emptying each when its turn comes. Under `LATEST` a new frame replaces one that was not taken, which is
+counted as dropped; under `EVERY` the capture waits until its slot is free, in lock-step with the
+consumer. A camera that fails touches nothing but its own health. One condition guards all that is shared.
 """
 
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
@@ -73,19 +73,23 @@ class Cameras:
         """The cameras, in the order in which they were given."""
         return tuple(self._captures)
 
-    def wait(self, timeout: float) -> list[Frame]:
-        """At most one frame per camera, as soon as any is ready; none when `timeout` seconds passed.
+    def wait(self, timeout: float) -> Iterator[Frame]:
+        """A round: at most one frame per camera, as soon as any is ready; none when `timeout` seconds passed.
 
-        Raises whatever a capture thread died of, which is never a camera's trouble.
+        Each is the newest of its camera at the moment when it is asked for, however long those before it took. Raises
+        whatever a capture thread died of, which is never a camera's trouble.
         """
         with self._ready:
             self._ready.wait_for(self._something_to_tell, timeout)
             for capture in self._captures.values():
                 if capture.defect is not None:
                     raise capture.defect
-            frames = [capture.take() for capture in self._captures.values()]
-            self._ready.notify_all()
-        return [frame for frame in frames if frame is not None]
+        for capture in self._captures.values():
+            with self._ready:
+                frame = capture.take()
+                self._ready.notify_all()
+            if frame is not None:
+                yield frame
 
     def changes(self) -> list[HealthChange]:
         """Changes of health since the last call, oldest first."""

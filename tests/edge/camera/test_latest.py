@@ -99,10 +99,34 @@ def test_a_slow_consumer_gets_the_latest_and_drops_are_counted() -> None:
 
     with cameras(feed(Scripted(script, hold))) as running:
         assert all_read.wait(DEADLINE_SECONDS)
-        latest = running.wait(1.0)
+        latest = list(running.wait(1.0))
         counters = running.counters("door")
     assert [one.index for one in latest] == [19]
     assert (counters.received, counters.dropped, counters.taken) == (20, 19, 1)
+
+
+def test_a_round_gives_each_camera_its_turn_and_the_newest_when_its_turn_comes() -> None:
+    go_on = {name: threading.Event() for name in ("door", "aisle")}
+
+    def show(camera: str) -> Callable[[], Iterator[Frame]]:
+        def script() -> Iterator[Frame]:
+            yield frame(0, camera=camera)
+            go_on[camera].wait(DEADLINE_SECONDS)
+            yield frame(1, camera=camera)
+
+        return script
+
+    with cameras(*(feed(Scripted(show(name)), camera=name) for name in go_on)) as running:
+        until(lambda: all(running.counters(name).received == 1 for name in go_on))
+        round_of_frames = running.wait(1.0)
+        first = next(round_of_frames)
+        for moves in go_on.values():  # while the first is analysed
+            moves.set()
+        until(lambda: all(running.counters(name).received == 2 for name in go_on))
+        rest = list(round_of_frames)
+        again = list(running.wait(1.0))
+    assert [(one.camera, one.index) for one in (first, *rest)] == [("door", 0), ("aisle", 1)]
+    assert [(one.camera, one.index) for one in again] == [("door", 1)]
 
 
 def hold() -> Iterator[Frame]:
@@ -114,7 +138,7 @@ def test_frames_passed_over_by_the_rate_are_not_drops() -> None:
     source = Scripted(playing(frame(0), frame(3), frame(6)))
     with cameras(feed(source, policy=DropPolicy.EVERY)) as running:
         while not running.finished:
-            running.wait(1.0)
+            list(running.wait(1.0))
         counters = running.counters("door")
     assert (counters.received, counters.skipped, counters.dropped, counters.taken) == (7, 4, 0, 3)
 
@@ -143,7 +167,7 @@ def test_a_new_size_is_told_once_and_the_camera_stays_online() -> None:
     source = Scripted(playing(*(frame(index, size=size) for index, size in enumerate(sizes))))
     with cameras(feed(source, policy=DropPolicy.EVERY)) as running:
         while not running.finished:
-            running.wait(1.0)
+            list(running.wait(1.0))
         changes = running.changes()
     resized = [change for change in changes if change.reason is Note.RESOLUTION_CHANGED]
     assert [(change.state, change.at) for change in resized] == [(HealthState.ONLINE, 100.2)]
@@ -158,7 +182,7 @@ def test_a_dead_camera_leaves_the_others_alone_and_memory_does_not_grow() -> Non
     with cameras(*feeds) as running:
         taken = 0
         while running.state("aisle") is not HealthState.FINISHED:
-            taken += len(running.wait(1.0))
+            taken += len(list(running.wait(1.0)))
         until(lambda: dead.connections > 50)
         changes = [change for change in running.changes() if change.camera == "door"]
         assert running.state("door") is HealthState.OFFLINE
@@ -169,7 +193,7 @@ def test_a_dead_camera_leaves_the_others_alone_and_memory_does_not_grow() -> Non
 def test_wait_gives_nothing_when_the_time_is_over() -> None:
     with cameras(feed(Scripted(failing(Trouble.UNREACHABLE)))) as running:
         began = time.monotonic()
-        assert running.wait(0.05) == []
+        assert list(running.wait(0.05)) == []
         assert time.monotonic() - began < DEADLINE_SECONDS
 
 
@@ -186,7 +210,7 @@ def test_closing_ends_the_threads_and_the_sources(policy: DropPolicy) -> None:
 
     before = threading.active_count()
     with cameras(feed(Scripted(endless), policy=policy)) as running:
-        assert running.wait(1.0)
+        assert list(running.wait(1.0))
     assert closed.is_set()
     assert threading.active_count() == before
 
@@ -199,4 +223,4 @@ def test_a_defect_ends_the_consumer_and_not_silently() -> None:
     with cameras(feed(Scripted(broken))) as running:
         until(lambda: running.counters("door").received == 1)
         with pytest.raises(ZeroDivisionError, match="a defect of ours"):
-            list(iter(lambda: running.wait(1.0), None))
+            list(iter(lambda: list(running.wait(1.0)), None))

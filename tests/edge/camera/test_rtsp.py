@@ -239,7 +239,7 @@ def test_a_killed_camera_comes_back_where_the_wall_clock_is(server: RtspServer) 
         before += until_state(running, HealthState.OFFLINE)
         assert time.monotonic() - killed < LIMIT_SECONDS + 1.0
         before += running.wait(0.0)
-        assert running.wait(0.5) == []
+        assert list(running.wait(0.5)) == []
         server.start()
         after = collected(running, lambda frames: len(frames) >= 10)
         changes = running.changes()
@@ -294,7 +294,7 @@ def test_a_slow_consumer_gets_fresh_frames_and_a_count_of_drops(server: RtspServ
         while running.counters("door").dropped < 8:
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        late = running.wait(1.0)
+        late = list(running.wait(1.0))
         assert time.monotonic() - late[0].at < 0.5, "the newest frame, not the oldest that waits"
         counters = running.counters("door")
     assert counters.dropped >= 8
