@@ -49,16 +49,17 @@ _CHECKPOINT = TypeAdapter(Checkpoint)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Eyes:
-    """A detector, and what to say of its model."""
+    """A detector, and what to say of its model: `provider` is what runs it, in ONNX Runtime's words."""
 
     detector: Detector
     models: tuple[ModelStatus, ...]
+    provider: str
 
 
 def eyes(settings: DetectorSettings, *, environment: dict[str, str]) -> Eyes:
     """The detector the settings name; raises ModelError."""
     if settings.model == MOTION:
-        return Eyes(detector=MotionDetector(), models=(ModelStatus(name=MOTION),))
+        return Eyes(detector=MotionDetector(), models=(ModelStatus(name=MOTION),), provider="CPU")
     from edge.detector.onnx import OnnxDetector  # so that cameras can be tried where ONNX Runtime is broken
 
     folder = settings.models_folder or default_folder(environment)
@@ -70,7 +71,11 @@ def eyes(settings: DetectorSettings, *, environment: dict[str, str]) -> Eyes:
         providers=settings.providers,
         threads=settings.threads,
     )
-    return Eyes(detector=detector, models=(ModelStatus(name=_slug(path.stem), digest=sha256_of(path)),))
+    return Eyes(
+        detector=detector,
+        models=(ModelStatus(name=_slug(path.stem), digest=sha256_of(path)),),
+        provider=detector.providers[0].removesuffix("ExecutionProvider"),
+    )
 
 
 def run_vision(settings: Settings, stop: threading.Event, *, environment: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""`footfall edge …`: run a box, or one of its two processes, or replay a video; check a box, try a camera."""
+"""`footfall edge …`: run a box, or one of its two processes, or replay a video; check a box, try a camera, measure."""
 
 import argparse
 import logging
@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from edge.check.commands import add_camera, add_check
+from edge.check.commands import add_bench, add_camera, add_check
 from edge.configuration import CONFIG_VARIABLE, load, load_camera
 from edge.errors import ConfigurationError, EdgeError
 from edge.settings import BoxSettings, CameraSettings, DetectorSettings, Settings
@@ -50,6 +50,7 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     _add_replay(commands)
     add_check(commands)
     add_camera(commands)
+    add_bench(commands)
 
 
 def _add_replay(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -1,4 +1,4 @@
-"""`footfall edge check` and `footfall edge camera test`: what a person at a terminal, or a program, sees of them."""
+"""`footfall edge check`, `camera test` and `bench`: what a person at a terminal, or a program, sees of them."""
 
 import argparse
 import json
@@ -16,10 +16,11 @@ from rich.console import Console
 from rich.text import Text
 
 from edge.check.findings import Finding, Verdict
-from edge.configuration import CONFIG_VARIABLE
+from edge.configuration import CONFIG_VARIABLE, load
 from edge.errors import ConfigurationError, EdgeError
+from edge.settings import DetectorSettings
 
-__all__ = ["add_camera", "add_check"]
+__all__ = ["add_bench", "add_camera", "add_check"]
 
 OK, FAILED, MISTAKEN = 0, 1, 2
 DEFAULT_CONFIG = Path("/etc/footfall/edge.toml")
@@ -62,6 +63,20 @@ def add_camera(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     test.add_argument("--seconds", type=_seconds, default=5.0, metavar="N", help="how long to look (default: 5)")
     test.add_argument("--still", type=Path, metavar="OUT.png", help="write the coarse still to this file")
     test.set_defaults(handler=_camera_test)
+
+
+def add_bench(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `bench` to `edge`."""
+    bench = commands.add_parser(
+        "bench",
+        help="measure how many cameras this box carries",
+        description="Measure how many cameras this box carries, on a film of a made-up shop: no camera, no network.",
+    )
+    _add_config(bench)
+    bench.add_argument("--model", metavar="NAME_OR_PATH", help="detector (default: that of the configuration)")
+    bench.add_argument("--duration", type=_seconds, default=20.0, metavar="S", help="seconds to measure (default: 20)")
+    bench.add_argument("--json", action="store_true", help="for programs: one JSON object")
+    bench.set_defaults(handler=_bench)
 
 
 def _add_config(command: argparse.ArgumentParser) -> None:
@@ -153,6 +168,38 @@ def _camera_test(arguments: argparse.Namespace) -> int:
         print(f"footfall edge: {trial.trouble or 'it ended without one picture'}", file=sys.stderr)
         return FAILED
     return OK
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    from edge.assembly import eyes
+    from edge.check.capacity import capacity_of, in_words, to_object
+
+    console = Console(stderr=True)
+    try:
+        seeing = eyes(_detector(arguments), environment=dict(os.environ))
+        with console.status(f"measuring for {arguments.duration:g} s …") if console.is_terminal else nullcontext():
+            capacity = capacity_of(seeing, seconds=arguments.duration)
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return MISTAKEN
+    except EdgeError as error:
+        print(f"footfall edge: {error}", file=sys.stderr)
+        return FAILED
+    if arguments.json:
+        print(json.dumps(to_object(capacity), indent=2))
+    else:
+        for name, said in in_words(capacity):
+            print(f"{name:<11} {said}")
+    return OK
+
+
+def _detector(arguments: argparse.Namespace) -> DetectorSettings:
+    """What the configuration says of the detector; a model that is named alone needs no configuration."""
+    config, is_named = _config(arguments)
+    if arguments.model and not is_named and not config.exists():
+        return DetectorSettings(model=arguments.model)
+    settings = load(config).detector
+    return settings.model_copy(update={"model": arguments.model}) if arguments.model else settings
 
 
 def _config(arguments: argparse.Namespace) -> tuple[Path, bool]:
