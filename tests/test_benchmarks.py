@@ -118,7 +118,7 @@ def test_a_measurement_that_fails_is_an_error() -> None:
         measured("tests.support.followers", "nobody", "nowhere.npz")
 
 
-@pytest.mark.parametrize("name", ["stages", "tracking"])
+@pytest.mark.parametrize("name", ["cameras", "stages", "tracking"])
 def test_a_benchmark_without_its_films_says_what_it_needs(name: str) -> None:
     environment = {key: value for key, value in os.environ.items() if key != "FOOTFALL_ASSETS"}
     command = [sys.executable, "-m", f"tests.benchmarks.{name}"]

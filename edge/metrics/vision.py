@@ -12,9 +12,9 @@ from edge.camera.latest import Cameras
 from edge.detector.detections import Detections, Detector
 from edge.metrics.server import make_registry
 
-__all__ = ["VisionMetrics"]
+__all__ = ["DELAY_SECONDS", "VisionMetrics"]
 
-_DELAY_SECONDS = (0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0)
+DELAY_SECONDS = (0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0)
 _INFERENCE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
@@ -30,7 +30,7 @@ class VisionMetrics:
             "footfall_camera_delay_seconds",
             "From the moment that a frame shows until it is analysed.",
             ["camera"],
-            buckets=_DELAY_SECONDS,
+            buckets=DELAY_SECONDS,
             registry=self.registry,
         )
         self._inference = Histogram(

@@ -53,6 +53,13 @@ class Command:
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
     @property
+    def pid(self) -> int:
+        """The number of the process."""
+        if self._process is None:
+            raise RuntimeError("it was never started")
+        return self._process.pid
+
+    @property
     def resident_bytes(self) -> int:
         """Its resident memory."""
         if self._process is None:
