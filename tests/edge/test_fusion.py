@@ -174,6 +174,7 @@ class Union:
         return np.array(shown, np.float64).reshape(-1, 2)
 
 
+@pytest.mark.acceptance
 @pytest.mark.parametrize("views", [("overview", "till"), ("overview", "till", "aisles")])
 def test_people_before_several_cameras_count_once(views: tuple[ViewName, ...]) -> None:
     """Five made-up days of four minutes, as perfect detectors see them: people within 5 %, places within 0.3 m."""

@@ -115,7 +115,10 @@ def test_each_minute_has_its_own_sums_and_goes_on_from_the_length_before() -> No
     assert (queue.minute().person_ms, queue.minute().max_length) == (0, 2)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+SLOW = pytest.mark.acceptance
+
+
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=SLOW), pytest.param(3, marks=SLOW)])
 def test_a_busy_till_is_told_within_a_tenth(seed: int) -> None:
     """Ten minutes with about thirty-five at the till, as a perfect detector sees them."""
     seconds = 600.0
