@@ -1,12 +1,14 @@
 """How much of the time that a venue was open its cameras really watched: silence is not emptiness.
 
-A camera is expected to watch from the moment on which it first came online, where that is known, else from the first
-bucket that it ever reported on; one that did neither, for the whole period. What it could not tell of yet, the running
-minute and what is on its way, is not expected of it. Watching outside the opening hours neither helps nor harms.
+A camera is expected to watch from the first bucket that it ever watched in, and there from the moment at which it first
+came online; one that came online and never watched, from then on; one that did neither, for the whole period. What it
+could not tell of yet, the running minute and what is on its way, is not expected of it. Watching outside the opening
+hours neither helps nor harms.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -24,8 +26,9 @@ from protocol.events import CameraState as State
 
 __all__ = ["TELLING_MS", "Coverage", "Watch", "coverage_of", "read_watch"]
 
-MINUTE_MS, TELLING_MS = 60_000, 75_000
+TELLING_MS = 75_000
 """A minute is told of when it is over, and takes a moment on its way."""
+_MINUTE_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +36,7 @@ class Coverage:
     """Watched and scheduled seconds, summed over cameras; `fraction` is null where nothing was scheduled."""
 
     watched_seconds: Annotated[float, Field(description="all that was watched, opening hours or not")]
-    scheduled_seconds: Annotated[float, Field(description="opening hours up to a minute ago, times cameras expected")]
+    scheduled_seconds: Annotated[float, Field(description="opening hours up to the last minute told of, times cameras")]
     fraction: Annotated[
         float | None, Field(description="watched within opening hours ÷ scheduled; null where nothing was scheduled")
     ]
@@ -56,26 +59,18 @@ def read_watch(
     last_reports = {(box, camera): last_ms or 0 for box, camera, last_ms in session.exec(query)}
     online = _first_online_ms(session, venue=venue)
 
-    def scheduled_until(until_ms: int, within: Period) -> dict[int, int]:
-        return scheduled_ms_by_bucket(hours, period=within, until_ms=until_ms, zone=zone)
-
-    surely_told_ms = now_ms - TELLING_MS
-    scheduled = scheduled_until(surely_told_ms, period)
+    @cache
+    def scheduled(begins_ms: int, ends_ms: int) -> Mapping[int, int]:
+        return scheduled_ms_by_bucket(
+            hours, period=Period(start_ms=begins_ms, end_ms=period.end_ms), until_ms=ends_ms, zone=zone
+        )
 
     def due(place: Place) -> Mapping[int, int]:
         since = online.get(place, 0)
-        first = first_watched_ms(session, venue=venue, place=place) or since // BUCKET_MS * BUCKET_MS
-        later = {bucket: open_ms for bucket, open_ms in scheduled.items() if bucket >= first}
-        until_ms = min(now_ms, last_reports.get(place, 0) + MINUTE_MS)
-        if until_ms > surely_told_ms:
-            tail = Period(start_ms=max(period.start_ms, surely_told_ms), end_ms=period.end_ms)
-            for bucket, open_ms in scheduled_until(until_ms, tail).items():
-                if bucket >= first:
-                    later[bucket] = later.get(bucket, 0) + open_ms
-        if first in later and first < since < first + BUCKET_MS:
-            rest = Period(start_ms=since, end_ms=first + BUCKET_MS)
-            later |= {first: 0} | scheduled_until(max(until_ms, surely_told_ms), rest)
-        return later
+        first = first_watched_ms(session, venue=venue, place=place) or since
+        begins_ms = since if first <= since < first + BUCKET_MS else first
+        told_ms = min(now_ms, last_reports.get(place, 0) + _MINUTE_MS)
+        return scheduled(max(period.start_ms, begins_ms), max(now_ms - TELLING_MS, told_ms))
 
     places = sorted({*watched, *last_reports})
     return Watch(

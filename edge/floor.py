@@ -16,10 +16,12 @@ import numpy.typing as npt
 
 from edge.errors import ConfigurationError
 
-__all__ = ["Calibration", "Floor", "Lens", "space_slug"]
+__all__ = ["BODY_M", "Calibration", "Floor", "Lens", "space_slug"]
 
 Points = npt.NDArray[np.float64]
 """float64, shape (n, 2)."""
+BODY_M = 1.7
+"""How tall people are on a plan."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +94,7 @@ class Floor:
     def bodies(self, boxes: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         """Heights (n,) of the people in boxes (n, 4) in the unit of places: as measured in pixels, 1.7 m on a plan."""
         if self.calibrated:
-            return np.full(len(boxes), _BODY_M)
+            return np.full(len(boxes), BODY_M)
         return (boxes[:, 3] - boxes[:, 1]).astype(np.float64)
 
     def place(self, points: Points, image_size: tuple[int, int] | None = None) -> Points:
@@ -150,7 +152,6 @@ class _Projection:
         return np.asarray(cv2.undistortPoints(bent, matrix, bends, P=matrix), np.float64).reshape(-1, 2)
 
 
-_BODY_M = 1.7
 _HORIZON = 1e-9
 _BEYOND_LENS_PX = 1e5
 _DEGENERATE = 1e-2

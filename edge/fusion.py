@@ -13,6 +13,7 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
@@ -84,6 +85,7 @@ class Fusion:
         self._people: dict[int, _Somebody] = {}
         self._owners: dict[tuple[str, int], int] = {}
         self._frame_at: dict[str, float] = {}
+        self._together_since: dict[tuple[int, int], float] = {}
         self._next_id = 1
 
     def update(self, camera: str, seen: Walkers, spreads: npt.NDArray[np.float64]) -> Fused:
@@ -104,16 +106,19 @@ class Fusion:
             somebody.views[camera] = sights[row]
             self._owners[camera, sights[row].key] = somebody.id
         self._locate(at)
-        merged = [*self._merge(at)]
+        merged = self._merge(at)
         self._part(camera, at)
         self._forget(at)
-        return self._told(camera, at, tuple(merged))
+        return self._told(camera, at, merged)
 
     def _recognised(
         self, camera: str, sights: "Sequence[_Sight]", newcomers: Sequence[int], *, taken: set[int]
     ) -> dict[int, int]:
-        """The person behind each row that is new to its camera, where there is one."""
-        others = [one for one in self._people.values() if one.id not in taken and self._may_be_new_to(one, camera)]
+        """The person behind each row that is new to its camera, where there is one.
+
+        Whom only this camera has seen of late, its own stitching knows better.
+        """
+        others = [one for one in self._people.values() if one.id not in taken and one.last_camera != camera]
         if not newcomers or not others:
             return {}
         costs = np.array([[self._unlikelihood(one, sights[row]) for one in others] for row in newcomers])
@@ -121,22 +126,19 @@ class Fusion:
         pairs = zip(*linear_sum_assignment(np.minimum(costs, limit)), strict=True)
         return {newcomers[row]: others[column].id for row, column in pairs if costs[row, column] < limit}
 
-    def _may_be_new_to(self, somebody: "_Somebody", camera: str) -> bool:
-        """Whom only this camera has seen of late, its own stitching knows better."""
-        return somebody.last_camera != camera
-
     def _unlikelihood(self, somebody: "_Somebody", sight: "_Sight") -> float:
+        """From 0; infinite where the two cannot be one person."""
         settings, gap = self._settings, sight.at - somebody.seen_at
         if gap <= settings.fresh_seconds:
-            return min(self._disagreement(somebody, sight), _NEVER)
+            return self._disagreement(somebody, sight)
         if gap > settings.gap_seconds:
-            return _NEVER
-        walked = float(np.linalg.norm(sight.first_place - somebody.place))
+            return math.inf
+        walked = math.dist(sight.first_place, somebody.place)
         unseen = max(sight.since - somebody.seen_at, 0.0)
-        if not walked <= settings.slack_m + settings.walking * unseen:
-            return _NEVER
+        if walked > settings.slack_m + settings.walking * unseen:
+            return math.inf
         if unseen > settings.doorway_seconds and self._goes_and_comes(somebody, sight):
-            return _NEVER
+            return math.inf
         spread = settings.slack_m / 2 + settings.turning * unseen
         return (walked / spread) ** 2 / 2 + math.log(spread / (settings.slack_m / 2))
 
@@ -148,14 +150,14 @@ class Fusion:
         then = somebody.place_at(sight.since)
         if then is not None:
             misses.append(sight.first_place - then)
-        worst = np.mean([float(miss @ np.linalg.solve(spread, miss)) / 2 for miss in misses])
-        return float(worst) if math.isfinite(worst) and worst <= settings.gate else _NEVER
+        cost = float(np.mean([miss @ np.linalg.solve(spread, miss) / 2 for miss in misses]))
+        return cost if cost <= settings.gate else math.inf
 
     def _goes_and_comes(self, somebody: "_Somebody", sight: "_Sight") -> bool:
         """Whether one walks out by a doorway and the other comes in by it."""
         came = (sight.place - sight.first_place) / max(sight.at - sight.since, 1e-3)
-        went_out = self._doorways.walks_out(somebody.place, somebody.velocity(), body=_BODY_M)
-        return went_out and self._doorways.walks_out(sight.first_place, -came, body=_BODY_M)
+        went_out = self._doorways.walks_out(somebody.place, somebody.velocity(), body=sight.body)
+        return went_out and self._doorways.walks_out(sight.first_place, -came, body=sight.body)
 
     def _begin(self, sight: "_Sight") -> "_Somebody":
         somebody = _Somebody(
@@ -187,24 +189,23 @@ class Fusion:
             if sight.at == self._frame_at[camera] and at - sight.at <= self._settings.fresh_seconds
         }
 
-    def _merge(self, at: float) -> list[tuple[int, int]]:
+    def _merge(self, at: float) -> tuple[tuple[int, int], ...]:
         """Make one of those who stay together without one camera ever showing both."""
         settings = self._settings
         there = [one for one in self._people.values() if self._shown(one, at)]
+        together = {
+            (elder.id, younger.id): self._together_since.get((elder.id, younger.id), at)
+            for elder, younger in combinations(there, 2)
+            if math.dist(elder.place, younger.place) <= settings.together_m and not elder.seen_beside(younger)
+        }
+        self._together_since = together
         merged = []
-        for number, elder in enumerate(there):
-            for younger in there[number + 1 :]:
-                if elder.id not in self._people or younger.id not in self._people:
-                    continue
-                pair = elder.beside
-                near = float(np.linalg.norm(elder.place - younger.place)) <= settings.together_m
-                if elder.seen_beside(younger) or not near:
-                    pair.pop(younger.id, None)
-                elif at - pair.setdefault(younger.id, at) >= settings.together_seconds:
-                    self._absorb(elder, younger)
-                    if at - younger.since <= settings.young_seconds:
-                        merged.append((elder.id, younger.id))
-        return merged
+        for (elder, younger), since in together.items():
+            if at - since >= settings.together_seconds and {elder, younger} <= self._people.keys():
+                is_young = at - self._people[younger].since <= settings.young_seconds
+                self._absorb(self._people[elder], self._people.pop(younger))
+                merged += [(elder, younger)] if is_young else []
+        return tuple(merged)
 
     def _absorb(self, elder: "_Somebody", younger: "_Somebody") -> None:
         elder.views |= younger.views
@@ -212,7 +213,6 @@ class Fusion:
             self._owners[camera, sight.key] = elder.id
         if younger.since < elder.since:
             elder.since, elder.first_place, elder.from_edge = younger.since, younger.first_place, younger.from_edge
-        del self._people[younger.id]
 
     def _part(self, camera: str, at: float) -> None:
         """Take from their persons whom this camera sees apart from the others; they are somebody else, or new."""
@@ -224,7 +224,7 @@ class Fusion:
                 somebody.apart_since.pop(camera, None)
                 continue
             others = [sight.place for name, sight in shown.items() if name != camera]
-            apart = min(float(np.linalg.norm(shown[camera].place - place)) for place in others)
+            apart = min(math.dist(shown[camera].place, place) for place in others)
             if apart <= settings.apart_m:
                 somebody.apart_since.pop(camera, None)
             elif at - somebody.apart_since.setdefault(camera, at) >= settings.apart_seconds:
@@ -276,8 +276,6 @@ class Fusion:
         )
 
 
-_NEVER = 1e6
-_BODY_M = 1.7
 _MEMORY_SECONDS = 3.0
 
 
@@ -314,7 +312,7 @@ class _Sight:
 
 @dataclass(slots=True, kw_only=True)
 class _Somebody:
-    """One person of the scene. `beside` and `apart_since` say since when, by the other's id and by camera."""
+    """One person of the scene. `apart_since` says since when each camera sees them apart from the others."""
 
     id: int
     since: float
@@ -325,7 +323,6 @@ class _Somebody:
     spread: npt.NDArray[np.float64] = field(default_factory=lambda: np.eye(2))
     seen_at: float = -math.inf
     last_camera: str = ""
-    beside: dict[int, float] = field(default_factory=dict)
     apart_since: dict[str, float] = field(default_factory=dict)
     _way: deque[tuple[float, Point]] = field(default_factory=deque)
 

@@ -57,14 +57,10 @@ class QueueTally:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Wait:
-    joined_at: float
-    seen_at: float
+class _Stay:
+    """Somebody's time in the line or at the till; `counted` once it is in the sums."""
 
-
-@dataclass(slots=True, kw_only=True)
-class _Turn:
-    came_at: float
+    since: float
     seen_at: float
     counted: bool = False
 
@@ -86,10 +82,11 @@ class QueueWatch:
         self.zone = zone
         self._has_till = has_till
         self._settings = settings or QueueSettings()
-        self._waiting: dict[int, _Wait] = {}
-        self._left: dict[int, _Wait] = {}
-        self._at_till: dict[int, _Turn] = {}
+        self._waiting: dict[int, _Stay] = {}
+        self._left: dict[int, _Stay] = {}
+        self._at_till: dict[int, _Stay] = {}
         self._known: dict[int, float] = {}
+        self._in_sight: frozenset[int] = frozenset()
         self._sums = _Sums()
         self.length = 0
         """How many stand in the line, the briefly hidden included."""
@@ -101,6 +98,7 @@ class QueueWatch:
         """
         self._sums.watched_ms += passed_ms
         self._sums.person_ms += passed_ms * self.length
+        self._in_sight = frozenset(ids.tolist())
         for person, waits, arrived in zip(ids.tolist(), in_line.tolist(), at_till.tolist(), strict=True):
             if waits and not self._was_served(person):
                 self._wait(person, at)
@@ -132,7 +130,7 @@ class QueueWatch:
         return person in self._at_till and self._at_till[person].counted
 
     def _wait(self, person: int, at: float) -> None:
-        wait = self._waiting.get(person) or self._left.pop(person, None) or self._begun(person, at)
+        wait = self._waiting.get(person) or self._left.pop(person, None) or self._stay(self._waiting, person, at)
         wait.seen_at = at
         self._waiting[person] = wait
 
@@ -140,27 +138,20 @@ class QueueWatch:
         """Somebody is at the till: the end of their wait, which is none where they came past the line."""
         if person in self._left:
             self._end(self._left.pop(person), served=True)
-            self._at_till[person] = _Turn(came_at=at, seen_at=at, counted=True)
-        turn = self._at_till.get(person) or self._turn(person, at)
+            self._at_till[person] = _Stay(since=at, seen_at=at, counted=True)
+        turn = self._at_till.get(person) or self._stay(self._at_till, person, at)
         turn.seen_at = at
         self._at_till[person] = turn
-        if not turn.counted and at - turn.came_at >= self._settings.serving:
+        if not turn.counted and at - turn.since >= self._settings.serving:
             turn.counted = True
-            self._end(_Wait(joined_at=turn.came_at, seen_at=turn.came_at), served=True)
+            self._end(_Stay(since=turn.since, seen_at=turn.since), served=True)
 
-    def _turn(self, person: int, at: float) -> "_Turn":
-        """A new turn, or that of somebody who was lost at the till."""
-        lost = [one for one, turn in self._at_till.items() if turn.seen_at < at]
+    def _stay(self, stays: dict[int, _Stay], person: int, at: float) -> _Stay:
+        """A new stay; or, for somebody unknown, that of the one of `stays` who was lost and has been there longest."""
+        lost = stays.keys() - self._in_sight
         if person in self._known or not lost:
-            return _Turn(came_at=at, seen_at=at)
-        return self._at_till.pop(min(lost, key=lambda one: self._at_till[one].came_at))
-
-    def _begun(self, person: int, at: float) -> _Wait:
-        """A new wait, or that of somebody who was lost in the line."""
-        lost = [one for one, wait in self._waiting.items() if wait.seen_at < at]
-        if person in self._known or not lost:
-            return _Wait(joined_at=at, seen_at=at)
-        return self._waiting.pop(min(lost, key=lambda one: self._waiting[one].joined_at))
+            return _Stay(since=at, seen_at=at)
+        return stays.pop(min(lost, key=lambda one: stays[one].since))
 
     def _decide(self, at: float) -> None:
         """End the waits of those who have left, and forget who was lost for good."""
@@ -169,7 +160,7 @@ class QueueWatch:
             if at - wait.seen_at > settings.deciding:
                 del self._left[person]
                 # Nobody knows what became of who left before a time without pictures.
-                if wait.seen_at - wait.joined_at >= settings.passing and at - wait.seen_at <= settings.inheriting:
+                if wait.seen_at - wait.since >= settings.passing and at - wait.seen_at <= settings.inheriting:
                     self._end(wait, served=not self._has_till)
         self._waiting = {
             person: wait for person, wait in self._waiting.items() if at - wait.seen_at <= settings.inheriting
@@ -179,8 +170,8 @@ class QueueWatch:
         }
         self._known = {person: seen_at for person, seen_at in self._known.items() if at - seen_at <= _FORGOTTEN_SECONDS}
 
-    def _end(self, wait: _Wait, *, served: bool) -> None:
-        seconds = wait.seen_at - wait.joined_at
+    def _end(self, wait: _Stay, *, served: bool) -> None:
+        seconds = wait.seen_at - wait.since
         self._sums.waits[bin_of(seconds)] += 1
         self._sums.served += served
         self._sums.abandoned += not served

@@ -23,7 +23,7 @@ from scipy.optimize import linear_sum_assignment
 
 from edge.boxes import covered
 from edge.doorways import Doorways
-from edge.floor import Floor
+from edge.floor import BODY_M, Floor
 from edge.lines import Line
 from edge.tracker import Tracks
 
@@ -294,7 +294,6 @@ class _Life:
 
 _MEMORY_SECONDS = 1.0
 _COASTING_SECONDS = 1.5
-_BODY_METRES = 1.7
 _EDGE_MARGIN = 0.25
 _STROLLING = 0.1
 
@@ -325,7 +324,7 @@ class _Ruler:
         ]
 
     def unit(self, one: _Life, other: _Life) -> float:
-        return _BODY_METRES if self._floor else (one.height() + other.height()) / 2
+        return BODY_M if self._floor else (one.height() + other.height()) / 2
 
     def at_edge(self, sighting: _Sighting) -> bool:
         left, top, right, bottom = map(float, sighting.box)

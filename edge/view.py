@@ -26,7 +26,7 @@ _ACROSS, _DOWN = 0.05, 0.06
 """Standard deviations of where a box says the feet are, in heights of the box."""
 _CUT = 4.0
 """How many times less sure the feet are below the picture's edge."""
-_LEAST_M = 0.05
+_LEAST_M, _MOST_M = 0.05, 10.0
 
 
 class WatchedTime:
@@ -105,8 +105,9 @@ class View:
         across[:, 0] = _ACROSS * heights
         # Upwards in the picture, where a floor reaches farther, lies what a hidden foot is wrong by.
         down[:, 1] = -_DOWN * heights
-        sideways = self.floor.place(feet + across) - here
-        away = self.floor.place(feet + down) - here
+        # So near the horizon that the way to it is no distance, a place may be anywhere.
+        sideways = np.nan_to_num(self.floor.place(feet + across) - here, nan=_MOST_M)
+        away = np.nan_to_num(self.floor.place(feet + down) - here, nan=_MOST_M)
         away[boxes[:, 3] >= self.image_size[1] - 2] *= _CUT
         return np.asarray(
             np.einsum("ni,nj->nij", sideways, sideways) + np.einsum("ni,nj->nij", away, away) + np.eye(2) * _LEAST_M**2

@@ -85,6 +85,11 @@ def test_who_is_lost_at_the_till_is_not_served_twice() -> None:
     assert watched((1, 0, 20, LINE), (1, 20, 40, TILL), (2, 42, 60, TILL)).served == 1
 
 
+def test_who_walks_off_in_sight_leaves_nothing_to_who_comes_next_to_the_till() -> None:
+    tally = watched((1, 0, 20, LINE), (1, 20, 40, TILL), (1, 40, 60, AWAY), (2, 42, 60, TILL))
+    assert (tally.served, waits(tally)) == (2, in_bins(20, 0))
+
+
 def test_who_steps_back_from_the_till_waits_no_more() -> None:
     tally = watched((1, 0, 20, LINE), (1, 20, 40, TILL), (1, 40, 50, LINE), (1, 50, 60, AWAY))
     assert (tally.served, tally.abandoned, waits(tally)) == (1, 0, in_bins(20))
