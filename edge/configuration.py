@@ -14,7 +14,8 @@ from typing import Any, cast
 from pydantic import BaseModel, JsonValue, ValidationError
 from pydantic_core import ErrorDetails
 
-from edge.camera_settings import SOURCES, WHOLE_SECTION, CameraSettings, twice_named
+from edge.camera_settings import SOURCES, WHOLE_SECTION, CameraSettings
+from edge.consistency import twice_named
 from edge.errors import ConfigurationError
 from edge.settings import ENVIRONMENT_PREFIX, Settings
 from edge.wording import allowed, found

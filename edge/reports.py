@@ -10,7 +10,8 @@ from edge.camera.fitness import Flaw
 from edge.camera.health import HealthChange, HealthState, Note
 from edge.exchange.batch import TilePart
 from edge.floor import space_slug
-from edge.scene import Minute, Scene
+from edge.minute import Minute
+from edge.scene import Scene
 from edge.settings import BoxSettings, CameraSettings, Settings
 from edge.view import floor_of
 from edge.visits import Visit

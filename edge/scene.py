@@ -8,16 +8,17 @@ nothing of the wire, of files or of any clock.
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from edge.detector.detections import Detections
 from edge.fusion import Fused, Fusion, FusionSettings
-from edge.heatmap import Presence, TileIncrement
+from edge.heatmap import Presence
 from edge.lines import Crossing, Line, LineWatch
-from edge.queues import QueueTally, QueueWatch
+from edge.minute import LineTally, Minute, ZoneTally
+from edge.queues import QueueWatch
 from edge.settings import CameraSettings, LineSettings
 from edge.stitching import People
 from edge.view import View, WatchedTime
@@ -26,56 +27,11 @@ from edge.walkers import Walkers
 from edge.zones import Zone, ZoneWatch
 from protocol.configuration import LineKind, ZoneKind
 
-__all__ = ["LineTally", "Minute", "Scene", "ZoneTally", "line_of"]
+__all__ = ["Scene", "line_of"]
 
 _ZONE_MARGIN_M = 0.3
 _ZONE_MARGIN_PX = 8.0
 _PEOPLE_GONE_SECONDS = 3.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ZoneTally:
-    """One zone in one minute."""
-
-    zone: str
-    person_ms: int
-    max_people: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LineTally:
-    """One line's crossings in one minute."""
-
-    line: str
-    inward: int
-    outward: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Minute:
-    """What a camera of a scene saw since the minute before; `at` is the middle of it, monotonic seconds.
-
-    What a scene has as a whole, its zones, lines and queues, `inside` and `drift`, stands with its first camera.
-
-    The middle stays within its minute of UTC also when what is known of UTC moves a little; the beginning would not.
-    `inside` is entries minus exits over the entrance lines, None where there are none; `drift` what a reset took away.
-    """
-
-    scene: str
-    camera: str
-    space: str
-    at: float
-    watched_ms: int
-    analysed_frames: int
-    dropped_frames: int
-    person_ms: int
-    max_people: int
-    zones: tuple[ZoneTally, ...]
-    lines: tuple[LineTally, ...]
-    queues: tuple[QueueTally, ...]
-    tiles: tuple[TileIncrement, ...]
-    inside: int | None
-    drift: int | None
 
 
 class Scene:

@@ -20,11 +20,10 @@ from edge.camera_settings import (
     SyntheticSettings,
     ZoneSettings,
     told,
-    twice_named,
-    unlike_in_scene,
     whole_section,
 )
 from edge.clock import Trust
+from edge.consistency import twice_named, unlike_in_scene
 from protocol.modes import DEFAULT_K, MIN_K, Mode
 from protocol.wire import Slug
 

@@ -20,8 +20,9 @@ from edge.camera.masks import IgnoreMasks
 from edge.clock import Fix
 from edge.detector.detections import Detector
 from edge.exchange.batch import Batch, Checkpointed
-from edge.scene import Minute, Scene
-from edge.settings import CameraSettings, Settings
+from edge.minute import Minute
+from edge.scene import Scene
+from edge.settings import Settings
 from edge.visits import Checkpoint, Visit, interrupted
 from protocol.configuration import Layout, config_hash
 from protocol.events import CameraState, HealthReason
@@ -203,7 +204,8 @@ class Vision:
             if name in self._scenes:
                 minutes += self._scenes[name].minutes(began=began, ended=ended, dropped_frames=since)
             else:
-                minutes += [_unwatched(one, at=(began + ended) / 2) for one in cameras if one.scene_id == name]
+                unseen = [camera.id for camera in cameras if camera.scene_id == name]
+                minutes += [Minute.unwatched(scene=name, camera=one, at=(began + ended) / 2) for one in unseen]
         self._put(
             Batch(
                 origin=self._origin_from(began),
@@ -303,24 +305,3 @@ def resumable(left_over: Sequence[LeftOver], *, boot: str, now: float) -> dict[s
 
 def _checkpointed(scene: Scene) -> Checkpointed:
     return Checkpointed(scene=scene.id, visits=[asdict(checkpoint) for checkpoint in scene.checkpoints()])
-
-
-def _unwatched(camera: CameraSettings, *, at: float) -> Minute:
-    """A minute of a camera that has not shown a single picture yet."""
-    return Minute(
-        scene=camera.scene_id,
-        camera=camera.id,
-        space="",
-        at=at,
-        watched_ms=0,
-        analysed_frames=0,
-        dropped_frames=0,
-        person_ms=0,
-        max_people=0,
-        zones=(),
-        lines=(),
-        queues=(),
-        tiles=(),
-        inside=None,
-        drift=None,
-    )

@@ -7,8 +7,8 @@ from edge.anonymity import Draft
 from edge.camera.health import HealthChange, HealthState, Note
 from edge.camera.trouble import Trouble
 from edge.heatmap import TileIncrement
+from edge.minute import LineTally, Minute, ZoneTally
 from edge.queues import QueueTally
-from edge.scene import LineTally, Minute, ZoneTally
 from edge.settings import Settings
 from edge.visits import Visit
 from protocol.events import HealthReason

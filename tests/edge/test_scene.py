@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from edge.detector.detections import Detections
-from edge.scene import Minute, Scene
+from edge.minute import Minute
+from edge.scene import Scene
 from edge.settings import CameraSettings
 from edge.synthetic.film import Film
 from edge.synthetic.lens import lens_of
