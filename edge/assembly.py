@@ -5,8 +5,9 @@ import re
 import secrets
 import threading
 import time
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -24,6 +25,7 @@ from edge.camera.sampling import Sampler
 from edge.camera.synthetic import SyntheticSource
 from edge.camera.usb import UsbSource
 from edge.detector.detections import Detector
+from edge.detector.idling import Idling
 from edge.detector.motion import MotionDetector
 from edge.errors import ExchangeFull
 from edge.exchange.writer import Budget, ThisBoot, Writer
@@ -33,6 +35,7 @@ from edge.metrics.vision import VisionMetrics
 from edge.models.manifest import load_manifest
 from edge.models.store import ModelStore, default_folder, sha256_of
 from edge.notify import Notifier
+from edge.scheduler import Scheduler
 from edge.settings import CameraSettings, DetectorSettings, Settings
 from edge.synthetic.film import Film
 from edge.synthetic.lens import lens_of
@@ -54,6 +57,14 @@ class Eyes:
     detector: Detector
     models: tuple[ModelStatus, ...]
     provider: str
+
+    def watching(
+        self, cameras: Sequence[CameraSettings], *, idled: Callable[[str], None] = lambda _camera: None
+    ) -> Detector:
+        """The detector as these cameras need it: idle where nobody is, but for one that lives on motion."""
+        if self.models[0].name == MOTION:
+            return self.detector
+        return Idling(self.detector, {camera.id: camera.motion_threshold for camera in cameras}, idled=idled)
 
 
 def eyes(settings: DetectorSettings, *, environment: dict[str, str]) -> Eyes:
@@ -80,8 +91,9 @@ def eyes(settings: DetectorSettings, *, environment: dict[str, str]) -> Eyes:
 
 def run_vision(settings: Settings, stop: threading.Event, *, environment: dict[str, str]) -> None:
     """See, until stopped or until every source was a film and is over: then nothing waits for its bucket any more."""
-    seen_with = eyes(settings.detector, environment=environment)
     metrics = VisionMetrics()
+    seen_with = eyes(settings.detector, environment=environment)
+    seen_with = replace(seen_with, detector=metrics.timed(seen_with.detector))
     with ExitStack() as stack:
         writer = stack.enter_context(_writer(settings))
         left_over = [
@@ -91,7 +103,7 @@ def run_vision(settings: Settings, stop: threading.Event, *, environment: dict[s
         with Journal(writer, system_fix=lambda: clock.system_fix(settings.clock.trust)) as journal:
             vision = Vision(
                 settings,
-                detector=metrics.timed(seen_with.detector),
+                detector=seen_with.watching(settings.cameras, idled=metrics.idled),
                 models=seen_with.models,
                 put=journal.put,
                 fix=lambda: journal.fix,
@@ -109,13 +121,17 @@ def _watched(
 ) -> bool:
     """Show vision what the cameras see, until stopped or until each was a film and is over; whether they are."""
     notifier = Notifier(environment, monotonic=clock.monotonic)
-    with Cameras([_feed(camera) for camera in settings.cameras], clock=clock.monotonic) as cameras:
-        metrics.watch_cameras(cameras, rates=lambda: vision.rates)
+    samplers = {camera.id: Sampler(rate=camera.rate) for camera in settings.cameras}
+    feeds = [_feed(camera, samplers[camera.id]) for camera in settings.cameras]
+    scheduler = Scheduler(samplers)
+    with Cameras(feeds, clock=clock.monotonic) as cameras:
+        metrics.watch_cameras(cameras, rates=lambda: vision.rates, share=lambda: scheduler.share)
         with serving(metrics.registry, host=settings.metrics.host, port=settings.metrics.port):
             notifier.ready()
             return watch(
                 vision,
                 cameras,
+                scheduler=scheduler,
                 monotonic=clock.monotonic,
                 stop=stop,
                 alive=notifier.alive,
@@ -137,14 +153,14 @@ def _writer(settings: Settings) -> Writer:
     )
 
 
-def _feed(camera: CameraSettings) -> Feed:
+def _feed(camera: CameraSettings, sampler: Sampler) -> Feed:
     backoff = Backoff(random=Random(), cap_seconds=camera.reconnect_cap_seconds)
-    return Feed(camera=camera.id, source=source_of(camera), backoff=backoff)
+    return Feed(camera=camera.id, source=source_of(camera, sampler), backoff=backoff)
 
 
-def source_of(camera: CameraSettings, *, witness: Witness = unwitnessed) -> FrameSource:
-    """Where the pictures of this camera come from; `witness` is told of all that is decoded."""
-    sampler = Sampler(rate=camera.rate)
+def source_of(camera: CameraSettings, sampler: Sampler | None = None, *, witness: Witness = unwitnessed) -> FrameSource:
+    """Where the pictures of this camera come from: those that are due; `witness` is told of all that is decoded."""
+    sampler = sampler or Sampler(rate=camera.rate)
     if camera.url is not None:
         return RtspSource(
             camera=camera.id,
@@ -179,6 +195,7 @@ def source_of(camera: CameraSettings, *, witness: Witness = unwitnessed) -> Fram
                 people_per_minute=camera.synthetic.people_per_minute,
             ),
             pace=pace,
+            sampler=sampler,
             start_at=clock.monotonic(),
         )
     return FileSource(

@@ -228,7 +228,8 @@ class CameraSettings(Section):
 
     `rate` is analysed frames a second.
     `image_size` is what masks, zones, lines and calibration refer to; where it is
-    absent they refer to the first picture. `empty_seconds` without anybody seen resets a scene's in − out.
+    absent they refer to the first picture. `motion_threshold` is grey levels of 255; 0 never lets the detector idle.
+    `empty_seconds` without anybody seen resets a scene's in − out.
     `tracker` is our own, which goes by motion, or one of the `trackers` package.
     """
 
@@ -249,6 +250,7 @@ class CameraSettings(Section):
     read_seconds: Annotated[float, Field(ge=1, le=120)] = 10.0
     reconnect_cap_seconds: Annotated[float, Field(ge=1, le=600)] = 10.0
     gap_seconds: Annotated[float, Field(ge=1, le=60)] = 5.0
+    motion_threshold: Annotated[int, Field(ge=0, le=255)] = 12
     empty_seconds: Annotated[float, Field(ge=60, le=86_400)] = 10_800.0
     masks: Annotated[tuple[Polygon, ...], Field(max_length=64)] = ()
     calibration: CalibrationSettings | None = None

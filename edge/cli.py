@@ -130,7 +130,7 @@ def _replay(arguments: argparse.Namespace) -> None:
     truth = read_truth(arguments.truth, camera=camera, footage=film) if arguments.truth else None
 
     def detector() -> Detector:
-        return eyes(DetectorSettings(model=arguments.model), environment=dict(os.environ)).detector
+        return eyes(DetectorSettings(model=arguments.model), environment=dict(os.environ)).watching([camera])
 
     outputs = Outputs(tracks=arguments.tracks, events=arguments.events, summary=arguments.summary)
     try:

@@ -6,7 +6,6 @@ Each function takes an internal value and names, field by field, what of it leav
 from collections.abc import Mapping, Sequence
 
 from edge.anonymity import Draft, draft
-from edge.camera.fitness import Flaw
 from edge.camera.health import HealthChange, HealthState, Note
 from edge.exchange.batch import TilePart
 from edge.floor import space_slug
@@ -191,10 +190,10 @@ def health(change: HealthChange, *, scene: str) -> Draft:
     )
 
 
-def fitness(flaw: Flaw, *, camera: str, scene: str, at: float) -> Draft:
-    """What a camera's pictures are unfit for counting by, or that they are fit again."""
-    state = CameraState.ONLINE if flaw is Flaw.NONE else CameraState.DEGRADED
-    return draft(CameraHealth, at=at, scene=scene, camera=camera, state=state, reason=HealthReason(str(flaw)))
+def fitness(reason: HealthReason, *, camera: str, scene: str, at: float) -> Draft:
+    """Why a playing camera is unfit for counting now; NONE where it is fit again."""
+    state = CameraState.ONLINE if reason is HealthReason.NONE else CameraState.DEGRADED
+    return draft(CameraHealth, at=at, scene=scene, camera=camera, state=state, reason=reason)
 
 
 def camera_state(state: HealthState) -> CameraState:

@@ -22,6 +22,7 @@ from edge.detector.detections import Detector
 from edge.exchange.batch import Batch, Checkpointed
 from edge.minute import Minute
 from edge.scene import Scene
+from edge.scheduler import Scheduler
 from edge.settings import Settings
 from edge.visits import Checkpoint, Visit, interrupted
 from protocol.configuration import Layout, config_hash
@@ -78,6 +79,8 @@ class Vision:
         self._masks: dict[str, IgnoreMasks] = {}
         self._reasons: dict[str, HealthReason] = {}
         self._fitness = {camera.id: Fitness() for camera in settings.cameras}
+        self._unfit: dict[str, HealthReason] = {}
+        self._is_overloaded = False
         self._dropped: dict[str, int] = {}
         self._frames: dict[str, int] = {}
         self._last_frame_at: dict[str, float] = {}
@@ -95,8 +98,7 @@ class Vision:
         scene = self._scene_for(frame)
         size = (frame.image.shape[1], frame.image.shape[0])
         seen = replace(frame, image=self._masks[frame.camera].apply(frame.image))
-        self._check(frame)
-        is_fit = self._fitness[frame.camera].flaw is Flaw.NONE
+        is_fit = self._check(frame) is HealthReason.NONE
         _, closed = scene.observe(
             self._detector.detect(seen), at=frame.at, image_size=size, camera=frame.camera, is_fit=is_fit
         )
@@ -109,14 +111,23 @@ class Vision:
         for change in changes:
             self._reasons[change.camera] = reports.health_reason(change)
             self._fitness[change.camera].begin_anew()
+            self._unfit.pop(change.camera, None)
             draft = reports.health(change, scene=self._cameras[change.camera].scene_id)
             self._put(Batch(origin=self._origin_from(change.at), drafts=[draft]))
 
-    def turn(self, now: float, *, dropped: Mapping[str, int], states: Mapping[str, HealthState]) -> None:
+    def turn(
+        self,
+        now: float,
+        *,
+        dropped: Mapping[str, int],
+        states: Mapping[str, HealthState],
+        is_overloaded: bool = False,
+    ) -> None:
         """Let time pass: end visits of people long gone, close the minute, and say who is there now.
 
-        `dropped` counts each camera's frames dropped since the start.
+        `dropped` counts each camera's frames dropped since the start. Nobody is counted in what an overloaded box sees.
         """
+        self._is_overloaded = is_overloaded
         for scene in self._scenes.values():
             cameras = [self._cameras[name] for name in scene.image_sizes]
             last_at = max(self._last_frame_at.get(camera.id, float("-inf")) for camera in cameras)
@@ -162,13 +173,18 @@ class Vision:
                 )
             )
 
-    def _check(self, frame: Frame) -> None:
-        """Say when a camera's pictures become unfit to count in, or fit again."""
+    def _check(self, frame: Frame) -> HealthReason:
+        """Why a camera's pictures are unfit to count in; what changes is said."""
         flaw = self._fitness[frame.camera].look(frame.image, frame.at)
-        if flaw is not None:
+        reason = HealthReason(str(flaw))
+        if flaw is Flaw.NONE and self._is_overloaded:
+            reason = HealthReason.OVERLOADED
+        if reason is not self._unfit.get(frame.camera, HealthReason.NONE):
+            self._unfit[frame.camera] = reason
             scene = self._cameras[frame.camera].scene_id
-            said = reports.fitness(flaw, camera=frame.camera, scene=scene, at=frame.at)
+            said = reports.fitness(reason, camera=frame.camera, scene=scene, at=frame.at)
             self._put(Batch(origin=self._origin_from(frame.at), drafts=[said]))
+        return reason
 
     def _scene_for(self, frame: Frame) -> Scene:
         name = self._cameras[frame.camera].scene_id
@@ -243,9 +259,9 @@ class Vision:
         }
         for camera in self._settings.cameras:
             state, reason = reports.camera_state(states[camera.id]), self._reasons.get(camera.id, HealthReason.NONE)
-            flaw = self._fitness[camera.id].flaw
-            if state is CameraState.ONLINE and flaw is not Flaw.NONE:
-                state, reason = CameraState.DEGRADED, HealthReason(str(flaw))
+            unfit = self._unfit.get(camera.id, HealthReason.NONE)
+            if state is CameraState.ONLINE and unfit is not HealthReason.NONE:
+                state, reason = CameraState.DEGRADED, unfit
             said[f"camera/{camera.id}"] = CameraStatus(
                 camera=camera.id,
                 scene=camera.scene_id,
@@ -264,6 +280,7 @@ def watch(
     *,
     monotonic: Callable[[], float],
     stop: threading.Event,
+    scheduler: Scheduler | None = None,
     alive: Callable[[], None] = lambda: None,
     analysed: Callable[[str, float], None] = lambda _camera, _delay_seconds: None,
 ) -> bool:
@@ -273,14 +290,21 @@ def watch(
     shows.
     """
     names = list(cameras.names)
+    scheduler = scheduler or Scheduler({})
     while not stop.is_set() and not cameras.finished:
         alive()
         for frame in cameras.wait(_TURN_SECONDS):
             vision.take(frame)
             analysed(frame.camera, monotonic() - frame.at)
         vision.changed(cameras.changes())
-        dropped = {name: cameras.counters(name).dropped for name in names}
-        vision.turn(monotonic(), dropped=dropped, states={name: cameras.state(name) for name in names})
+        now, counters = monotonic(), {name: cameras.counters(name) for name in names}
+        scheduler.update(now, counters)
+        vision.turn(
+            now,
+            dropped={name: count.dropped for name, count in counters.items()},
+            states={name: cameras.state(name) for name in names},
+            is_overloaded=scheduler.is_overloaded,
+        )
     vision.changed(cameras.changes())
     ended = cameras.finished and not stop.is_set()
     if ended:

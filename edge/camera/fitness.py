@@ -61,17 +61,17 @@ class Fitness:
         self._sharpness = 0.0
         self._suspected = (Flaw.NONE, float("-inf"))
         self.flaw = Flaw.NONE
-        """What is wrong now, as last said."""
+        """What is wrong now."""
 
     def begin_anew(self) -> None:
         """Say again whatever is wrong, for the camera was away or has another picture; its usual edges stay known."""
         self.flaw, self._suspected = Flaw.NONE, (Flaw.NONE, float("-inf"))
 
-    def look(self, image: Image, at: float) -> Flaw | None:
-        """Take a frame, BGR uint8 (height, width, 3); the new flaw, or NONE when it is gone; None without news."""
+    def look(self, image: Image, at: float) -> Flaw:
+        """Take a frame, BGR uint8 (height, width, 3): what is wrong now."""
         settings = self._settings
         if at - self._looked_at < settings.every_seconds:
-            return None
+            return self.flaw
         self._looked_at = at
         found = self._judge(_small(image), at)
         suspected, since = self._suspected
@@ -79,8 +79,7 @@ class Fitness:
             self._suspected = (found, at)
         elif found is not self.flaw and at - since >= settings.lasting_seconds:
             self.flaw = found
-            return found
-        return None
+        return self.flaw
 
     def _judge(self, grey: Grey, at: float) -> Flaw:
         """What is wrong with one picture, in the order in which one flaw hides another."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from edge.camera.frames import Frame
 from edge.camera.pace import Pace
+from edge.camera.sampling import Sampler
 from edge.synthetic.film import Film
 
 __all__ = ["SyntheticSource"]
@@ -15,16 +16,20 @@ __all__ = ["SyntheticSource"]
 class SyntheticSource:
     """Plays a film once; its first moment is `start_at`."""
 
-    def __init__(self, *, camera: str, film: Film, pace: Pace, start_at: float = 0.0) -> None:
+    def __init__(
+        self, *, camera: str, film: Film, pace: Pace, sampler: Sampler | None = None, start_at: float = 0.0
+    ) -> None:
         self._camera = camera
         self._film = film
         self._pace = pace
+        self._sampler = sampler or Sampler(rate=None)
         self._start_at = start_at
 
     def frames(self) -> Iterator[Frame]:
-        """Every frame, in order, then the end."""
+        """Frames due, in order, then the end."""
         for index, (moment, jpeg) in enumerate(self._film.pictures()):
-            image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
             at = self._start_at + moment
-            self._pace.keep(at)
-            yield Frame(at=at, image=np.asarray(image, np.uint8), camera=self._camera, index=index)
+            if self._sampler.due(at):
+                image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+                self._pace.keep(at)
+                yield Frame(at=at, image=np.asarray(image, np.uint8), camera=self._camera, index=index)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -26,11 +26,22 @@ class VisionMetrics:
         self._analysed = Counter(
             "footfall_camera_analysed_frames", "Frames analysed.", ["camera"], registry=self.registry
         )
+        self._idled = Counter(
+            "footfall_camera_idle_frames",
+            "Frames analysed without the detector, because nobody was there and nothing moved.",
+            ["camera"],
+            registry=self.registry,
+        )
         self._delay = Histogram(
             "footfall_camera_delay_seconds",
             "From the moment that a frame shows until it is analysed.",
             ["camera"],
             buckets=DELAY_SECONDS,
+            registry=self.registry,
+        )
+        self._share = Gauge(
+            "footfall_vision_rate_share",
+            "Of the rates that cameras ask for, what this box carries; below 1 it is overloaded.",
             registry=self.registry,
         )
         self._inference = Histogram(
@@ -40,16 +51,24 @@ class VisionMetrics:
             registry=self.registry,
         )
 
-    def watch_cameras(self, cameras: Cameras, *, rates: Callable[[], Mapping[str, float]]) -> None:
-        """Tell of these cameras; `rates` are frames analysed a second."""
+    def watch_cameras(
+        self, cameras: Cameras, *, rates: Callable[[], Mapping[str, float]], share: Callable[[], float] = lambda: 1.0
+    ) -> None:
+        """Tell of these cameras; `rates` are frames analysed a second, `share` is what the scheduler allows of them."""
         for camera in cameras.names:
             self._analysed.labels(camera)
             self._delay.labels(camera)
+            self._idled.labels(camera)
+        self._share.set_function(share)
         self.registry.register(_CameraCollector(cameras, rates))
 
     def timed(self, detector: Detector) -> Detector:
         """The same detector, under the clock."""
         return _Timed(detector, self._inference)
+
+    def idled(self, camera: str) -> None:
+        """The detector was not asked about a frame."""
+        self._idled.labels(camera).inc()
 
     def analysed(self, camera: str, delay_seconds: float) -> None:
         """A frame was analysed so long after the moment that it shows."""

@@ -75,8 +75,10 @@ def main() -> None:
     assets = assets_folder()
     if sys.argv[1:]:
         settings = DetectorSettings(model=str(assets / "models/yolox_nano.onnx"), threads=1)
-        detector = eyes(settings, environment={}).detector
-        print(json.dumps(PARTS[sys.argv[1]](assets / "videos/pets_s2l1.mp4", detector)))
+        name, film, seeing = sys.argv[1], assets / "videos/pets_s2l1.mp4", eyes(settings, environment={})
+        camera = CameraSettings.model_validate(CAMERA | {"file": film})
+        detector = seeing.detector if name == "floor" else seeing.watching([camera])
+        print(json.dumps(PARTS[name](film, detector)))
         return
     rounds = [{part: measured("tests.benchmarks.stages", part) for part in PARTS} for _ in range(ROUNDS)]
     best = {part: min((each[part] for each in rounds), key=itemgetter("ms_per_frame")) for part in PARTS}

@@ -42,6 +42,7 @@ class Bench:
     batches: list[Batch]
     now: float = 1000.0
     dropped: dict[str, int] = field(default_factory=dict)
+    is_overloaded: bool = False
 
     def frame(self, camera: str = "door", size: tuple[int, int] = SIZE) -> None:
         image = np.zeros((size[1], size[0], 3), np.uint8)
@@ -55,7 +56,7 @@ class Bench:
         """Let the loop turn, four times a second, without a frame."""
         for _ in range(max(1, round(seconds * 4))):
             states = dict.fromkeys(("door", "till"), HealthState.ONLINE)
-            self.vision.turn(self.now, dropped=self.dropped, states=states)
+            self.vision.turn(self.now, dropped=self.dropped, states=states, is_overloaded=self.is_overloaded)
             self.now += 0.25 if seconds else 0.0
 
     def watch(self, seconds: float, *people: tuple[float, float]) -> None:
@@ -278,6 +279,22 @@ def test_two_cameras_of_one_scene_count_a_person_once() -> None:
     layout = cast("dict[str, list[dict[str, object]]]", configuration.body["layout"])
     assert layout["scenes"] == [{"scene": "shop", "counting": True}]
     assert [camera["scene"] for camera in layout["cameras"]] == ["shop", "shop"]
+
+
+def test_what_an_overloaded_box_sees_is_not_watched() -> None:
+    box = bench()
+    shop = np.random.default_rng(1).integers(0, 255, (48, 64, 3), np.uint8).repeat(10, axis=0).repeat(10, axis=1)
+    for step in range(900):
+        box.is_overloaded = 300 <= step < 500
+        box.show(shop)
+        box.turn()
+        box.now += 1 / RATE
+    degraded, online = box.drafts("camera-health")
+    assert (degraded.body["state"], degraded.body["reason"]) == ("degraded", "overloaded")
+    assert (online.body["state"], online.body["reason"]) == ("online", "none")
+    assert online.at - degraded.at == pytest.approx(20.0, abs=0.2)
+    watched = [figures(draft)["watched_seconds"] for draft in box.drafts("occupancy") if draft.body["scene"] == "door"]
+    assert sum(watched) == pytest.approx(80.0 - 20.0, abs=0.5)
 
 
 def test_a_covered_camera_is_degraded_and_its_time_is_not_watched() -> None:

@@ -31,9 +31,12 @@ def shop() -> list[Image]:
 
 
 def told(fitness: Fitness, images: Iterable[Image], *, start: float) -> list[tuple[float, Flaw]]:
-    """What is said, and how many seconds after the start."""
-    looks = ((second, fitness.look(image, start + second)) for second, image in enumerate(images))
-    return [(float(second), flaw) for second, flaw in looks if flaw is not None]
+    """What is new, and how many seconds after the start."""
+    news, flaw = list[tuple[float, Flaw]](), fitness.flaw
+    for second, image in enumerate(images):
+        before, flaw = flaw, fitness.look(image, start + second)
+        news += [(float(second), flaw)] if flaw is not before else []
+    return news
 
 
 def dark(image: Image) -> Image:
@@ -103,4 +106,4 @@ def test_it_looks_once_a_second_whatever_the_rate(shop: list[Image]) -> None:
     fitness = Fitness()
     told(fitness, shop[:LEARNT], start=0.0)
     for step in range(1000):
-        assert fitness.look(covered(shop[0]) if step % 10 else shop[0], 200.0 + step / 10) is None
+        assert fitness.look(covered(shop[0]) if step % 10 else shop[0], 200.0 + step / 10) is Flaw.NONE
