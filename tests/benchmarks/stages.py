@@ -75,9 +75,9 @@ def main() -> None:
     assets = assets_folder()
     if sys.argv[1:]:
         settings = DetectorSettings(model=str(assets / "models/yolox_nano.onnx"), threads=1)
-        name, film, seeing = sys.argv[1], assets / "videos/pets_s2l1.mp4", eyes(settings, environment={})
+        name, film, found = sys.argv[1], assets / "videos/pets_s2l1.mp4", eyes(settings, environment={})
         camera = CameraSettings.model_validate(CAMERA | {"file": film})
-        detector = seeing.detector if name == "floor" else seeing.watching([camera])
+        detector = found.detector if name == "floor" else found.watching([camera])
         print(json.dumps(PARTS[name](film, detector)))
         return
     rounds = [{part: measured("tests.benchmarks.stages", part) for part in PARTS} for _ in range(ROUNDS)]
