@@ -30,6 +30,7 @@ from edge.errors import SourceError
 from edge.exchange.batch import Batch
 from edge.exchange.schema import FILE_NAME, connect
 from edge.exchange.writer import ThisBoot, Writer
+from edge.fixtures import Fixtures
 from edge.output_files import written
 from edge.scene import Scene
 from edge.settings import BoxSettings, CameraSettings
@@ -182,6 +183,7 @@ class _Recorder:
             rotation=plan.camera.rotation,
         )
         scene: Scene | None = None
+        fixtures = Fixtures()
         minute, ends = 0.0, minute_end(0.0, offset_ms=offset_ms)
         for frame in source.frames():
             size = (frame.image.shape[1], frame.image.shape[0])
@@ -193,7 +195,8 @@ class _Recorder:
                 minute, ends = ends, minute_end(ends, offset_ms=offset_ms)
             self._now = frame.at
             seen = replace(frame, image=masks.apply(frame.image))
-            people, closed = scene.observe(detector.detect(seen), at=frame.at, image_size=size)
+            found = fixtures.without(detector.detect(seen), seen.image, frame.at)
+            people, closed = scene.observe(found, at=frame.at, image_size=size)
             _write_tracks(tracks, frame.index + 1, people)
             self._keep(origin, closed)
             self._note(scene)

@@ -39,7 +39,6 @@ __all__ = [
     "camera_state",
     "configuration",
     "crossings",
-    "fitness",
     "health",
     "health_reason",
     "layout_of",
@@ -47,7 +46,9 @@ __all__ = [
     "minutely",
     "occupancy",
     "oversized",
+    "playing_state",
     "queues",
+    "self_check",
     "tiles",
     "visit",
 ]
@@ -62,6 +63,7 @@ _STATES = {
     HealthState.OFFLINE: CameraState.OFFLINE,
     HealthState.FINISHED: CameraState.OFFLINE,
 }
+_HARMLESS = {HealthReason.NONE, HealthReason.STATIC_OBJECT}
 _REASONS = {
     Note.PLAYING: HealthReason.NONE,
     Note.RESOLUTION_CHANGED: HealthReason.RESOLUTION_CHANGED,
@@ -190,10 +192,14 @@ def health(change: HealthChange, *, scene: str) -> Draft:
     )
 
 
-def fitness(reason: HealthReason, *, camera: str, scene: str, at: float) -> Draft:
-    """Why a playing camera is unfit for counting now; NONE where it is fit again."""
-    state = CameraState.ONLINE if reason is HealthReason.NONE else CameraState.DEGRADED
-    return draft(CameraHealth, at=at, scene=scene, camera=camera, state=state, reason=reason)
+def self_check(reason: HealthReason, *, camera: str, scene: str, at: float) -> Draft:
+    """What a playing camera found out about itself; NONE where all is well again."""
+    return draft(CameraHealth, at=at, scene=scene, camera=camera, state=playing_state(reason), reason=reason)
+
+
+def playing_state(reason: HealthReason) -> CameraState:
+    """Of a camera that plays, and found this out about itself: what is degraded is unfit to count in."""
+    return CameraState.ONLINE if reason in _HARMLESS else CameraState.DEGRADED
 
 
 def camera_state(state: HealthState) -> CameraState:

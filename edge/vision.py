@@ -20,6 +20,7 @@ from edge.camera.masks import IgnoreMasks
 from edge.clock import Fix
 from edge.detector.detections import Detector
 from edge.exchange.batch import Batch, Checkpointed
+from edge.fixtures import Fixtures
 from edge.minute import Minute
 from edge.scene import Scene
 from edge.scheduler import Scheduler
@@ -79,7 +80,8 @@ class Vision:
         self._masks: dict[str, IgnoreMasks] = {}
         self._reasons: dict[str, HealthReason] = {}
         self._fitness = {camera.id: Fitness() for camera in settings.cameras}
-        self._unfit: dict[str, HealthReason] = {}
+        self._fixtures = {camera.id: Fixtures() for camera in settings.cameras}
+        self._findings: dict[str, HealthReason] = {}
         self._is_overloaded = False
         self._dropped: dict[str, int] = {}
         self._frames: dict[str, int] = {}
@@ -98,10 +100,9 @@ class Vision:
         scene = self._scene_for(frame)
         size = (frame.image.shape[1], frame.image.shape[0])
         seen = replace(frame, image=self._masks[frame.camera].apply(frame.image))
-        is_fit = self._check(frame) is HealthReason.NONE
-        _, closed = scene.observe(
-            self._detector.detect(seen), at=frame.at, image_size=size, camera=frame.camera, is_fit=is_fit
-        )
+        found = self._fixtures[frame.camera].without(self._detector.detect(seen), seen.image, frame.at)
+        is_fit = reports.playing_state(self._check(frame)) is CameraState.ONLINE
+        _, closed = scene.observe(found, at=frame.at, image_size=size, camera=frame.camera, is_fit=is_fit)
         self._last_frame_at[frame.camera] = frame.at
         self._frames[frame.camera] = self._frames.get(frame.camera, 0) + 1
         self._say_closed(scene, closed)
@@ -111,7 +112,7 @@ class Vision:
         for change in changes:
             self._reasons[change.camera] = reports.health_reason(change)
             self._fitness[change.camera].begin_anew()
-            self._unfit.pop(change.camera, None)
+            self._findings.pop(change.camera, None)
             draft = reports.health(change, scene=self._cameras[change.camera].scene_id)
             self._put(Batch(origin=self._origin_from(change.at), drafts=[draft]))
 
@@ -174,15 +175,18 @@ class Vision:
             )
 
     def _check(self, frame: Frame) -> HealthReason:
-        """Why a camera's pictures are unfit to count in; what changes is said."""
+        """What a camera finds out about itself, worst first; what changes is said."""
         flaw = self._fitness[frame.camera].look(frame.image, frame.at)
-        reason = HealthReason(str(flaw))
-        if flaw is Flaw.NONE and self._is_overloaded:
+        if flaw is not Flaw.NONE:
+            reason = HealthReason(str(flaw))
+        elif self._is_overloaded:
             reason = HealthReason.OVERLOADED
-        if reason is not self._unfit.get(frame.camera, HealthReason.NONE):
-            self._unfit[frame.camera] = reason
+        else:
+            reason = HealthReason.STATIC_OBJECT if self._fixtures[frame.camera].count else HealthReason.NONE
+        if reason is not self._findings.get(frame.camera, HealthReason.NONE):
+            self._findings[frame.camera] = reason
             scene = self._cameras[frame.camera].scene_id
-            said = reports.fitness(reason, camera=frame.camera, scene=scene, at=frame.at)
+            said = reports.self_check(reason, camera=frame.camera, scene=scene, at=frame.at)
             self._put(Batch(origin=self._origin_from(frame.at), drafts=[said]))
         return reason
 
@@ -259,9 +263,9 @@ class Vision:
         }
         for camera in self._settings.cameras:
             state, reason = reports.camera_state(states[camera.id]), self._reasons.get(camera.id, HealthReason.NONE)
-            unfit = self._unfit.get(camera.id, HealthReason.NONE)
-            if state is CameraState.ONLINE and unfit is not HealthReason.NONE:
-                state, reason = CameraState.DEGRADED, unfit
+            finding = self._findings.get(camera.id, HealthReason.NONE)
+            if state is CameraState.ONLINE and finding is not HealthReason.NONE:
+                state, reason = reports.playing_state(finding), finding
             said[f"camera/{camera.id}"] = CameraStatus(
                 camera=camera.id,
                 scene=camera.scene_id,

@@ -128,6 +128,7 @@ class HealthReason(WireEnum):
     COVERED = "covered"
     BLURRED = "blurred"
     MOVED = "moved"
+    STATIC_OBJECT = "static-object"
     UNKNOWN = "unknown"
 
 

@@ -13,6 +13,7 @@ import pytest
 from edge.assembly import eyes
 from edge.detector.detections import Detections
 from edge.settings import DetectorSettings
+from tests.benchmarks.soak import growth
 from tests.benchmarks.stages import STAGES, floor, staged, whole
 from tests.benchmarks.tracking import Table, judged, ratios
 from tests.support.child import measured, peak_mib
@@ -113,12 +114,22 @@ def test_the_cost_of_following_is_that_of_a_process_that_holds_nothing_else() ->
     assert 20 < figures["peak_mib"] < 250 < peak_mib()
 
 
+def test_growth_is_from_the_warm_minutes_to_the_last() -> None:
+    samples = [
+        (float(at), 200.0 + (50.0 if at < 300 else 0.002 * at) + (9.0 if at == 350 else 0.0), 12) for at in range(1800)
+    ]
+    figures = growth(samples, warm=300.0, span=300.0)
+    assert figures["growth_mb"] == pytest.approx(0.002 * 1200, abs=0.01)
+    assert figures["most_resident_mb"] == 250.0
+    assert (figures["files_before"], figures["files_after"], figures["minutes"]) == (12, 12, 30.0)
+
+
 def test_a_measurement_that_fails_is_an_error() -> None:
     with pytest.raises(Exception, match="returned non-zero exit status"):
         measured("tests.support.followers", "nobody", "nowhere.npz")
 
 
-@pytest.mark.parametrize("name", ["cameras", "stages", "tracking"])
+@pytest.mark.parametrize("name", ["cameras", "soak", "stages", "tracking"])
 def test_a_benchmark_without_its_films_says_what_it_needs(name: str) -> None:
     environment = {key: value for key, value in os.environ.items() if key != "FOOTFALL_ASSETS"}
     command = [sys.executable, "-m", f"tests.benchmarks.{name}"]

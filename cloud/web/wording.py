@@ -80,6 +80,7 @@ _REASONS = {
     HealthReason.COVERED: "Something covers it.",
     HealthReason.BLURRED: "Its picture is blurred: its lens may be dirty or out of focus.",
     HealthReason.MOVED: "It looks elsewhere than before, so it must be turned back or set up again.",
+    HealthReason.STATIC_OBJECT: "Something that never moves looks like a person to it, and is not counted.",
     HealthReason.UNKNOWN: "The box gives a reason that this page does not know.",
 }
 _LOSSES = {

@@ -34,7 +34,7 @@ from tests.support.processes import Command, footfall, until
 from tests.support.prometheus import Scrape, scrape
 from tests.support.rtsp_server import RtspServer, prepared_film
 
-__all__ = ["Counted", "compared", "counted", "delays", "main", "quantile", "watched"]
+__all__ = ["Counted", "compared", "configuration", "counted", "delays", "main", "playing", "quantile", "watched"]
 
 CAMERAS, CORES, SECONDS = 8, 2, 60.0
 _START_SECONDS = 60.0
@@ -86,10 +86,10 @@ def watched(folder: Path, *, film: Path, model: str | Path, cameras: int, second
     names, port = [f"camera-{number}" for number in range(1, cameras + 1)], free_port()
     with ExitStack() as stack:
         urls = {name: stack.enter_context(RtspServer(film, loop=True)).url for name in names}
-        config = _configuration(folder, urls=urls, model=model, port=port)
+        config = configuration(folder, urls=urls, model=model, port=port)
         vision = stack.enter_context(Command(footfall("edge", "vision", "--config", config), log=folder / "vision.log"))
         process, address = psutil.Process(vision.pid), f"http://127.0.0.1:{port}/metrics"
-        before = until(lambda: _playing(address, names), seconds=_START_SECONDS, what="every camera to play")
+        before = until(lambda: playing(address, names), seconds=_START_SECONDS, what="every camera to play")
         began, spent = time.monotonic(), _spent(process)
         time.sleep(seconds)
         after, took = scrape(address), time.monotonic() - began
@@ -154,7 +154,7 @@ def _people_in_view(watches: Sequence[Mapping[str, float | str]], camera: str) -
     return people / watched_seconds if watched_seconds else 0.0
 
 
-def _configuration(folder: Path, *, urls: Mapping[str, str], model: str | Path, port: int) -> Path:
+def configuration(folder: Path, *, urls: Mapping[str, str], model: str | Path, port: int) -> Path:
     path = folder / "edge.toml"
     path.write_text("\n".join(_lines(folder, urls=urls, model=model, port=port)) + "\n")
     return path
@@ -169,7 +169,7 @@ def _lines(folder: Path, *, urls: Mapping[str, str], model: str | Path, port: in
         yield f"[[camera]]\nid = {json.dumps(name)}\nurl = {json.dumps(url)}"
 
 
-def _playing(address: str, cameras: Sequence[str]) -> Scrape | None:
+def playing(address: str, cameras: Sequence[str]) -> Scrape | None:
     """What vision says, once it has analysed a frame of each camera."""
     try:
         said = scrape(address)

@@ -281,6 +281,23 @@ def test_two_cameras_of_one_scene_count_a_person_once() -> None:
     assert [camera["scene"] for camera in layout["cameras"]] == ["shop", "shop"]
 
 
+def test_a_thing_that_looks_like_a_person_is_said_and_left_out() -> None:
+    box = bench()
+    shop = np.random.default_rng(1).integers(0, 255, (48, 64, 3), np.uint8).repeat(10, axis=0).repeat(10, axis=1)
+    box.detector.people = {"poster": (320, 300)}
+    people = []
+    for _ in range(920):
+        box.show(shop)
+        box.turn()
+        box.now += 1.0
+        people += [batch.live["scene/door"]["people"] for batch in box.batches[-1:] if batch.live]
+    (said,) = box.drafts("camera-health")
+    assert (said.body["state"], said.body["reason"]) == ("online", "static-object")
+    assert people[10] == 1
+    assert people[-1] == 0
+    assert box.batches[-1].live["camera/door"]["reason"] == "static-object"
+
+
 def test_what_an_overloaded_box_sees_is_not_watched() -> None:
     box = bench()
     shop = np.random.default_rng(1).integers(0, 255, (48, 64, 3), np.uint8).repeat(10, axis=0).repeat(10, axis=1)

@@ -13,7 +13,7 @@ from edge.detector.onnx import OnnxDetector
 from tests.support.followers import Step
 from tests.support.mot import People
 
-__all__ = ["PETS", "RETAIL", "Clip", "Variation", "detect", "followed", "variations"]
+__all__ = ["PETS", "RETAIL", "Clip", "Variation", "detect", "followed", "frames_of", "variations"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ RETAIL = Clip(
 def detect(assets: Path, clip: Clip) -> list[Detections]:
     """What yolox_nano finds in each frame."""
     detector = OnnxDetector(path=assets / "models/yolox_nano.onnx")
-    return [detector.detect(frame) for frame in _frames(assets / f"videos/{clip.name}.mp4", clip)]
+    return [detector.detect(frame) for frame in frames_of(assets / f"videos/{clip.name}.mp4", clip)]
 
 
 def variations(clip: Clip) -> list[Variation]:
@@ -91,7 +91,7 @@ def followed(step: Step, detections: Sequence[Detections], variation: Variation)
     return result
 
 
-def _frames(path: Path, clip: Clip) -> Iterator[Frame]:
+def frames_of(path: Path, clip: Clip) -> Iterator[Frame]:
     video = cv2.VideoCapture(str(path))
     for index in range(clip.frames):
         there, image = video.read()
