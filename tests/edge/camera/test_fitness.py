@@ -43,6 +43,15 @@ def dark(image: Image) -> Image:
     return np.asarray(image * 0.1, np.uint8)
 
 
+def infra_red(image: Image) -> Image:
+    """Without colours, brightest in the middle where the camera's own lamp shines, and noisy."""
+    height, width = image.shape[:2]
+    y, x = np.mgrid[-0.5 : 0.5 : height * 1j, -0.5 : 0.5 : width * 1j]
+    grey = image @ np.array([0.1, 0.3, 0.9]) * 0.6 * np.exp(-6 * (x**2 + y**2))
+    noisy = grey + np.random.default_rng(1).normal(0, 6, grey.shape)
+    return np.asarray(np.clip(noisy, 0, 255)[..., None].repeat(3, axis=2), np.uint8)
+
+
 def covered(image: Image) -> Image:
     return np.asarray(np.full_like(image, 90) + np.random.default_rng(1).integers(0, 6, image.shape), np.uint8)
 
@@ -99,6 +108,12 @@ def test_it_is_said_again_after_the_camera_was_away(shop: list[Image]) -> None:
     fitness.begin_anew()
     assert fitness.flaw is Flaw.NONE
     assert told(fitness, map(blurred, shop[:60]), start=300.0) == [(20.0, Flaw.BLURRED)]
+
+
+def test_the_switch_to_infra_red_at_night_is_no_flaw(shop: list[Image]) -> None:
+    fitness = Fitness()
+    told(fitness, shop[:LEARNT], start=0.0)
+    assert told(fitness, map(infra_red, shop[:60]), start=300.0) == []
 
 
 def test_it_looks_once_a_second_whatever_the_rate(shop: list[Image]) -> None:
