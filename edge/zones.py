@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from edge.errors import ConfigurationError
 
-__all__ = ["Zone", "ZoneMove", "ZoneReading", "ZoneWatch", "border_distance", "contains"]
+__all__ = ["Areas", "Zone", "ZoneMove", "ZoneReading", "ZoneWatch"]
 
 Points = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -111,7 +111,7 @@ class ZoneWatch:
     ) -> None:
         """`margin` is in the zones' unit; who is unseen for longer than `gone_seconds` has left."""
         self.zones = tuple(zones)
-        self._polygons = [np.array(zone.polygon, np.float64) for zone in self.zones]
+        self._areas = Areas([zone.polygon for zone in self.zones])
         self._margin = margin
         self._hold_seconds = hold_seconds
         self._gone_seconds = gone_seconds
@@ -120,15 +120,17 @@ class ZoneWatch:
     def update(self, ids: npt.NDArray[np.int64], places: Points, at: float) -> ZoneReading:
         """Zones of the people (n,) seen at these places (n, 2) at this moment; nan is in no zone."""
         moves: list[ZoneMove] = []
-        within = [contains(polygon, places) for polygon in self._polygons]
-        clear = [border_distance(polygon, places) > self._margin for polygon in self._polygons]
+        within = self._areas.contain(places).tolist()
+        clear = (self._areas.border_distances(places) > self._margin).tolist()
         inside = np.zeros((len(ids), len(self.zones)), np.bool_)
         for row, person in enumerate(ids.tolist()):
-            is_new = person not in self._people
-            known = self._people.setdefault(person, _Person(phases=[_Phase() for _ in self.zones]))
+            known = self._people.get(person)
+            is_new = known is None
+            if known is None:
+                known = self._people[person] = _Person(phases=[_Phase() for _ in self.zones])
             known.seen_at = at
             for column, phase in enumerate(known.phases):
-                signal = _SIGNALS[bool(within[column][row]), is_new or bool(clear[column][row])]
+                signal = _SIGNALS[within[row][column], is_new or clear[row][column]]
                 kind = self._step(phase, signal, at)
                 if kind:
                     moves.append(ZoneMove(person=person, zone=self.zones[column].id, kind=kind, at=phase.since))
@@ -178,28 +180,40 @@ class _Person:
     seen_at: float = 0.0
 
 
-def contains(polygon: Points, places: Points) -> Mask:
-    """Whether each place (n, 2) is in the polygon, by the even-odd rule.
+class Areas:
+    """Polygons, each of three points or more, that close themselves."""
 
-    A border belongs to the area on its upper and right side (greater y and x), so that of two zones with a
-    common edge exactly one has a person who stands on it.
-    """
-    x, y = places[:, :1], places[:, 1:]
-    ax, ay = polygon[:, 0], polygon[:, 1]
-    bx, by = np.roll(ax, -1), np.roll(ay, -1)
-    spans = (ay <= y) != (by <= y)
-    rise = np.where(by == ay, 1.0, by - ay)
-    to_the_right = x < ax + (y - ay) * (bx - ax) / rise
-    result: Mask = (spans & to_the_right).sum(axis=1) % 2 == 1
-    return result
+    def __init__(self, polygons: Sequence[Sequence[tuple[float, float]]]) -> None:
+        corners = [np.array(polygon, np.float64) for polygon in polygons]
+        self._firsts = np.cumsum([0, *map(len, corners)])[:-1]
+        self._starts = np.concatenate([np.empty((0, 2)), *corners])
+        ends = np.concatenate([np.empty((0, 2)), *(np.roll(each, -1, axis=0) for each in corners)])
+        self._along = ends - self._starts
+        self._ends_y = ends[:, 1]
+        self._rise = np.where(self._along[:, 1] == 0, 1.0, self._along[:, 1])
+        self._squared = np.maximum((self._along**2).sum(axis=1), 1e-12)
 
+    def contain(self, places: Points) -> Mask:
+        """Whether each place (n, 2) is in each polygon, by the even-odd rule: bool, shape (n, polygons).
 
-def border_distance(polygon: Points, places: Points) -> npt.NDArray[np.float64]:
-    """Distance (n,) of each place (n, 2) to the nearest point of the polygon's border."""
-    start = polygon[None]
-    along = np.roll(polygon, -1, axis=0)[None] - start
-    offset = places[:, None] - start
-    length = np.maximum((along**2).sum(axis=2), 1e-12)
-    share = np.clip((offset * along).sum(axis=2) / length, 0, 1)
-    result: npt.NDArray[np.float64] = np.linalg.norm(offset - share[..., None] * along, axis=2).min(axis=1)
-    return result
+        A border belongs to the area on its upper and right side (greater y and x), so that of two zones with a
+        common edge exactly one has a person who stands on it.
+        """
+        if not len(self._firsts):
+            return np.empty((len(places), 0), np.bool_)
+        x, y = places[:, :1], places[:, 1:]
+        start_x, start_y = self._starts.T
+        spans = (start_y <= y) != (self._ends_y <= y)
+        to_the_right = x < start_x + (y - start_y) * self._along[:, 0] / self._rise
+        crossings = np.add.reduceat(spans & to_the_right, self._firsts, axis=1, dtype=np.int64)
+        return np.asarray(crossings % 2 == 1)
+
+    def border_distances(self, places: Points) -> npt.NDArray[np.float64]:
+        """Distance of each place (n, 2) to the nearest point of each polygon's border: shape (n, polygons)."""
+        if not len(self._firsts):
+            return np.empty((len(places), 0))
+        offset = places[:, None] - self._starts
+        share = np.clip((offset * self._along).sum(axis=2) / self._squared, 0, 1)
+        misses = offset - share[..., None] * self._along
+        squared = np.minimum.reduceat((misses**2).sum(axis=2), self._firsts, axis=1)
+        return np.asarray(np.sqrt(squared))

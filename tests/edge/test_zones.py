@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.errors import ConfigurationError
-from edge.zones import Zone, ZoneMove, ZoneReading, ZoneWatch, border_distance, contains
+from edge.zones import Areas, Zone, ZoneMove, ZoneReading, ZoneWatch
 
 SQUARE = ((0.0, 0.0), (4.0, 0.0), (4.0, 4.0), (0.0, 4.0))
 RIGHT_OF_IT = ((4.0, 0.0), (8.0, 0.0), (8.0, 4.0), (4.0, 4.0))
@@ -33,31 +33,35 @@ def moves(readings: list[ZoneReading]) -> list[tuple[str, float]]:
     ],
 )
 def test_a_square_contains(place: tuple[float, float], inside: bool) -> None:
-    assert contains(np.array(SQUARE), np.array([place], float)).tolist() == [inside]
+    assert Areas([SQUARE]).contain(np.array([place], float)).tolist() == [[inside]]
 
 
 def test_a_concave_zone_excludes_its_notch() -> None:
     places = np.array([[3.0, 3.0], [1.0, 3.0], [5.0, 3.0], [3.0, 1.0]])
-    assert contains(np.array(U_SHAPE), places).tolist() == [False, True, True, True]
+    assert Areas([SQUARE, U_SHAPE]).contain(places)[:, 1].tolist() == [False, True, True, True]
 
 
 @given(st.integers(-1, 5), st.integers(-1, 5))
 def test_somebody_on_a_common_border_is_in_one_zone(x: int, y: int) -> None:
-    there = [
-        bool(contains(np.array(zone), np.array([[4.0 * (x == 4) + x * (x != 4), float(y)]]))[0])
-        for zone in (SQUARE, RIGHT_OF_IT)
-    ]
-    assert sum(there) == (1 if 0 <= x < 8 and 0 <= y < 4 else 0)
+    there = Areas([SQUARE, RIGHT_OF_IT]).contain(np.array([[x, y]], float))
+    assert there.sum() == (1 if 0 <= x < 8 and 0 <= y < 4 else 0)
 
 
 def test_direction_of_the_polygon_does_not_matter() -> None:
     places = np.random.default_rng(3).uniform(-1, 7, (500, 2))
-    assert (contains(np.array(U_SHAPE), places) == contains(np.array(U_SHAPE[::-1]), places)).all()
+    one_way, other_way = Areas([U_SHAPE, U_SHAPE[::-1]]).contain(places).T
+    assert (one_way == other_way).all()
 
 
 def test_border_distance_is_to_the_nearest_point() -> None:
-    distances = border_distance(np.array(SQUARE), np.array([[2.0, 1.0], [7.0, 8.0], [4.0, 2.0]]))
-    assert distances.tolist() == [1.0, 5.0, 0.0]
+    distances = Areas([SQUARE, RIGHT_OF_IT]).border_distances(np.array([[2.0, 1.0], [7.0, 8.0], [4.0, 2.0]]))
+    assert distances.tolist() == [[1.0, 2.0], [5.0, 4.0], [0.0, 0.0]]
+
+
+@pytest.mark.parametrize(("zones", "people"), [(0, 3), (2, 0), (0, 0)])
+def test_nobody_and_no_zone_are_no_mistake(zones: int, people: int) -> None:
+    areas, places = Areas([SQUARE] * zones), np.ones((people, 2))
+    assert areas.contain(places).shape == areas.border_distances(places).shape == (people, zones)
 
 
 @pytest.mark.parametrize(
