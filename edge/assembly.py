@@ -1,5 +1,7 @@
 """Where vision's parts are built from the settings and put together. Nothing else opens anything."""
 
+import json
+import logging
 import math
 import re
 import secrets
@@ -37,6 +39,7 @@ from edge.models.store import ModelStore, default_folder, sha256_of
 from edge.notify import Notifier
 from edge.scheduler import Scheduler
 from edge.settings import CameraSettings, DetectorSettings, Settings
+from edge.setup import setups_of
 from edge.synthetic.film import Film
 from edge.synthetic.lens import lens_of
 from edge.vision import LeftOver, Vision, resumable, watch
@@ -47,6 +50,7 @@ __all__ = ["MOTION", "Eyes", "eyes", "run_vision", "source_of"]
 
 MOTION = "motion"
 
+_log = logging.getLogger(__name__)
 _CHECKPOINT = TypeAdapter(Checkpoint)
 
 
@@ -100,6 +104,7 @@ def run_vision(settings: Settings, stop: threading.Event, *, environment: dict[s
             LeftOver(boot=left.boot, origin=left.origin, checkpoint=_CHECKPOINT.validate_python(left.visit))
             for left in writer.left_over()
         ]
+        _say_what_no_longer_holds(writer, settings, seen_with.models)
         with Journal(writer, system_fix=lambda: clock.system_fix(settings.clock.trust)) as journal:
             vision = Vision(
                 settings,
@@ -114,6 +119,19 @@ def run_vision(settings: Settings, stop: threading.Event, *, environment: dict[s
         if ended:
             with suppress(ExchangeFull):  # what has no room now is placed by the next run
                 writer.close_buckets()
+
+
+def _say_what_no_longer_holds(writer: Writer, settings: Settings, models: Sequence[ModelStatus]) -> None:
+    """Warn of each certificate whose line, cameras or model are not those that were checked."""
+    setups = setups_of(settings.cameras, models=models, confidence=settings.detector.confidence)
+    for certificate in (json.loads(body)["item"] for body in writer.certificates()):
+        line = certificate["line"]
+        if setups.get(line) != certificate["setup"]:
+            advice = f"check it again: footfall edge certify {line}" if line in setups else "it is not here any more"
+            _log.warning(
+                "The certificate of line %s does not hold: the line, its cameras or the model have changed since; %s",
+                line, advice, extra={"action": "certificate", "line": line},
+            )  # fmt: skip
 
 
 def _watched(

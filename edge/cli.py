@@ -19,6 +19,7 @@ from edge.check.commands import add_bench, add_camera, add_check
 from edge.configuration import CONFIG_VARIABLE, load, load_camera
 from edge.errors import ConfigurationError, EdgeError
 from edge.settings import BoxSettings, CameraSettings, DetectorSettings, Settings
+from edge.side import Side
 
 __all__ = ["add_commands"]
 
@@ -27,6 +28,8 @@ _SHARED_UMASK = 0o007
 _FIRST_START, _LAST_START = datetime(2000, 1, 1, tzinfo=UTC), datetime(2198, 12, 31, tzinfo=UTC)
 """An item's moment lies between 2000 and 2199, and a film may last some months."""
 _START_EXAMPLE = "2026-03-01T09:00:00Z"
+
+_MOST_COUNTED = 100_000
 
 _DRAIN_SECONDS = 10.0
 """How long `run` goes on delivering when its films are over."""
@@ -51,6 +54,7 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     add_check(commands)
     add_camera(commands)
     add_bench(commands)
+    _add_certify(commands)
 
 
 def _add_replay(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -66,6 +70,12 @@ def _add_replay(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     command.add_argument(
         "--truth", type=Path, metavar="FILE", help="say how far the counts are from this truth, at three rates"
     )
+    command.add_argument(
+        "--certificate",
+        type=Path,
+        metavar="OUT.json",
+        help="write how well lines count, for `edge certify --from`",
+    )
     command.add_argument("--tracks", type=Path, metavar="OUT.txt", help="write tracks in MOT format")
     command.add_argument("--events", type=Path, metavar="OUT.jsonl", help="write the items a box would send")
     command.add_argument("--summary", type=Path, metavar="OUT.json", help="write each visit: when, how long, where")
@@ -77,13 +87,36 @@ def _add_replay(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     command.set_defaults(handler=_guarded(_replay))
 
 
+def _add_certify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser(
+        "certify",
+        help="check a line's counts against your own, and keep the result as its certificate",
+        description="Count by hand who crosses a line while this box counts too, and keep how well it does as the"
+        " line's certificate, for the cloud as well. Without LINE: each line's certificate, and whether it holds.",
+        epilog="It follows the vision that runs on this box; where none does, it runs meanwhile. Exit code 0: kept.",
+    )
+    command.add_argument("line", nargs="?", metavar="LINE", help="a line of the configuration")
+    command.add_argument(
+        "--config", type=Path, default=os.environ.get(CONFIG_VARIABLE, "/etc/footfall/edge.toml"),
+        help=f"configuration (default: ${CONFIG_VARIABLE}, else /etc/footfall/edge.toml)",
+    )  # fmt: skip
+    command.add_argument("--totals", action="store_true", help="press no keys at crossings; two sums at the end")
+    command.add_argument("--in", dest="inward", type=_count, metavar="N", help="your sum of those who walked in")
+    command.add_argument("--out", dest="outward", type=_count, metavar="N", help="your sum of those who walked out")
+    command.add_argument("--seconds", type=_count, metavar="S", help="end by itself after so long")
+    command.add_argument(
+        "--from", dest="film", type=Path, metavar="FILE.json", help="keep what `edge replay --certificate` wrote"
+    )
+    command.set_defaults(handler=_guarded(_serving(_certify)))
+
+
 def _run(arguments: argparse.Namespace) -> None:
     from edge.assembly import run_vision
     from edge.uplink.assembly import drain, run_uplink
 
     settings = load(arguments.config, places=True)
     with _stopping() as stop:
-        uplink = _Side(lambda: run_uplink(settings, stop, environment=dict(os.environ)), stop)
+        uplink = Side(lambda: run_uplink(settings, stop, environment=dict(os.environ)), stop)
         uplink.start()
         try:
             run_vision(settings, stop, environment=dict(os.environ))
@@ -109,28 +142,41 @@ def _uplink(arguments: argparse.Namespace) -> None:
         run_uplink(settings, stop, environment=dict(os.environ))
 
 
+def _certify(arguments: argparse.Namespace) -> None:
+    from edge.accuracy.commands import certify
+
+    certify(arguments)
+
+
 def _replay(arguments: argparse.Namespace) -> None:
+    from edge.accuracy.film import film_certificates
     from edge.accuracy.rates import judge
     from edge.accuracy.truth import read_truth
     from edge.assembly import eyes
     from edge.detector.detections import Detector
-    from edge.output_files import refuse_clashes
+    from edge.output_files import refuse_clashes, written
     from edge.replay import Outputs, Replay, footage, replay
 
+    if arguments.certificate and not arguments.truth:
+        raise ConfigurationError("--certificate: needed is --truth FILE too, with crossings")
     refuse_clashes(inputs=dict(_inputs(arguments)), outputs=dict(_outputs(arguments)))
     camera = load_camera(arguments.camera) if arguments.camera else CameraSettings.model_construct(id="camera")
+    detecting = DetectorSettings(model=arguments.model)
+    seen_with = eyes(detecting, environment=dict(os.environ))
     plan = Replay(
         video=arguments.video,
         camera=camera,
         box=BoxSettings(id="replay", venue="replay", mode=arguments.mode),
         seed=arguments.seed,
         start=arguments.start,
+        models=seen_with.models,
+        confidence=detecting.confidence,
     )
     film = footage(arguments.video)
     truth = read_truth(arguments.truth, camera=camera, footage=film) if arguments.truth else None
 
     def detector() -> Detector:
-        return eyes(DetectorSettings(model=arguments.model), environment=dict(os.environ)).watching([camera])
+        return eyes(detecting, environment=dict(os.environ)).watching([camera])
 
     outputs = Outputs(tracks=arguments.tracks, events=arguments.events, summary=arguments.summary)
     try:
@@ -140,7 +186,10 @@ def _replay(arguments: argparse.Namespace) -> None:
                 if truth is None
                 else partial(judge, plan, truth, film_rate=film.rate, detector=detector, progress=progress)
             )
-            result = replay(plan, detector(), outputs, progress=progress, judge=judging)
+            with written(arguments.certificate) as certificate:
+                result = replay(plan, seen_with.watching([camera]), outputs, progress=progress, judge=judging)
+                if truth is not None and arguments.certificate:
+                    certificate.write(film_certificates(plan, result, truth.account(result.film)))
     except OSError as error:
         raise EdgeError(f"writing the results of {arguments.video}: {error.strerror}") from error
     if result.accuracy is not None:
@@ -160,7 +209,7 @@ def _inputs(arguments: argparse.Namespace) -> Iterator[tuple[str, Path]]:
 
 
 def _outputs(arguments: argparse.Namespace) -> Iterator[tuple[str, Path]]:
-    for name in ("tracks", "events", "summary"):
+    for name in ("certificate", "tracks", "events", "summary"):
         path: Path | None = getattr(arguments, name)
         if path is not None:
             yield f"--{name}", path
@@ -192,32 +241,6 @@ def _serving(handler: Callable[[argparse.Namespace], None]) -> Callable[[argpars
         handler(arguments)
 
     return serving
-
-
-class _Side:
-    """A task beside the main one; when it fails the process stops, and `finish` says why."""
-
-    def __init__(self, task: Callable[[], None], stop: threading.Event) -> None:
-        self._task = task
-        self._stop = stop
-        self._defect: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def finish(self) -> None:
-        self._thread.join()
-        if self._defect is not None:
-            raise self._defect
-
-    def _run(self) -> None:
-        try:
-            self._task()
-        except BaseException as defect:  # noqa: BLE001  raised again by finish, on the main thread
-            self._defect = defect
-        finally:
-            self._stop.set()
 
 
 @contextmanager
@@ -257,3 +280,9 @@ def _moment(text: str) -> datetime:
         msg = f"found {text!r}; allowed is a moment with its time zone between 2000 and 2198, as in {_START_EXAMPLE}"
         raise argparse.ArgumentTypeError(msg)
     return moment
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) > _MOST_COUNTED:
+        raise argparse.ArgumentTypeError(f"found {text!r}; allowed is a whole number up to {_MOST_COUNTED}")
+    return int(text)

@@ -33,13 +33,15 @@ from edge.exchange.writer import ThisBoot, Writer
 from edge.fixtures import Fixtures
 from edge.output_files import written
 from edge.scene import Scene
-from edge.settings import BoxSettings, CameraSettings
+from edge.settings import BoxSettings, CameraSettings, DetectorSettings
+from edge.setup import setups_of
 from edge.stitching import People
 from edge.vision import minute_end
 from edge.visits import Visit
 from protocol.configuration import config_hash
 from protocol.envelope import ClockSource
-from protocol.wire import JsonObject, format_utc
+from protocol.status import ModelStatus
+from protocol.wire import ConfigHash, JsonObject, format_utc
 
 __all__ = ["Outputs", "Replay", "Result", "footage", "replay"]
 
@@ -48,13 +50,20 @@ _BOOT = "replay"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """What is replayed, and as what."""
+    """What is replayed, and as what; `models` and `confidence` are those of the detector that finds people."""
 
     video: Path
     camera: CameraSettings
     box: BoxSettings
     seed: int
     start: datetime
+    models: tuple[ModelStatus, ...] = ()
+    confidence: float = DetectorSettings().confidence
+
+    @property
+    def setups(self) -> dict[str, ConfigHash]:
+        """The setup of each line."""
+        return setups_of([self.camera], models=self.models, confidence=self.confidence)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +220,7 @@ class _Recorder:
     def _begin(self, size: tuple[int, int]) -> tuple[Scene, IgnoreMasks, Origin]:
         plan = self._plan
         reference = plan.camera.image_size or size
-        layout = reports.layout_of(plan.box, [plan.camera], {plan.camera.id: reference})
+        layout = reports.layout_of(plan.box, [plan.camera], {plan.camera.id: reference}, setups=plan.setups)
         origin = Origin(venue=plan.box.venue, config=config_hash(layout), mode=plan.box.mode)
         self.writer.commit(Batch(origin=origin, drafts=[reports.configuration(layout, at=0.0)]))
         masks = IgnoreMasks(plan.camera.masks, reference_size=reference)

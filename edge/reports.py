@@ -33,7 +33,7 @@ from protocol.events import (
 from protocol.events import Visit as VisitItem
 from protocol.status import LiveScene, LiveZone
 from protocol.tiles import Layer
-from protocol.wire import MAX_ITEM_BYTES, JsonObject
+from protocol.wire import MAX_ITEM_BYTES, ConfigHash, JsonObject
 
 __all__ = [
     "camera_state",
@@ -55,6 +55,7 @@ __all__ = [
 
 _LAYOUT = 256
 _LARGEST_PICTURE = (16_384, 16_384)
+_ANY_SETUP = "0" * 32
 _ITEM_HEADER_BYTES = 512
 """More than what stands beside a layout in its item."""
 _STATES = {
@@ -224,8 +225,17 @@ def configuration(layout: Layout, *, at: float) -> Draft:
     return draft(Configuration, at=at, layout=layout)
 
 
-def layout_of(box: BoxSettings, cameras: Sequence[CameraSettings], sizes: Mapping[str, tuple[int, int]]) -> Layout:
-    """What the settings say about places; `sizes` are the reference sizes of the cameras seen so far."""
+def layout_of(
+    box: BoxSettings,
+    cameras: Sequence[CameraSettings],
+    sizes: Mapping[str, tuple[int, int]],
+    *,
+    setups: Mapping[str, ConfigHash],
+) -> Layout:
+    """What the settings say about places; `sizes` are the reference sizes of the cameras seen so far.
+
+    `setups` are those of the lines, by `edge.setup`.
+    """
     spaces = [_space(camera, sizes, box=box.id) for camera in cameras]
     return Layout(
         mode=box.mode,
@@ -248,6 +258,7 @@ def layout_of(box: BoxSettings, cameras: Sequence[CameraSettings], sizes: Mappin
                 coordinates=_coordinates(camera),
                 a=line.a,
                 b=line.b,
+                setup=setups.get(line.id),
             )
             for camera in cameras
             for line in camera.lines
@@ -279,7 +290,8 @@ def oversized(settings: Settings) -> list[str]:
     if many:
         return many
     sizes = {camera.id: _LARGEST_PICTURE for camera in settings.cameras}
-    size = len(layout_of(settings.box, settings.cameras, sizes).to_json()) + _ITEM_HEADER_BYTES
+    setups = {line.id: _ANY_SETUP for camera in settings.cameras for line in camera.lines}
+    size = len(layout_of(settings.box, settings.cameras, sizes, setups=setups).to_json()) + _ITEM_HEADER_BYTES
     if size > MAX_ITEM_BYTES:
         found = f"found cameras, zones and lines that take {size} bytes as one message"
         return [f"{found}; allowed are {MAX_ITEM_BYTES}: draw with fewer points, or share the cameras among two boxes"]

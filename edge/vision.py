@@ -22,9 +22,11 @@ from edge.detector.detections import Detector
 from edge.exchange.batch import Batch, Checkpointed
 from edge.fixtures import Fixtures
 from edge.minute import Minute
+from edge.passages import LineSeen, Passages, subject_of
 from edge.scene import Scene
 from edge.scheduler import Scheduler
 from edge.settings import Settings
+from edge.setup import setups_of
 from edge.visits import Checkpoint, Visit, interrupted
 from protocol.configuration import Layout, config_hash
 from protocol.events import CameraState, HealthReason
@@ -92,6 +94,8 @@ class Vision:
         self._layout: Layout | None = None
         self._layout_said: Layout | None = None
         self._origin: Origin
+        self._setups = setups_of(settings.cameras, models=models, confidence=settings.detector.confidence)
+        self._passages = {line: Passages() for line in self._setups}
         self.rates: Mapping[str, float] = {}
         """Frames analysed a second, by camera, as last said; replaced as a whole, so any thread may look."""
 
@@ -103,6 +107,7 @@ class Vision:
         found = self._fixtures[frame.camera].without(self._detector.detect(seen), seen.image, frame.at)
         is_fit = reports.playing_state(self._check(frame)) is CameraState.ONLINE
         _, closed = scene.observe(found, at=frame.at, image_size=size, camera=frame.camera, is_fit=is_fit)
+        self._note_crossings(scene)
         self._last_frame_at[frame.camera] = frame.at
         self._frames[frame.camera] = self._frames.get(frame.camera, 0) + 1
         self._say_closed(scene, closed)
@@ -133,7 +138,9 @@ class Vision:
             cameras = [self._cameras[name] for name in scene.image_sizes]
             last_at = max(self._last_frame_at.get(camera.id, float("-inf")) for camera in cameras)
             if now - last_at > max(camera.gap_seconds for camera in cameras) + _IDLE_AFTER_SECONDS:
-                self._say_closed(scene, scene.idle(now))
+                closed = scene.idle(now)
+                self._note_crossings(scene)
+                self._say_closed(scene, closed)
         began, ends = self._minute or (now, self._boundary(now))
         self._minute = (began, ends)
         if now >= ends:
@@ -205,6 +212,10 @@ class Vision:
                 self._masks[camera.id] = IgnoreMasks(camera.masks, reference_size=sizes[camera.id])
         return self._scenes[name]
 
+    def _note_crossings(self, scene: Scene) -> None:
+        for crossing in scene.crossed:
+            self._passages[crossing.line].add(crossing.direction, crossing.at)
+
     def _say_closed(self, scene: Scene, closed: Sequence[Visit]) -> None:
         if closed:
             self._put(
@@ -244,7 +255,7 @@ class Vision:
         """What is made from `at` on is made under this; the layout goes first when it is new."""
         if self._layout is None:
             sizes = {name: size for scene in self._scenes.values() for name, size in scene.image_sizes.items()}
-            self._layout = reports.layout_of(self._settings.box, self._settings.cameras, sizes)
+            self._layout = reports.layout_of(self._settings.box, self._settings.cameras, sizes, setups=self._setups)
         if self._layout != self._layout_said:
             self._layout_said = self._layout
             box = self._settings.box
@@ -273,6 +284,14 @@ class Vision:
                 reason=reason,
                 frames_per_second=self.rates.get(camera.id, 0.0),
             ).to_object()
+            for line in camera.lines:
+                said[subject_of(line.id)] = LineSeen(
+                    line=line.id,
+                    camera=camera.id,
+                    scene=camera.scene_id,
+                    setup=self._setups[line.id],
+                    passages=self._passages[line.id].shown(now),
+                ).to_object()
         for scene in self._scenes.values():
             said[f"scene/{scene.id}"] = reports.live_scene(scene, now)
         return said

@@ -2,6 +2,7 @@
 
 from protocol.events import (
     Attention,
+    CameraCertificate,
     CameraHealth,
     Configuration,
     Crossing,
@@ -19,6 +20,7 @@ __all__ = ["ITEM_TYPES"]
 
 ITEM_TYPES: dict[str, type[Item]] = {
     "attention": Attention,
+    "camera-certificate": CameraCertificate,
     "camera-health": CameraHealth,
     "configuration": Configuration,
     "crossing": Crossing,

@@ -84,7 +84,10 @@ class Scene(WireModel):
 
 
 class Line(WireModel):
-    """A line people cross; `in` is from the right of a→b to its left, as seen in the coordinates' own frame."""
+    """A line people cross; `in` is from the right of a→b to its left, as seen in the coordinates' own frame.
+
+    `setup` changes with whatever the line's counts hang on: the line itself, its scene's cameras, the model.
+    """
 
     line: Slug
     scene: Slug
@@ -93,6 +96,7 @@ class Line(WireModel):
     coordinates: CoordinatesField
     a: Point
     b: Point
+    setup: ConfigHash | None = None
 
 
 class Zone(WireModel):

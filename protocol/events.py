@@ -13,6 +13,7 @@ from protocol.histograms import DurationHistogram, ScoreHistogram
 from protocol.wire import (
     ConfigHash,
     Count,
+    Digest,
     Fraction,
     Schema,
     Seconds,
@@ -29,9 +30,12 @@ __all__ = [
     "ITEM_SCHEMA",
     "Attention",
     "Began",
+    "CameraCertificate",
     "CameraHealth",
     "CameraState",
     "CameraWatch",
+    "CheckMethod",
+    "Checked",
     "Configuration",
     "Crossing",
     "Demographics",
@@ -331,3 +335,54 @@ class CameraHealth(Item):
     camera: Slug
     state: Annotated[CameraState, AfterValidator(known)]
     reason: Annotated[HealthReason, AfterValidator(known)]
+
+
+class CheckMethod(WireEnum):
+    """How the box's crossings were put beside a person's: each by its moment, at the door or on film, or summed.
+
+    Of two sums nobody knows which crossings they have in common, so `totals` takes as many as there can be.
+    """
+
+    MOMENTS = "moments"
+    FILM = "film"
+    TOTALS = "totals"
+    UNKNOWN = "unknown"
+
+
+class Checked(WireModel):
+    """One direction: what the box counted, what a person counted by hand, and how many of both are the same."""
+
+    counted: Count
+    by_hand: Count
+    matched: Count
+
+    @model_validator(mode="after")
+    def _matched_in_both(self) -> Self:
+        if self.matched > min(self.counted, self.by_hand):
+            raise ValueError("`matched` at most `counted`, and at most `by_hand`")
+        return self
+
+
+class CameraCertificate(Item):
+    """When a box takes in how its crossings of one line compare with a person's, in one direction or both.
+
+    It holds as long as the layout gives the line the same `setup`.
+    """
+
+    type: Literal["camera-certificate"] = "camera-certificate"
+    scene: Slug
+    camera: Slug
+    line: Slug
+    setup: ConfigHash
+    model: Slug
+    model_digest: Digest | None = None
+    method: Annotated[CheckMethod, AfterValidator(known)]
+    length_seconds: Annotated[int, Field(strict=True, ge=1, le=86_400)]
+    inward: Annotated[Checked | None, Field(alias="in")] = None
+    outward: Annotated[Checked | None, Field(alias="out")] = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.inward is None and self.outward is None:
+            raise ValueError("`in` or `out`, or both")
+        return self

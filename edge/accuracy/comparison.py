@@ -14,7 +14,8 @@ import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
 from edge.accuracy.account import Account, Stay
-from edge.accuracy.intervals import Interval, difference, jackknife, wilson
+from edge.accuracy.intervals import Interval, difference, jackknife
+from protocol.proportions import wilson
 
 __all__ = ["TOLERANCE_SECONDS", "Figure", "Share", "compare"]
 

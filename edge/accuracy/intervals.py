@@ -6,28 +6,16 @@ none of these leans on large n.
 
 import math
 from collections.abc import Callable, Sequence
-from statistics import NormalDist
 from typing import TypeVar
 
 from scipy.special import chdtri, stdtrit
 
-__all__ = ["Interval", "difference", "jackknife", "poisson", "wilson"]
+__all__ = ["Interval", "difference", "jackknife", "poisson"]
 
 Interval = tuple[float, float]
 _Unit = TypeVar("_Unit")
 
 _TAIL = 0.025
-_Z = NormalDist().inv_cdf(1 - _TAIL)
-
-
-def wilson(successes: int, trials: int) -> Interval | None:
-    """Of a share, 0 to 1: the score interval (E. B. Wilson 1927, JASA 22, 209-212). None of no trials."""
-    if not trials:
-        return None
-    share, weight = successes / trials, _Z**2 / trials
-    middle = (share + weight / 2) / (1 + weight)
-    half = _Z * math.sqrt(share * (1 - share) / trials + weight / (4 * trials)) / (1 + weight)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def poisson(count: int) -> Interval:

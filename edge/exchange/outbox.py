@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from edge.clock import Fix, to_utc
-from edge.exchange import boots, room
+from edge.exchange import boots, certificates, room
 from edge.exchange.numbering import declare
 from edge.exchange.schema import FILE_NAME, State, connect, get_meta, reading, set_meta, writing
 from protocol.acks import Ack
@@ -189,6 +189,10 @@ class Outbox:
         )
         return [LiveRow(subject=row[0], age_seconds=max(0, now_ms - row[1]) / 1000, body=row[2]) for row in rows]
 
+    def certificates(self) -> list[str]:
+        """The newest certificate of each line, by the lines' names; see `edge.exchange.certificates`."""
+        return certificates.kept(self._connection)
+
     def used_bytes(self) -> int:
         """Bytes that the exchange takes: pages in use, and the log beside the file."""
         log = self._path.with_name(f"{self._path.name}-wal")
@@ -204,7 +208,7 @@ class Outbox:
             set_meta(connection, f"uplink.{key}", value)
 
     def receive(self, *, kind: str, name: str, body: str) -> None:
-        """Lay a verified message of the cloud where vision will find it."""
+        """Lay a verified message of the cloud, or a certificate, where vision will find it."""
         with writing(self._connection) as connection:
             connection.execute(
                 "INSERT INTO inbox (kind, name, body) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET"

@@ -3,7 +3,8 @@
 What still waits for UTC or for its bucket to close has no seq yet: dropped, it takes one for its declaration. It never
 merges, as nobody can say yet which minutes share a bucket.
 Merging touches only rows never claimed, so the cloud cannot have them; the sum takes a new seq and the old ones are
-declared `merged`. Dropping declares `dropped`. Visits never merge and go last; configurations never go.
+declared `merged`. Dropping declares `dropped`. Visits and certificates never merge, and go last; configurations never
+go.
 Rows are deleted before anything is written in their place, so that a file which may not grow has room for it.
 """
 
@@ -30,8 +31,8 @@ _EVER = 2**62
 _LOOKED = "merge.looked"
 _DROP_ORDER = (
     ("tile",),
-    tuple(sorted(ITEM_TYPES.keys() - {"tile", "visit", "configuration"})),
-    ("visit",),
+    tuple(sorted(ITEM_TYPES.keys() - {"tile", "visit", "camera-certificate", "configuration"})),
+    ("visit", "camera-certificate"),
 )
 
 

@@ -26,7 +26,7 @@ from typing import Self
 from edge.anonymity import Origin
 from edge.clock import Fix, to_utc
 from edge.errors import ExchangeError, ExchangeFull
-from edge.exchange import boots, placing, room, shedding
+from edge.exchange import boots, certificates, placing, room, shedding
 from edge.exchange.ballast import BALLAST_BYTES, Ballast
 from edge.exchange.batch import Batch, LeftBehind
 from edge.exchange.numbering import declare, take_seqs
@@ -105,6 +105,10 @@ class Writer:
             LeftBehind(boot=boot, origin=Origin(venue=venue, config=config, mode=Mode(mode)), visit=json.loads(body))
             for boot, venue, config, mode, body in rows
         ]
+
+    def certificates(self) -> list[str]:
+        """The newest certificate of each line, by the lines' names; see `edge.exchange.certificates`."""
+        return certificates.kept(self._connection)
 
     def commit(self, batch: Batch) -> None:
         """Store a batch durably; raises ExchangeFull when there is no room even after shedding."""
@@ -244,6 +248,11 @@ class Writer:
                 " boot = excluded.boot, mono_ms = excluded.mono_ms, body = excluded.body",
                 [(subject, boot, now_ms, json.dumps(body)) for subject, body in batch.live.items()],
             )
+            if batch.boot is None:
+                connection.executemany(
+                    "INSERT INTO part (boot, mono_ms, venue, config, mode, body) VALUES (?, ?, ?, ?, ?, ?)",
+                    [(boot, now_ms, *origin, body) for body in certificates.take_in(connection)],
+                )
             self._declare_lost(batch.lost)
             more_follow = placing.place_parts(connection, self.epoch)
             fix = boots.current_fix(connection, self._this_boot.boot)

@@ -173,7 +173,7 @@ def test_every_state_and_reason_has_a_word_on_the_wire(state: HealthState, reaso
 
 def layout(*cameras: dict[str, object]) -> JsonObject:
     settings = Settings(box={"id": "b", "venue": "v"}, camera=cameras)  # type: ignore[arg-type]
-    return reports.layout_of(settings.box, settings.cameras, {"door": (1280, 720)}).to_object()
+    return reports.layout_of(settings.box, settings.cameras, {"door": (1280, 720)}, setups={}).to_object()
 
 
 CORNERS = [(0, 0), (640, 0), (640, 480), (0, 480)]

@@ -1,5 +1,6 @@
 """Vision with a scripted detector and a `put` that remembers: what it commits, in which order, and together."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from edge.camera.trouble import Trouble
 from edge.clock import Fix
 from edge.detector.detections import Detections, Detector
 from edge.exchange.batch import Batch
+from edge.passages import LineSeen
 from edge.settings import Settings
 from edge.vision import LeftOver, Vision, minute_end, resumable, watch
 from edge.visits import Checkpoint
@@ -520,3 +522,24 @@ def test_the_loop_ends_when_every_source_has_and_says_so() -> None:
         ("till", "online", "none"),
     ]
     assert [draft.type for draft in box.batches[-1].drafts] == ["occupancy", "occupancy"]
+
+
+def lines_shown(box: Bench) -> list[LineSeen]:
+    return [LineSeen.read(json.dumps(batch.live["line/gate"])) for batch in box.batches if batch.live]
+
+
+def test_each_crossing_of_the_last_minute_is_shown_on_the_box_and_never_in_a_draft() -> None:
+    box = bench(image_size=SIZE, line=[{"id": "gate", "a": (0, 240), "b": (640, 240)}])
+    for y in range(140, 360, 4):
+        box.watch(0.1, (320.0, float(y)))
+    box.turn(12.0)
+    newest = lines_shown(box)[-1]
+    assert (newest.line, newest.camera, newest.scene) == ("gate", "door", "door")
+    (passage,) = newest.passages
+    assert passage.number == 1
+    assert 1000.0 < passage.at < 1006.0
+    layout = cast("dict[str, list[dict[str, str]]]", box.drafts("configuration")[-1].body["layout"])
+    assert layout["lines"][0]["setup"] == newest.setup
+    box.turn(70.0)
+    assert lines_shown(box)[-1].passages == ()
+    assert not any("passages" in str(draft.body) for batch in box.batches for draft in batch.drafts)

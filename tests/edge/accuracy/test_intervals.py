@@ -3,24 +3,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from edge.accuracy.intervals import difference, jackknife, poisson, wilson
-
-
-@pytest.mark.parametrize(
-    ("successes", "trials", "expected"),
-    [
-        (8, 10, (0.4902, 0.9433)),
-        (0, 10, (0.0, 0.2775)),
-        (10, 10, (0.7225, 1.0)),
-        (81, 263, (0.2553, 0.3662)),  # the example of Newcombe 1998, table I
-    ],
-)
-def test_of_a_share(successes: int, trials: int, expected: tuple[float, float]) -> None:
-    assert wilson(successes, trials) == pytest.approx(expected, abs=1e-4)
-
-
-def test_a_share_of_nothing_has_none() -> None:
-    assert wilson(0, 0) is None
+from edge.accuracy.intervals import difference, jackknife, poisson
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,139 @@
+"""Counting by hand beside the vision of this box: what it counts meanwhile, and what the person at the keys counts.
+
+Vision shows each line's newest crossings in the exchange; they are read there and nothing is changed. A crossing is
+shown some seconds late, so the end is waited for.
+"""
+
+import json
+import os
+import select
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from edge.accuracy.account import Passage
+from edge.errors import EdgeError
+from edge.exchange.outbox import LiveRow, Outbox
+from edge.lines import Direction
+from edge.passages import LineSeen, subject_of
+from protocol.events import CameraState
+from protocol.status import CameraStatus, ModelStatus
+
+__all__ = ["Hand", "LineFollower"]
+
+_LOOK_SECONDS = 0.5
+_SILENT_SECONDS = 30.0
+_SETTLED_SECONDS = 3.0
+"""A crossing is believed half a second after the feet are clear of the line, and crossing takes a second or two."""
+_KEYS: dict[str, Direction] = {"i": "in", "o": "out"}
+
+
+class LineFollower:
+    """Follows one line as vision shows it."""
+
+    def __init__(self, outbox: Outbox, line: str, *, monotonic: Callable[[], float]) -> None:
+        self._outbox = outbox
+        self._line = line
+        self._monotonic = monotonic
+        self._head: str | None = None
+        self._rows: dict[str, LiveRow] = {}
+        self._shown_at = float("-inf")
+        self._passages: dict[int, Passage] = {}
+        self.seen: LineSeen | None = None
+        """The line as last shown, since `begin`."""
+        self.model = ModelStatus(name="unknown")
+
+    def is_watched(self) -> bool:
+        """Whether vision runs and shows this line, and pictures that are fit to count in come from its camera."""
+        self._look()
+        return self.seen is not None and self._trouble() is None
+
+    def why_not(self) -> str:
+        """What keeps the line from being watched."""
+        return self._trouble() or "vision does not run, or does not have this line"
+
+    def begin(self) -> float:
+        """Remember this run of vision; the moment, monotonic seconds."""
+        self._head = self._outbox.head()
+        return self._monotonic()
+
+    def follow(self) -> None:
+        """Look once more; raises EdgeError when vision is no longer the one that was begun with."""
+        before = self.seen
+        self._look()
+        if self._outbox.head() != self._head or (before and self.seen and self.seen.setup != before.setup):
+            raise EdgeError("vision was started again meanwhile: begin anew")
+        if self._monotonic() - self._shown_at > _SILENT_SECONDS:
+            raise EdgeError(f"vision has said nothing for {_SILENT_SECONDS:.0f} s: is it still running?")
+        trouble = self._trouble()
+        if trouble is not None:
+            raise EdgeError(f"{trouble}: mend that, and begin anew")
+
+    def counted(self, began: float, ended: float, *, sleep: Callable[[float], None] = time.sleep) -> list[Passage]:
+        """What vision counted from one moment to another, once it has told of all of it."""
+        while self._shown_at < ended + _SETTLED_SECONDS:
+            self.follow()
+            sleep(_LOOK_SECONDS)
+        return [passage for _, passage in sorted(self._passages.items()) if began <= passage.at <= ended]
+
+    def _look(self) -> None:
+        now = self._monotonic()
+        self._rows = {row.subject: row for row in self._outbox.live(now_ms=round(now * 1000))}
+        row = self._rows.get(subject_of(self._line))
+        if row is None or row.age_seconds > _SILENT_SECONDS:
+            self.seen = None
+            return
+        self._shown_at = now - row.age_seconds
+        self.seen = LineSeen.read(row.body)
+        for passage in self.seen.passages:
+            self._passages[passage.number] = Passage(at=passage.at, line=self._line, direction=passage.direction)
+        models = json.loads(self._rows["vision"].body).get("models") if "vision" in self._rows else None
+        if models:
+            self.model = ModelStatus.model_validate(models[0])
+
+    def _trouble(self) -> str | None:
+        if self.seen is None:
+            return None
+        row = self._rows.get(f"camera/{self.seen.camera}")
+        camera = None if row is None else CameraStatus.model_validate_json(row.body)
+        if camera is None or camera.state is not CameraState.ONLINE:
+            said = "" if camera is None else f" is {camera.state}: {camera.reason}"
+            return f"camera {self.seen.camera}{said or ' is not watched'}"
+        return None
+
+
+@dataclass(slots=True, kw_only=True)
+class Hand:
+    """The keys that a person presses: i and o at each crossing, u to take the last one back, q for the end."""
+
+    descriptor: int
+    monotonic: Callable[[], float]
+    line: str
+    passages: list[Passage] = field(default_factory=list)
+    is_closed: bool = False
+
+    def listen(self, *, keys: bool) -> bool:
+        """Wait for a key a moment long; whether it was the end. Without `keys` any line is."""
+        if self.is_closed:
+            time.sleep(_LOOK_SECONDS)
+            return False
+        ready, _, _ = select.select([self.descriptor], [], [], _LOOK_SECONDS)
+        if not ready:
+            return False
+        pressed = os.read(self.descriptor, 1).decode(errors="replace").lower()
+        self.is_closed = not pressed
+        if not keys:
+            return pressed in {"\n", ""}
+        self._press(pressed)
+        return pressed in {"q", ""}
+
+    @property
+    def said(self) -> str:
+        """How many so far."""
+        return ", ".join(f"{way} {sum(one.direction == way for one in self.passages)}" for way in ("in", "out"))
+
+    def _press(self, pressed: str) -> None:
+        if pressed in _KEYS:
+            self.passages.append(Passage(at=self.monotonic(), line=self.line, direction=_KEYS[pressed]))
+        elif pressed == "u" and self.passages:
+            self.passages.pop()
