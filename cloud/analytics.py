@@ -13,7 +13,8 @@ from typing import Annotated
 from pydantic import Field
 from sqlmodel import Session
 
-from cloud.counting import CountedBy, counted_by, counting_of, visitors_by_bucket
+from cloud.certainty import Interval, interval_of
+from cloud.counting import CountedBy, counted_by, counting_of, visitors_of
 from cloud.coverage import Coverage, Watch, coverage_of, read_watch
 from cloud.layouts import Place, VenueLayout, venue_layout
 from cloud.losses import Gaps, Undisclosed, read_gaps, undisclosed_of
@@ -88,6 +89,7 @@ class Summary:
     venue: str
     period: PeriodUsed
     visitors: int
+    interval: Annotated[Interval, Field(description="where the true number of visitors lies")]
     counted_by: CountedBy
     visits: Annotated[int, Field(description="visits that count, of the scenes that count")]
     dwell: Dwell
@@ -104,6 +106,7 @@ class Hour:
 
     hour: str
     visitors: int
+    interval: Interval
     visits: int
     mean_dwell_seconds: float | None
     occupancy: Occupancy
@@ -127,11 +130,14 @@ def summary(session: Session, *, venue: Venue, period: Period, now_ms: int) -> S
     scenes = sums(session, venue=venue.venue, scope=Scope.SCENE, metrics=SCENE_METRICS, period=period)
     visits = _among(scenes, layout.counting_scenes)
     cameras = sums(session, venue=venue.venue, scope=Scope.CAMERA, metrics=CAMERA_METRICS, period=period)
-    visitors = visitors_by_bucket(session, venue=venue.venue, counting=counting)
+    visitors = visitors_of(session, venue=venue.venue, counting=counting)
+    counts = visitors.within(period.buckets())
+    watch = _watch(session, venue=venue, period=period, now_ms=now_ms)
     return Summary(
         venue=venue.venue,
         period=period_used(period, venue=venue),
-        visitors=max(0, sum(visitors.values())),
+        visitors=max(0, sum(counts.values())),
+        interval=interval_of(counts, covered=lambda cameras: coverage_of(watch, places=cameras).fraction),
         counted_by=counted_by(counting),
         visits=_total(visits, Metric.VISITS),
         dwell=dwell_of(visits, mean=Metric.DWELL_MS, histogram=Metric.DWELL_HISTOGRAM),
@@ -141,8 +147,8 @@ def summary(session: Session, *, venue: Venue, period: Period, now_ms: int) -> S
             inside=_inside(session, venue=venue.venue, layout=layout, period=period),
             scenes=visits,
         ),
-        coverage=coverage_of(_watch(session, venue=venue, period=period, now_ms=now_ms)),
-        peak_hour=_peak_hour(visitors, venue=venue, period=period),
+        coverage=coverage_of(watch),
+        peak_hour=_peak_hour(visitors.totals, venue=venue, period=period),
         gaps=read_gaps(session, venue=venue.venue, period=period),
         undisclosed=undisclosed_of(scenes),
     )
@@ -153,7 +159,7 @@ def hourly(session: Session, *, venue: Venue, period: Period, now_ms: int) -> Ho
     layout = venue_layout(session, venue=venue.venue)
     counting = counting_of(session, venue=venue.venue, period=period)
     watch = _watch(session, venue=venue, period=period, now_ms=now_ms)
-    visitors = visitors_by_bucket(session, venue=venue.venue, counting=counting)
+    visitors = visitors_of(session, venue=venue.venue, counting=counting)
     visits = sums_by_bucket(session, venue=venue.venue, scope=Scope.SCENE, metrics=VISIT_METRICS, period=period)
     scenes = _by_bucket(_among(visits, layout.counting_scenes))
     presence = sums_by_bucket(session, venue=venue.venue, scope=Scope.CAMERA, metrics=CAMERA_METRICS, period=period)
@@ -163,9 +169,14 @@ def hourly(session: Session, *, venue: Venue, period: Period, now_ms: int) -> Ho
 
     def hour_of(local: LocalHour) -> Hour:
         rows = _rows(scenes, local.buckets)
+        counts = visitors.within(local.buckets)
         return Hour(
             hour=local.hour.isoformat(),
-            visitors=max(0, sum(visitors.get(bucket, 0) for bucket in local.buckets)),
+            visitors=max(0, sum(counts.values())),
+            interval=interval_of(
+                counts,
+                covered=lambda cameras: coverage_of(watch, buckets=local.buckets, places=cameras).fraction,
+            ),
             visits=_total(rows, Metric.VISITS),
             mean_dwell_seconds=_mean_dwell(rows),
             occupancy=occupancy_of(

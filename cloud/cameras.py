@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
+from pydantic import Field
 from sqlmodel import Session, col, select
 
+from cloud.certificates import LineCertificate, certificates_of, shown
 from cloud.coverage import Coverage, coverage_of, read_watch
 from cloud.errors import NotFound
+from cloud.layouts import venue_layout
 from cloud.periods import Period, day_of, format_local
 from cloud.store.tables import Camera, CameraState, Venue
 from cloud.venues import hours_of, zone_of
@@ -27,6 +31,9 @@ class CameraFigures:
     since: str | None
     last_report: str | None
     today: Coverage
+    certificates: Annotated[
+        tuple[LineCertificate, ...], Field(description="the newest of each of its lines that was checked by hand")
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +74,7 @@ def camera_health(
     )
     return CameraHealth(
         now=figures,
-        coverage=coverage_of(watch, place=(box, camera)),
+        coverage=coverage_of(watch, places=[(box, camera)]),
         timeline=_timeline(_states(session, row=row, period=period), venue=venue, period=period, now_ms=now_ms),
     )
 
@@ -75,6 +82,8 @@ def camera_health(
 def _figures(session: Session, rows: Sequence[Camera], *, venue: Venue, now_ms: int) -> tuple[CameraFigures, ...]:
     zone = zone_of(venue)
     today = day_of(now_ms, zone=zone)
+    layout = venue_layout(session, venue=venue.venue)
+    certificates = certificates_of(session, venue=venue.venue)
     watch = read_watch(session, venue=venue.venue, hours=hours_of(venue), zone=zone, period=today, now_ms=now_ms)
     return tuple(
         CameraFigures(
@@ -86,7 +95,8 @@ def _figures(session: Session, rows: Sequence[Camera], *, venue: Venue, now_ms: 
             reason=row.reason,
             since=None if row.state_since_ms is None else format_local(row.state_since_ms, zone=zone),
             last_report=None if row.last_report_ms is None else format_local(row.last_report_ms, zone=zone),
-            today=coverage_of(watch, place=(row.box, row.camera)),
+            today=coverage_of(watch, places=[(row.box, row.camera)]),
+            certificates=shown(certificates, layout=layout, camera=(row.box, row.camera), venue=venue),
         )
         for row in rows
     )

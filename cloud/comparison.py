@@ -11,6 +11,7 @@ from pydantic import Field
 from sqlmodel import Session
 
 from cloud.analytics import Dwell, Occupancy, PeriodUsed, summary
+from cloud.certainty import Interval
 from cloud.counting import CountedBy
 from cloud.coverage import Coverage
 from cloud.errors import Invalid
@@ -32,6 +33,7 @@ class ComparedVenue:
     name: str
     period: PeriodUsed
     visitors: int
+    interval: Interval
     counted_by: CountedBy
     visitors_per_m2: Annotated[float | None, Field(description="null where the venue's `area_m2` is not known")]
     visitors_per_open_hour: Annotated[float | None, Field(description="null where it was not open yet")]
@@ -73,6 +75,7 @@ def _compared(session: Session, *, row: Venue, period: Period, now_ms: int) -> C
         name=row.name,
         period=found.period,
         visitors=found.visitors,
+        interval=found.interval,
         counted_by=found.counted_by,
         visitors_per_m2=round(found.visitors / row.area_m2, 4) if row.area_m2 else None,
         visitors_per_open_hour=round(found.visitors * 3_600_000 / open_ms, 4) if open_ms else None,

@@ -4,22 +4,25 @@ A box's layout is in force from the change to it until the next, in the venue th
 enrolled there; the first one also before. A bucket is counted by entrance lines where some box names one all through.
 """
 
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
 from sqlmodel import Session, col, select
 
+from cloud.certainty import BENCHMARK_CROSSINGS, BENCHMARK_VISITS, Counts, Source, added
+from cloud.certificates import Certificates, certificates_of
 from cloud.layouts import Place, venue_layout
 from cloud.periods import Period
-from cloud.store.metrics import BUCKET_MS, Metric, Scope, bucket_of
+from cloud.store.metrics import BUCKET_MS, DirectionBin, Metric, Scope, bucket_of
 from cloud.store.tables import Enrolment, LayoutChange
 from cloud.store.tables import Layout as LayoutRow
-from cloud.sums import totals_by_bucket
-from protocol.configuration import Layout, LineKind
+from cloud.sums import sums, totals_by_bucket, values_by_place
+from protocol.configuration import Layout, Line, LineKind
 
-__all__ = ["CountedBy", "Counting", "counted_by", "counting_of", "visitors_by_bucket"]
+__all__ = ["CountedBy", "Counting", "Visitors", "counted_by", "counting_of", "crossings_by_line", "visitors_of"]
 
 _FOR_EVER_MS = 2**62
 
@@ -37,12 +40,47 @@ class CountedBy(StrEnum):
 class Counting:
     """A part of a period and what its visitors are counted from: entrance lines, or without any the scenes' visits.
 
-    `scenes` is None for all of them, where no layout is known.
+    `scenes` is None for all of them, where no layout is known, and so are `cameras`, those of the scenes. `lines` are
+    all lines in force.
     """
 
     period: Period
     entrances: frozenset[Place]
     scenes: frozenset[Place] | None
+    lines: Mapping[Place, Line]
+    cameras: frozenset[Place] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visitors:
+    """Who came in each bucket, by where they were counted; staff who came in earlier can make one negative.
+
+    `parts` are those of the period, each with what might have counted in it.
+    """
+
+    parts: tuple[tuple[Period, Counts], ...]
+    by_bucket: Mapping[int, Counts]
+
+    def within(self, buckets: Sequence[int]) -> Counts:
+        """Those of neighbouring buckets."""
+        first, last = buckets[0], buckets[-1]
+        there = [zeros for part, zeros in self.parts if part.start_ms <= last and first < part.end_ms]
+        return added([*there, *(self.by_bucket[bucket] for bucket in buckets if bucket in self.by_bucket)])
+
+    @property
+    def totals(self) -> dict[int, int]:
+        """How many came in each bucket in which anybody did."""
+        return {bucket: sum(counts.values()) for bucket, counts in self.by_bucket.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ways:
+    """How a layout says to count."""
+
+    entrances: frozenset[Place]
+    scenes: frozenset[Place]
+    lines: Mapping[Place, Line]
+    cameras: frozenset[Place]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,22 +90,30 @@ class _Span:
     box: str
     start_ms: int
     end_ms: int
-    entrances: frozenset[Place]
-    scenes: frozenset[Place]
+    ways: _Ways
 
 
 def counting_of(session: Session, *, venue: str, period: Period) -> tuple[Counting, ...]:
     """The parts of a period in order, without those in which no layout was in force; never empty."""
     spans = [span for span in _spans(session, venue=venue) if _overlaps(span, period)]
     parts: list[Counting] = []
-    for part in _parts(spans, period):
+    moved_ms = certificates_of(session, venue=venue).moved_ms.values()
+    for part in _parts(spans, period, moved_ms):
         in_force = [span for span in spans if _overlaps(span, part)]
         if in_force:
             parts.append(_counting(in_force, part))
     if parts:
         return tuple(parts)
     newest = venue_layout(session, venue=venue)
-    return (Counting(period=period, entrances=newest.entrances, scenes=newest.counting_scenes),)
+    return (
+        Counting(
+            period=period,
+            entrances=newest.entrances,
+            scenes=newest.counting_scenes,
+            lines=newest.lines,
+            cameras=newest.counting_cameras,
+        ),
+    )
 
 
 def counted_by(counting: Iterable[Counting]) -> CountedBy:
@@ -76,36 +122,93 @@ def counted_by(counting: Iterable[Counting]) -> CountedBy:
     return CountedBy.MIXED if len(ways) > 1 else ways.pop()
 
 
-def visitors_by_bucket(session: Session, *, venue: str, counting: Iterable[Counting]) -> dict[int, int]:
-    """Visitors that came in each bucket; staff who came in earlier can make one negative."""
-    visitors: dict[int, int] = {}
+def visitors_of(session: Session, *, venue: str, counting: Iterable[Counting]) -> Visitors:
+    """Those who came in each part of a period."""
+    certificates = certificates_of(session, venue=venue)
+    parts: list[tuple[Period, Counts]] = []
+    by_bucket: dict[int, Counts] = {}
     for part in counting:
-        visitors |= _visitors_of_part(session, venue=venue, part=part)
-    return visitors
+        read = _entrances_of_part if part.entrances else _visits_of_part
+        sources, counts = read(session, venue, part, certificates)
+        parts.append((part.period, dict.fromkeys(sources, 0)))
+        by_bucket |= counts
+    return Visitors(parts=tuple(parts), by_bucket=by_bucket)
 
 
-def _visitors_of_part(session: Session, *, venue: str, part: Counting) -> dict[int, int]:
-    def totals(scope: Scope, metric: Metric, places: frozenset[Place] | None) -> dict[int, int]:
-        return totals_by_bucket(session, venue=venue, scope=scope, metric=metric, period=part.period, places=places)
+def crossings_by_line(
+    session: Session, *, venue: str, period: Period, direction: DirectionBin
+) -> dict[Place, dict[Source, int]]:
+    """Crossings of each line in one direction, staff's too, by how well they were counted."""
 
-    # Bin 0 of a line's crossings are those inwards.
-    if part.entrances:
-        staff = totals(Scope.LINE, Metric.STAFF_CROSSINGS, part.entrances)
-        everyone = totals(Scope.LINE, Metric.CROSSINGS, part.entrances)
-        return {bucket: everyone.get(bucket, 0) - staff.get(bucket, 0) for bucket in {*everyone, *staff}}
-    return totals(Scope.SCENE, Metric.VISITS, part.scenes)
+    def crossings(within: Period) -> dict[Place, int]:
+        rows = sums(session, venue=venue, scope=Scope.LINE, metrics=[Metric.CROSSINGS], period=within)
+        return {row.place: row.value for row in rows if row.bin == direction}
+
+    certificates = certificates_of(session, venue=venue)
+    found = defaultdict[Place, Counter[Source]](Counter)
+    for part in counting_of(session, venue=venue, period=period):
+        counted = crossings(part.period)
+        for place in part.lines:
+            found[place][_source(place, part, direction, certificates)] += counted.get(place, 0)
+    # What no layout in force explains was counted all the same.
+    unexplained = Source(accuracy=BENCHMARK_CROSSINGS, cameras=None)
+    for place, count in crossings(period).items():
+        if count > (explained := sum(found[place].values())):
+            found[place][unexplained] += count - explained
+    return {place: dict(counts) for place, counts in found.items()}
+
+
+def _visits_of_part(
+    session: Session, venue: str, part: Counting, _: Certificates
+) -> tuple[set[Source], dict[int, Counts]]:
+    source = Source(accuracy=BENCHMARK_VISITS, cameras=part.cameras)
+    visits = totals_by_bucket(
+        session, venue=venue, scope=Scope.SCENE, metric=Metric.VISITS, period=part.period, places=part.scenes
+    )
+    return {source}, {bucket: {source: count} for bucket, count in visits.items()}
+
+
+def _entrances_of_part(
+    session: Session, venue: str, part: Counting, certificates: Certificates
+) -> tuple[set[Source], dict[int, Counts]]:
+    sources = {place: _source(place, part, DirectionBin.IN, certificates) for place in part.entrances}
+    counts = defaultdict[int, Counter[Source]](Counter)
+    for metric, sign in ((Metric.CROSSINGS, 1), (Metric.STAFF_CROSSINGS, -1)):
+        values = values_by_place(
+            session, venue=venue, scope=Scope.LINE, metric=metric, period=part.period, number=DirectionBin.IN
+        )
+        for place in sources.keys() & values.keys():
+            for bucket, value in values[place].items():
+                counts[bucket][sources[place]] += sign * value
+    return set(sources.values()), dict(counts)
+
+
+def _source(place: Place, part: Counting, direction: DirectionBin, certificates: Certificates) -> Source:
+    """How well a line counted in a part of a period, and which camera had to watch it."""
+    line = part.lines[place]
+    certified = certificates.accuracy(place, line.setup, direction, bucket_ms=part.period.start_ms)
+    return Source(accuracy=certified or BENCHMARK_CROSSINGS, cameras=frozenset({(place[0], line.camera)}))
 
 
 def _counting(in_force: list[_Span], part: Period) -> Counting:
-    steady = {span.box for span in in_force} - {span.box for span in in_force if not span.entrances}
-    entrances = frozenset[Place]().union(*(span.entrances for span in in_force)) if steady else frozenset[Place]()
-    scenes = frozenset[Place]().union(*(span.scenes for span in in_force))
-    return Counting(period=part, entrances=entrances, scenes=scenes)
+    ways = [span.ways for span in in_force]
+    steady = {span.box for span in in_force} - {span.box for span in in_force if not span.ways.entrances}
+    none = frozenset[Place]()
+    return Counting(
+        period=part,
+        entrances=none.union(*(way.entrances for way in ways)) if steady else none,
+        scenes=none.union(*(way.scenes for way in ways)),
+        lines={place: line for way in ways for place, line in way.lines.items()},
+        cameras=none.union(*(way.cameras for way in ways)),
+    )
 
 
-def _parts(spans: list[_Span], period: Period) -> Iterator[Period]:
-    """The stretches between changes; a bucket in which something changes stands alone."""
-    cuts = {period.start_ms, period.end_ms}
+def _parts(spans: list[_Span], period: Period, moved_ms: Iterable[int]) -> Iterator[Period]:
+    """The stretches between changes; a bucket in which something changes stands alone.
+
+    A camera that moves ends certificates from the bucket on in which it does.
+    """
+    cuts = {period.start_ms, period.end_ms, *map(bucket_of, moved_ms)}
     for moment in {moment for span in spans for moment in (span.start_ms, span.end_ms)}:
         bucket = bucket_of(moment)
         cuts |= {bucket, bucket if bucket == moment else bucket + BUCKET_MS}
@@ -127,12 +230,11 @@ def _spans(session: Session, *, venue: str) -> Iterator[_Span]:
             select(Enrolment).where(col(Enrolment.box) == box, col(Enrolment.venue) == venue)
         ).all()
         for start_ms, end_ms, config in _changes(session, box=box, venue=venue):
-            entrances, scenes = layouts[box, config]
             for enrolled in enrolments:
                 start = max(start_ms, enrolled.from_ms)
                 end = min(end_ms, _FOR_EVER_MS if enrolled.until_ms is None else enrolled.until_ms)
                 if start < end:
-                    yield _Span(box=box, start_ms=start, end_ms=end, entrances=entrances, scenes=scenes)
+                    yield _Span(box=box, start_ms=start, end_ms=end, ways=layouts[box, config])
 
 
 def _changes(session: Session, *, box: str, venue: str) -> Iterator[tuple[int, int, str]]:
@@ -150,8 +252,12 @@ def _changes(session: Session, *, box: str, venue: str) -> Iterator[tuple[int, i
             yield start_ms, end_ms, row.config
 
 
-def _ways(row: LayoutRow) -> tuple[frozenset[Place], frozenset[Place]]:
-    """A layout's entrance lines and its scenes that count."""
+def _ways(row: LayoutRow) -> _Ways:
     layout = Layout.read(row.body)
-    entrances = frozenset((row.box, line.line) for line in layout.lines if line.kind is LineKind.ENTRANCE)
-    return entrances, frozenset((row.box, scene.scene) for scene in layout.scenes if scene.counting)
+    scenes = {scene.scene for scene in layout.scenes if scene.counting}
+    return _Ways(
+        entrances=frozenset((row.box, line.line) for line in layout.lines if line.kind is LineKind.ENTRANCE),
+        scenes=frozenset((row.box, scene) for scene in scenes),
+        lines={(row.box, line.line): line for line in layout.lines},
+        cameras=frozenset((row.box, camera.camera) for camera in layout.cameras if camera.scene in scenes),
+    )

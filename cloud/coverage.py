@@ -6,7 +6,7 @@ could not tell of yet, the running minute and what is on its way, is not expecte
 hours neither helps nor harms.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated
@@ -78,10 +78,12 @@ def read_watch(
     )
 
 
-def coverage_of(watch: Watch, *, buckets: Sequence[int] | None = None, place: Place | None = None) -> Coverage:
-    """The coverage of all buckets or of some, of all cameras or of one."""
+def coverage_of(
+    watch: Watch, *, buckets: Sequence[int] | None = None, places: Iterable[Place] | None = None
+) -> Coverage:
+    """The coverage of all buckets or of some, of all cameras or of some."""
     seen_ms = due_ms = counted_ms = 0
-    for camera in watch.watched if place is None else [place]:
+    for camera in watch.watched if places is None else places:
         watched, due = _of(watch.watched.get(camera, {}), buckets), _of(watch.due.get(camera, {}), buckets)
         seen_ms += sum(watched.values())
         due_ms += sum(due.values())

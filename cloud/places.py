@@ -2,15 +2,21 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import Annotated
 
+from pydantic import Field
 from sqlmodel import Session
 
 from cloud.analytics import Dwell, PeriodUsed, dwell_of, period_used
+from cloud.certainty import Interval, interval_of
+from cloud.counting import crossings_by_line
+from cloud.coverage import coverage_of, read_watch
 from cloud.layouts import Place, venue_layout
 from cloud.periods import Period
 from cloud.store.metrics import DirectionBin, Metric, Peak, Scope
 from cloud.store.tables import Venue
 from cloud.sums import Sum, peaks_by_place, sums
+from cloud.venues import hours_of, zone_of
 
 __all__ = ["LineFigures", "Lines", "ZoneFigures", "Zones", "lines", "zones"]
 
@@ -53,6 +59,8 @@ class LineFigures:
     crossings_out: int
     staff_in: int
     staff_out: int
+    interval_in: Annotated[Interval, Field(description="where the true number of `crossings_in` lies")]
+    interval_out: Interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,10 +93,22 @@ def zones(session: Session, *, venue: Venue, period: Period) -> Zones:
     return Zones(venue=venue.venue, period=period_used(period, venue=venue), zones=figures)
 
 
-def lines(session: Session, *, venue: Venue, period: Period) -> Lines:
+def lines(session: Session, *, venue: Venue, period: Period, now_ms: int) -> Lines:
     """Each line over a period, also those that nobody crossed."""
     known = venue_layout(session, venue=venue.venue).lines
     by_place = _by_place(sums(session, venue=venue.venue, scope=Scope.LINE, metrics=LINE_METRICS, period=period))
+    watch = read_watch(
+        session, venue=venue.venue, hours=hours_of(venue), zone=zone_of(venue), period=period, now_ms=now_ms
+    )
+    counted = {
+        direction: crossings_by_line(session, venue=venue.venue, period=period, direction=direction)
+        for direction in DirectionBin
+    }
+
+    def interval(place: Place, direction: DirectionBin) -> Interval:
+        counts = counted[direction].get(place, {})
+        return interval_of(counts, covered=lambda cameras: coverage_of(watch, places=cameras).fraction)
+
     figures = tuple(
         LineFigures(
             box=place[0],
@@ -99,6 +119,8 @@ def lines(session: Session, *, venue: Venue, period: Period) -> Lines:
             crossings_out=_total(rows, Metric.CROSSINGS, DirectionBin.OUT),
             staff_in=_total(rows, Metric.STAFF_CROSSINGS, DirectionBin.IN),
             staff_out=_total(rows, Metric.STAFF_CROSSINGS, DirectionBin.OUT),
+            interval_in=interval(place, DirectionBin.IN),
+            interval_out=interval(place, DirectionBin.OUT),
         )
         for place, rows in ((place, by_place.get(place, [])) for place in sorted({*known, *by_place}))
     )

@@ -83,11 +83,12 @@ def totals_by_bucket(
 
 
 def values_by_place(
-    session: Session, *, venue: str, scope: Scope, metric: Metric, period: Period
+    session: Session, *, venue: str, scope: Scope, metric: Metric, period: Period, number: int = 0
 ) -> dict[Place, dict[int, int]]:
-    """One metric of each place, by bucket."""
+    """One metric and bin of each place, by bucket."""
     columns = (_SUMS.c.box, _SUMS.c.subject, _SUMS.c.bucket_ms, _SUMS.c.value)
-    query = select(*columns).where(*_within(_SUMS, venue=venue, scope=scope, names=[metric], period=period))
+    within = _within(_SUMS, venue=venue, scope=scope, names=[metric], period=period)
+    query = select(*columns).where(*within, _SUMS.c.bin == number)
     found = defaultdict[Place, dict[int, int]](dict)
     for box, subject, bucket_ms, value in session.connection().execute(query):
         found[box, subject][bucket_ms] = value

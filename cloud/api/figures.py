@@ -43,6 +43,6 @@ def show_zones(session: ReadSession, row: VenueRow, period: PeriodOfVenue) -> Zo
 
 
 @router.get("/lines")
-def show_lines(session: ReadSession, row: VenueRow, period: PeriodOfVenue) -> Lines:
-    """Crossings of each line, in and out."""
-    return lines(session, venue=row, period=period)
+def show_lines(session: ReadSession, row: VenueRow, period: PeriodOfVenue, now_ms: NowMs) -> Lines:
+    """Crossings of each line, in and out, and where their true numbers lie."""
+    return lines(session, venue=row, period=period, now_ms=now_ms)

@@ -14,6 +14,7 @@ from pydantic import JsonValue
 from sqlalchemy import Connection
 
 from cloud.ingest.cameras import CameraNews, keep_cameras
+from cloud.ingest.certificates import certificate_row
 from cloud.ingest.intake import Refused
 from cloud.ingest.judgement import Counted, HeldBack, Rejected, Verdict
 from cloud.ingest.receipts import Range
@@ -22,9 +23,10 @@ from cloud.ingest.tiles import PlacedTile, merge_tiles
 from cloud.store.body import body_of
 from cloud.store.metrics import bucket_of
 from cloud.store.moments import to_ms
-from cloud.store.tables import DeadLetter, Event, GapRecord, Held, Rollup, RollupPeak
+from cloud.store.tables import Certificate, DeadLetter, Event, GapRecord, Held, Rollup, RollupPeak
 from cloud.store.upsert import Row, add_to, insert_missing, insert_rows, raise_to
 from protocol.envelope import Gap, ReadItem
+from protocol.events import CameraCertificate
 from protocol.tiles import Tile
 from protocol.wire import JsonObject
 
@@ -58,6 +60,7 @@ class Ledger:
     peaks: dict[_PeakKey, int] = field(default_factory=dict)
     tiles: list[PlacedTile] = field(default_factory=list)
     cameras: CameraNews = field(default_factory=CameraNews)
+    certificates: list[Row] = field(default_factory=list)
 
     def enter(self, arrival: Arrival, read: ReadItem, verdict: Verdict) -> None:
         """Take a newly received item as its verdict says."""
@@ -129,6 +132,7 @@ class Ledger:
         raise_to(connection, RollupPeak, [_peak_row(key, value) for key, value in sorted(self.peaks.items())])
         merge_tiles(connection, self.tiles)
         keep_cameras(connection, self.cameras, now_ms=self.now_ms)
+        insert_rows(connection, Certificate, sorted(self.certificates, key=_by_name))
 
     def _count(self, arrival: Arrival, read: ReadItem, counted: Counted) -> None:
         item = counted.item
@@ -149,6 +153,12 @@ class Ledger:
         self.cameras.note(
             box=arrival.box, epoch=arrival.epoch, read=read, at_ms=counted.at_ms, received_ms=arrival.received_ms
         )
+        if isinstance(item, CameraCertificate):
+            self.certificates.append(
+                certificate_row(
+                    item, box=arrival.box, epoch=arrival.epoch, at_ms=counted.at_ms, received_ms=arrival.received_ms
+                )
+            )
         if counted.at_ms is None:
             return
         if isinstance(item, Tile):

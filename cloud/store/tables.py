@@ -13,6 +13,7 @@ __all__ = [
     "Box",
     "Camera",
     "CameraState",
+    "Certificate",
     "DeadLetter",
     "Enrolment",
     "EpochRecord",
@@ -266,6 +267,34 @@ class CameraState(SQLModel, table=True):
     received_ms: int = Field(sa_column=_big())
     state: str
     reason: str
+
+
+class Certificate(SQLModel, table=True):
+    """How a line's counts compare with a person's, from a `camera-certificate` item; null for a direction not checked.
+
+    It is of the line while the layout in force gives it the same `setup`.
+    """
+
+    __tablename__ = "certificate"
+    box: str = Field(primary_key=True)
+    epoch: str = Field(primary_key=True)
+    seq: int = Field(sa_column=_big(key=True))
+    venue: str = Field(index=True)
+    camera: str
+    line: str
+    setup: str
+    model: str
+    model_digest: str | None = None
+    method: str
+    length_seconds: int
+    at_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
+    received_ms: int = Field(sa_column=_big())
+    in_counted: int | None = None
+    in_by_hand: int | None = None
+    in_matched: int | None = None
+    out_counted: int | None = None
+    out_by_hand: int | None = None
+    out_matched: int | None = None
 
 
 class Live(SQLModel, table=True):

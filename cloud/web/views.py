@@ -95,6 +95,7 @@ class CameraView:
     condition: Condition
     watched: str
     watched_percent: float
+    checks: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +119,7 @@ class VenueView:
     timezone: str
     live: LiveFigures
     summary: Summary
+    visitors_range: str
     stay: str
     busiest: str
     in_view: str
@@ -158,6 +160,7 @@ def venue_view(session: Session, *, venue: Venue, now_ms: int) -> VenueView:
         timezone=venue.timezone,
         live=live,
         summary=figures,
+        visitors_range=wording.between(figures.interval),
         stay=wording.duration(figures.dwell.p50_seconds),
         busiest=_clock(peak.hour) if peak else wording.UNKNOWN,
         in_view=_people(figures.occupancy.mean),
@@ -278,6 +281,7 @@ def _camera(camera: CameraFigures, *, box_is_silent: bool) -> CameraView:
         condition=wording.camera_condition(camera.state, camera.reason, box_is_silent=box_is_silent),
         watched=wording.share(camera.today.fraction),
         watched_percent=round(100 * (camera.today.fraction or 0), 1),
+        checks=tuple(wording.certificate_sentence(certificate) for certificate in camera.certificates),
     )
 
 
@@ -287,6 +291,7 @@ def _honesty(figures: Summary, *, cameras: int) -> tuple[str, ...]:
         wording.coverage_sentence(figures.coverage, cameras=cameras),
         wording.loss_sentence(figures.gaps.lost_items, figures.gaps.lost_by_reason) if cameras else "",
         wording.counting_rule(figures.counted_by),
+        wording.basis_sentence(figures.interval.rests_on) if cameras else "",
         wording.withheld_sentence(withheld) if withheld else "",
     )
     return tuple(sentence for sentence in sentences if sentence)

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from cloud.certainty import Interval, RestsOn
+from cloud.certificates import CertificateEnd, LineCertificate
 from cloud.counting import CountedBy
 from cloud.coverage import Coverage
 from cloud.opening import MINUTES_A_DAY, OpeningHours
 from protocol.envelope import GapReason
-from protocol.events import CameraState, HealthReason
+from protocol.events import CameraState, CheckMethod, HealthReason
 from protocol.status import BoxState, VisionState
 
 __all__ = [
@@ -21,8 +23,11 @@ __all__ = [
     "Condition",
     "Tone",
     "ago",
+    "basis_sentence",
+    "between",
     "box_condition",
     "camera_condition",
+    "certificate_sentence",
     "counting_rule",
     "coverage_sentence",
     "duration",
@@ -90,6 +95,17 @@ _LOSSES = {
 }
 
 
+_BASES = {
+    RestsOn.CERTIFICATE: "The range of visitors rests on a check of the entrances by hand.",
+    RestsOn.BENCHMARK: "The range of visitors is the usual one: nobody has checked by hand how well is counted here.",
+    RestsOn.MIXED: "The range of visitors rests on checks by hand, and where there are none, on what is usual.",
+}
+_ENDS = {
+    CertificateEnd.CHANGED: "its settings or its model have changed since",
+    CertificateEnd.MOVED: "the camera looks elsewhere now",
+}
+
+
 def number(value: int | None) -> str:
     """A whole number with thousands set apart."""
     return UNKNOWN if value is None else f"{value:,}"
@@ -102,6 +118,32 @@ def share(fraction: float | None) -> str:
     if 0 < fraction < 0.01:
         return "under 1 %"
     return f"{math.floor(fraction * 100 + 1e-9)} %"
+
+
+def between(interval: Interval) -> str:
+    """Where a number truly lies; nothing where it can only be what it is."""
+    if interval.high is None:
+        return f"at least {number(interval.low)}"
+    return f"between {number(interval.low)} and {number(interval.high)}" if interval.high else ""
+
+
+def basis_sentence(rests_on: RestsOn) -> str:
+    """What the range of visitors rests on."""
+    return _BASES[rests_on]
+
+
+def certificate_sentence(certificate: LineCertificate) -> str:
+    """How a line did when it was checked by hand, or why that says nothing any more."""
+    line = plain_name(certificate.line)
+    when = "" if certificate.taken_in is None else f" on {datetime.fromisoformat(certificate.taken_in):%-d %B %Y}"
+    if certificate.ended is not None:
+        return f"{line}: checked by hand{when}, but {_ENDS[certificate.ended]}. Have it checked again."
+    ways = (("in", certificate.inward), ("out", certificate.outward))
+    found = [f"{way.matched} of {way.by_hand} {name}" for name, way in ways if way is not None]
+    wrong = sum(way.counted - way.matched for _, way in ways if way is not None)
+    too_many = f", and {wrong} too many" if wrong else ""
+    at_best = " at best" if certificate.method == CheckMethod.TOTALS else ""
+    return f"{line}: checked by hand{when}; {' and '.join(found)} were found{at_best}{too_many}."
 
 
 def duration(seconds: float | None) -> str:

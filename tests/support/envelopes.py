@@ -20,9 +20,11 @@ __all__ = [
     "CONFIG",
     "EPOCH",
     "NOW",
+    "SETUP",
     "VENUE",
     "JsonObject",
     "camera_health",
+    "certificate",
     "configuration",
     "crossing",
     "deliver",
@@ -44,6 +46,7 @@ NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 VENUE, BOX = "corner-shop", "box-1"
 EPOCH = "a" * 16
 CONFIG = "c" * 32
+SETUP = "5e" * 16
 
 
 def item(seq: int, kind: str, *, at: datetime | None = NOW - timedelta(hours=1), **fields: JsonValue) -> JsonObject:
@@ -113,9 +116,12 @@ def configuration(
     cameras: Sequence[str] = ("cam-1",),
     entrance: str | None = None,
     counting: bool = True,
+    setup: str | None = None,
 ) -> JsonObject:
     """A layout of one scene, with a line for its entrance where one is named."""
     line: JsonObject = {"line": entrance, "scene": "floor", "camera": cameras[0], "kind": "entrance"}
+    if setup is not None:
+        line["setup"] = setup
     layout: JsonObject = {
         "mode": "statistics",
         "k": 5,
@@ -131,6 +137,24 @@ def camera_health(
     seq: int, *, at: datetime | None = NOW - timedelta(hours=1), camera: str = "cam-1", state: str = "offline"
 ) -> JsonObject:
     return item(seq, "camera-health", at=at, scene="floor", camera=camera, state=state, reason="unreachable")
+
+
+def certificate(
+    seq: int, *, at: datetime | None = NOW - timedelta(minutes=90), setup: str = SETUP, ways: JsonObject | None = None
+) -> JsonObject:
+    """Twenty of twenty found each way, unless told otherwise."""
+    perfect: JsonObject = {"counted": 20, "by_hand": 20, "matched": 20}
+    plain: JsonObject = {
+        "scene": "floor",
+        "camera": "cam-1",
+        "line": "door",
+        "setup": setup,
+        "model": "yolox-nano",
+        "model_digest": "d" * 64,
+        "method": "moments",
+        "length_seconds": 300,
+    }
+    return item(seq, "camera-certificate", at=at, **plain, **(ways or {"in": perfect, "out": perfect}))
 
 
 def gap(first: int, last: int, *, epoch: str = EPOCH, reason: str = "dropped", **fields: JsonValue) -> JsonObject:

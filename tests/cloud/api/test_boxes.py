@@ -79,7 +79,9 @@ def test_a_move_leaves_the_history_of_the_venue_as_it_was(api: Api, device_key: 
     def history() -> list[object]:
         summary = api.read("/venues/corner-shop/summary")
         figures = [summary[name] for name in ("visitors", "counted_by", "visits", "dwell")]
-        return [*figures, *(api.read(f"/venues/corner-shop/{path}") for path in ("lines", "zones", "spaces"))]
+        (line,) = api.read("/venues/corner-shop/lines")["lines"]
+        counted = {name: value for name, value in line.items() if not name.startswith("interval")}  # by coverage now
+        return [*figures, counted, *(api.read(f"/venues/corner-shop/{path}") for path in ("zones", "spaces"))]
 
     before = history()
     assert before[:2] == [50, "entrance-lines"]

@@ -37,6 +37,7 @@ def test_a_camera_shows_its_state_and_how_much_of_today_it_watched(api: Api, dev
             "scheduled_seconds": 4 * 3600 - 75,
             "fraction": round(5382 / (4 * 3600 - 75), 6),
         },
+        "certificates": [],
     }
     assert (second["camera"], second["state"], second["last_report"]) == ("cam-2", "unknown", None)
     assert second["today"] == {"watched_seconds": 0, "scheduled_seconds": 13 * 3600 - 75, "fraction": 0}

@@ -14,9 +14,12 @@ from cloud.web import front_end
 from tests.support.api import ON_SQLITE, Api
 from tests.support.envelopes import (
     NOW,
+    SETUP,
     JsonObject,
     camera_health,
+    certificate,
     configuration,
+    crossing,
     deliver,
     gap,
     live,
@@ -91,6 +94,22 @@ def test_the_page_shows_what_the_api_says(get: Get, api: Api) -> None:
     assert "Read these numbers with care" in found
     assert "Shelf" in found
     assert "/api/v1/venues/corner-shop/heatmap/ground-1/presence/{z}/{x}/{y}.png" in response.text
+
+
+def test_the_page_says_between_which_numbers_visitors_lie_and_what_that_rests_on(get: Get, api: Api) -> None:
+    api.make_venue(opening_hours={"weekly": {"fri": [["12:00", "12:01"]]}})
+    key = api.make_box()
+    noon = NOW.replace(hour=11)
+    layout = configuration(1, at=noon, entrance="door", setup=SETUP)
+    api.send(key, layout, occupancy(2, at=noon), crossing(3, at=noon, inward=100))
+    unchecked = words(get("/venues/corner-shop"))
+    assert "Visitors 100 between 91 and 110" in unchecked
+    assert "nobody has checked by hand how well is counted here" in unchecked
+    api.send(key, certificate(4, at=NOW))
+    certified = words(get("/venues/corner-shop"))
+    assert "Visitors 100 between 83 and 120" in certified
+    assert "rests on a check of the entrances by hand" in certified
+    assert "Door: checked by hand on 20 November 2026; 20 of 20 in and 20 of 20 out were found." in certified
 
 
 def test_a_page_reads_the_layout_once(get: Get, api: Api) -> None:

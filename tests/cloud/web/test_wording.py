@@ -3,6 +3,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from cloud.certainty import Interval, RestsOn
+from cloud.certificates import CertificateEnd, CheckedDirection, LineCertificate
 from cloud.counting import CountedBy
 from cloud.coverage import Coverage
 from cloud.opening import OpeningHours
@@ -148,3 +150,65 @@ def test_what_a_visitor_is_depends_on_how_it_was_counted() -> None:
 
 def test_an_id_becomes_a_name() -> None:
     assert wording.plain_name("fitting-rooms") == "Fitting rooms"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (112, 124, "between 112 and 124"),
+        (1112, 1240, "between 1,112 and 1,240"),
+        (5, None, "at least 5"),
+        (0, 0, ""),
+    ],
+)
+def test_between_which_numbers_a_count_lies(low: int, high: int | None, words: str) -> None:
+    assert wording.between(Interval(low=low, high=high, rests_on=RestsOn.CERTIFICATE)) == words
+
+
+def test_what_a_range_rests_on_has_a_sentence_each() -> None:
+    assert len({wording.basis_sentence(basis) for basis in RestsOn}) == len(RestsOn)
+    assert "nobody has checked" in wording.basis_sentence(RestsOn.BENCHMARK)
+
+
+def checked(
+    *, counted: int = 20, ended: CertificateEnd | None = None, method: str = "moments", taken_in: str | None = None
+) -> LineCertificate:
+    way = CheckedDirection(
+        counted=counted,
+        by_hand=21,
+        matched=19,
+        recall=0.9,
+        recall_interval=None,
+        precision=0.9,
+        precision_interval=None,
+    )
+    return LineCertificate(
+        line="front-door", taken_in=taken_in, holds=ended is None, ended=ended, method=method, model="m",
+        model_digest=None, length_seconds=60, inward=way, outward=None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("certificate", "words"),
+    [
+        (checked(counted=19), "Front door: checked by hand; 19 of 21 in were found."),
+        (
+            checked(taken_in="2026-11-07T12:00:00+01:00"),
+            "Front door: checked by hand on 7 November 2026; 19 of 21 in were found, and 1 too many.",
+        ),
+        (
+            checked(counted=19, method="totals"),
+            "Front door: checked by hand; 19 of 21 in were found at best.",
+        ),
+        (
+            checked(ended=CertificateEnd.CHANGED),
+            "Front door: checked by hand, but its settings or its model have changed since. Have it checked again.",
+        ),
+        (
+            checked(ended=CertificateEnd.MOVED),
+            "Front door: checked by hand, but the camera looks elsewhere now. Have it checked again.",
+        ),
+    ],
+)
+def test_how_a_line_did_when_it_was_checked(certificate: LineCertificate, words: str) -> None:
+    assert wording.certificate_sentence(certificate) == words
