@@ -118,6 +118,8 @@ class DetectorSettings(Section):
     manifest: Path | None = None
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.1
     providers: tuple[str, ...] = ("auto",)
+    openvino_device: Literal["CPU", "GPU", "NPU"] = "CPU"
+    engines_folder: Path | None = None
     threads: Annotated[int, Field(ge=0, le=64)] = 0
 
 

@@ -61,7 +61,7 @@ class Vision:
         settings: Settings,
         *,
         detector: Detector,
-        models: Sequence[ModelStatus],
+        models: Callable[[], Sequence[ModelStatus]],
         put: Callable[[Batch], None],
         fix: Callable[[], Fix | None],
         resumable: Mapping[str, int] | None = None,
@@ -237,7 +237,7 @@ class Vision:
             for camera, count in self._frames.items()
         }
         said: dict[str, JsonObject] = {
-            "vision": {"config": config, "models": [model.to_object() for model in self._models]},
+            "vision": {"config": config, "models": [model.to_object() for model in self._models()]},
         }
         for camera in self._settings.cameras:
             state, reason = reports.camera_state(states[camera.id]), self._reasons.get(camera.id, HealthReason.NONE)
