@@ -105,6 +105,7 @@ def eyes(settings: DetectorSettings, *, environment: Mapping[str, str], unbuilt:
         providers=settings.providers,
         openvino_device=settings.openvino_device,
         threads=settings.threads,
+        low_light=settings.low_light,
     )
     engines = settings.engines_folder or default_engines(environment)
     serving = serve(recipe, engines=engines, unbuilt=unbuilt)

@@ -60,6 +60,7 @@ class Recipe:
     description: Description
     confidence: float = 0.1
     threads: int = 0
+    low_light: bool = True
 
     @property
     def builder(self) -> str | None:
@@ -80,6 +81,7 @@ class Recipe:
             threads=self.threads,
             openvino_device=self.openvino_device,
             engine=engine,
+            low_light=self.low_light,
         )
 
 
@@ -95,7 +97,7 @@ def folder_of(recipe: Recipe, *, among: Path) -> Path:
     made_of = {
         "model": recipe.digest,
         "size": [size.width, size.height] if size else None,
-        "providers": choose_providers(recipe.providers, onnxruntime.get_available_providers()),
+        "provider": recipe.builder,
         "precision": "int8" if is_quantised(recipe.path) else "fp16",
         "openvino_device": recipe.openvino_device,
         "runtime": [onnxruntime.__version__, *_runtimes()],

@@ -48,13 +48,15 @@ class OnnxDetector:
         threads: int = 0,
         openvino_device: str = "CPU",
         engine: Path | None = None,
+        low_light: bool = True,
     ) -> None:
         """`confidence` is low because the tracker uses weak boxes; `threads` 0 leaves it to the runtime.
 
         `engine` is the folder in which TensorRT or OpenVINO find, or leave, what they make of the network; without it
-        they are passed over, and with it they must serve.
+        they are passed over, and with it they must serve. `low_light` evens out the contrast of dark pictures.
         """
         known = description or Description()
+        self._low_light = low_light
         try:
             chosen = with_options(
                 choose_providers(providers, onnxruntime.get_available_providers()),
@@ -86,7 +88,7 @@ class OnnxDetector:
         self._decoder = decoder_for(
             layout, outputs, width=width, height=height, person_class=person_class, confidence=confidence
         )
-        self._letterbox = Letterbox(width=width, height=height, input_format=input_format)
+        self._letterbox = Letterbox(width=width, height=height, input_format=input_format, low_light=self._low_light)
 
     def _people(self, found: Candidates, placement: Placement) -> Detections:
         boxes, confidence = found.boxes, found.confidence

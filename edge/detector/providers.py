@@ -11,6 +11,8 @@ from edge.errors import ModelError
 
 __all__ = [
     "AUTO",
+    "BUILDERS",
+    "OPENVINO_DEVICES",
     "PREFERENCE",
     "EngineState",
     "Provider",
@@ -51,6 +53,8 @@ class EngineState(StrEnum):
     SERVING = "serving"
     FAILED = "failed"
 
+
+OPENVINO_DEVICES = ("CPU", "GPU", "NPU")
 
 Provider = tuple[str, dict[str, str]]
 """ONNX Runtime's name, and its options."""

@@ -115,7 +115,7 @@ def test_network_sees_colours_in_the_order_and_scale_it_was_described_with(
 ) -> None:
     path = write_seeing_network(tmp_path / "sees.onnx")
     told = InputFormat.model_validate({"colour": colour, "scale": scale, "fit": "stretch"})
-    detector = OnnxDetector(path=path, description=Description(input=told), confidence=0)
+    detector = OnnxDetector(path=path, description=Description(input=told), confidence=0, low_light=False)
     found = detector.detect(frame(64, 64, colour=(30, 60, 90)))
     by_column = {round(float(box[0])): float(each) for box, each in zip(found.boxes, found.confidence, strict=True)}
     unit = 1 if scale == "0-255" else 255
