@@ -12,7 +12,7 @@ from edge.check.findings import Finding, fail, ok, warn
 from edge.detector.detections import Detector
 from edge.detector.providers import EngineState, Unbuilt, title_of
 from edge.errors import ConfigurationError, ModelError
-from edge.models.manifest import Entry, Manifest, load_manifest
+from edge.models.manifest import Entry, load_manifest
 from edge.models.store import ModelStore, default_folder, sha256_of
 from edge.settings import CameraSettings, DetectorSettings
 
@@ -47,7 +47,7 @@ def check_model(
     digest = sha256_of(path)
     speed = f"{seconds * 1000:.0f} ms a picture on {title_of(seeing.provider)}"
     said = f"{path}, sha256 {digest[:12]}…, {_how(seeing)}: {speed}"
-    return [_speed(said, seconds, cameras), _licence(store, _entry(manifest, settings.model, digest))]
+    return [_speed(said, seconds, cameras), _licence(store, store.entry_of(settings.model, digest=digest))]
 
 
 def check_installed_models(*, environment: Mapping[str, str]) -> Finding:
@@ -96,12 +96,6 @@ def _licence(store: ModelStore, entry: Entry | None) -> Finding:
             "licence", f"{terms}; nobody here accepted it", f"footfall models pull {entry.name} --accept-licence"
         )
     return ok("licence", terms + ("; accepted" if entry.licence.needs_consent else ""))
-
-
-def _entry(manifest: Manifest, model: str, digest: str) -> Entry | None:
-    """The entry of this name, or of these very bytes."""
-    known = (entry for entry in manifest.models if entry.sha256 == digest)
-    return manifest.find(model) or next(known, None)
 
 
 def _inference_seconds(detector: Detector) -> float:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import onnxruntime
 
 from edge.camera.frames import Frame
@@ -77,6 +78,11 @@ class OnnxDetector:
         placement = self._letterbox.fill(frame.image)
         found = self._decoder.decode(self._network.run(self._letterbox.tensor))
         return self._people(found, placement)
+
+    def input_of(self, frame: Frame) -> dict[str, npt.NDArray[np.float32]]:
+        """What the network is fed with for this frame, by the name of its input."""
+        self._letterbox.fill(frame.image)
+        return {self._network.input_name: self._letterbox.tensor.copy()}
 
     def _serve(self, known: Description, network: Network, confidence: float) -> None:
         width, height, outputs = network.width, network.height, network.outputs
