@@ -7,11 +7,12 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
@@ -29,6 +30,7 @@ from edge.camera.usb import UsbSource
 from edge.detector.detections import Detector
 from edge.detector.idling import Idling
 from edge.detector.motion import MotionDetector
+from edge.detector.providers import EngineState, Unbuilt
 from edge.errors import ExchangeFull
 from edge.exchange.writer import Budget, ThisBoot, Writer
 from edge.journal import Journal
@@ -46,6 +48,9 @@ from edge.vision import LeftOver, Vision, resumable, watch
 from edge.visits import Checkpoint
 from protocol.status import ModelStatus
 
+if TYPE_CHECKING:
+    from edge.detector.serving import Serving
+
 __all__ = ["MOTION", "Eyes", "eyes", "run_vision", "source_of"]
 
 MOTION = "motion"
@@ -56,55 +61,85 @@ _CHECKPOINT = TypeAdapter(Checkpoint)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Eyes:
-    """A detector, and what to say of its model: `provider` is what runs it, in ONNX Runtime's words."""
+    """A detector, and what is to be said of it now."""
 
     detector: Detector
-    models: tuple[ModelStatus, ...]
-    provider: str
+    model: str
+    digest: str | None = None
+    serving: "Serving | None" = None
+
+    @property
+    def provider(self) -> str:
+        """Who runs the model, in the words of the settings."""
+        return self.serving.provider if self.serving else "cpu"
+
+    @property
+    def engine(self) -> EngineState:
+        """How the model stands with the engine that its provider builds of it."""
+        return self.serving.state if self.serving else EngineState.NONE
+
+    def models(self) -> tuple[ModelStatus, ...]:
+        """The model as the box's status has it."""
+        return (ModelStatus(name=self.model, digest=self.digest, provider=self.provider),)
+
+    def close(self) -> None:
+        """Give up what is not finished."""
+        if self.serving:
+            self.serving.close()
 
     def watching(
         self, cameras: Sequence[CameraSettings], *, idled: Callable[[str], None] = lambda _camera: None
     ) -> Detector:
         """The detector as these cameras need it: idle where nobody is, but for one that lives on motion."""
-        if self.models[0].name == MOTION:
+        if self.model == MOTION:
             return self.detector
         return Idling(self.detector, {camera.id: camera.motion_threshold for camera in cameras}, idled=idled)
 
 
-def eyes(settings: DetectorSettings, *, environment: dict[str, str]) -> Eyes:
-    """The detector the settings name; raises ModelError."""
+def eyes(settings: DetectorSettings, *, environment: Mapping[str, str], unbuilt: Unbuilt = Unbuilt.WAIT) -> Eyes:
+    """The detector the settings name; raises ModelError.
+
+    `unbuilt`: what must not change midway waits for its engine.
+    """
     if settings.model == MOTION:
-        return Eyes(detector=MotionDetector(), models=(ModelStatus(name=MOTION),), provider="CPU")
-    from edge.detector.onnx import OnnxDetector  # so that cameras can be tried where ONNX Runtime is broken
+        return Eyes(detector=MotionDetector(), model=MOTION)
+    # Here, so that cameras can be tried where ONNX Runtime is broken.
+    from edge.detector.engines import Recipe
+    from edge.detector.engines import default_folder as default_engines
+    from edge.detector.serving import serve
 
     folder = settings.models_folder or default_folder(environment)
     path, description = ModelStore(folder=folder, manifest=load_manifest(settings.manifest)).resolve(settings.model)
-    detector = OnnxDetector(
+    digest = sha256_of(path)
+    recipe = Recipe(
         path=path,
+        digest=digest,
         description=description,
         confidence=settings.confidence,
         providers=settings.providers,
+        openvino_device=settings.openvino_device,
         threads=settings.threads,
+        low_light=settings.low_light,
     )
-    return Eyes(
-        detector=detector,
-        models=(ModelStatus(name=_slug(path.stem), digest=sha256_of(path)),),
-        provider=detector.providers[0].removesuffix("ExecutionProvider"),
-    )
+    engines = settings.engines_folder or default_engines(environment)
+    serving = serve(recipe, engines=engines, unbuilt=unbuilt)
+    return Eyes(detector=serving, model=_slug(path.stem), digest=digest, serving=serving)
 
 
 def run_vision(settings: Settings, stop: threading.Event, *, environment: dict[str, str]) -> None:
     """See, until stopped or until every source was a film and is over: then nothing waits for its bucket any more."""
     metrics = VisionMetrics()
-    seen_with = eyes(settings.detector, environment=environment)
+    seen_with = eyes(settings.detector, environment=environment, unbuilt=Unbuilt.IN_BACKGROUND)
     seen_with = replace(seen_with, detector=metrics.timed(seen_with.detector))
+    metrics.watch_model(provider=lambda: seen_with.provider, engine=lambda: seen_with.engine)
     with ExitStack() as stack:
+        stack.callback(seen_with.close)
         writer = stack.enter_context(_writer(settings))
         left_over = [
             LeftOver(boot=left.boot, origin=left.origin, checkpoint=_CHECKPOINT.validate_python(left.visit))
             for left in writer.left_over()
         ]
-        _say_what_no_longer_holds(writer, settings, seen_with.models)
+        _say_what_no_longer_holds(writer, settings, seen_with.models())
         with Journal(writer, system_fix=lambda: clock.system_fix(settings.clock.trust)) as journal:
             vision = Vision(
                 settings,

@@ -169,7 +169,7 @@ def _replay(arguments: argparse.Namespace) -> None:
         box=BoxSettings(id="replay", venue="replay", mode=arguments.mode),
         seed=arguments.seed,
         start=arguments.start,
-        models=seen_with.models,
+        models=seen_with.models(),
         confidence=detecting.confidence,
     )
     film = footage(arguments.video)

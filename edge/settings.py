@@ -116,7 +116,10 @@ class DetectorSettings(Section):
     models_folder: Path | None = None
     manifest: Path | None = None
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    low_light: bool = True
     providers: tuple[str, ...] = ("auto",)
+    openvino_device: Literal["CPU", "GPU", "NPU"] = "CPU"
+    engines_folder: Path | None = None
     threads: Annotated[int, Field(ge=0, le=64)] = 0
 
 

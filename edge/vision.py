@@ -66,7 +66,7 @@ class Vision:
         settings: Settings,
         *,
         detector: Detector,
-        models: Sequence[ModelStatus],
+        models: Callable[[], Sequence[ModelStatus]],
         put: Callable[[Batch], None],
         fix: Callable[[], Fix | None],
         resumable: Mapping[str, int] | None = None,
@@ -94,7 +94,7 @@ class Vision:
         self._layout: Layout | None = None
         self._layout_said: Layout | None = None
         self._origin: Origin
-        self._setups = setups_of(settings.cameras, models=models, confidence=settings.detector.confidence)
+        self._setups = setups_of(settings.cameras, models=models(), confidence=settings.detector.confidence)
         self._passages = {line: Passages() for line in self._setups}
         self.rates: Mapping[str, float] = {}
         """Frames analysed a second, by camera, as last said; replaced as a whole, so any thread may look."""
@@ -270,7 +270,7 @@ class Vision:
             for camera, count in self._frames.items()
         }
         said: dict[str, JsonObject] = {
-            "vision": {"config": config, "models": [model.to_object() for model in self._models]},
+            "vision": {"config": config, "models": [model.to_object() for model in self._models()]},
         }
         for camera in self._settings.cameras:
             state, reason = reports.camera_state(states[camera.id]), self._reasons.get(camera.id, HealthReason.NONE)

@@ -53,10 +53,11 @@ class CameraStatus(WireModel):
 
 
 class ModelStatus(WireModel):
-    """A model in use."""
+    """A model in use; `provider` is what runs it now."""
 
     name: Slug
     digest: Digest | None = None
+    provider: Slug | None = None
 
 
 class ExchangeStatus(WireModel):

@@ -13,6 +13,7 @@ import pytest
 from edge.assembly import eyes
 from edge.detector.detections import Detections
 from edge.settings import DetectorSettings
+from tests.benchmarks.low_light import gain, hits
 from tests.benchmarks.soak import growth
 from tests.benchmarks.stages import STAGES, floor, staged, whole
 from tests.benchmarks.tracking import Table, judged, ratios
@@ -129,7 +130,7 @@ def test_a_measurement_that_fails_is_an_error() -> None:
         measured("tests.support.followers", "nobody", "nowhere.npz")
 
 
-@pytest.mark.parametrize("name", ["cameras", "soak", "stages", "tracking"])
+@pytest.mark.parametrize("name", ["cameras", "low_light", "soak", "stages", "tracking"])
 def test_a_benchmark_without_its_films_says_what_it_needs(name: str) -> None:
     environment = {key: value for key, value in os.environ.items() if key != "FOOTFALL_ASSETS"}
     command = [sys.executable, "-m", f"tests.benchmarks.{name}"]
@@ -210,6 +211,21 @@ def test_the_floor_sees_as_many_frames_as_the_whole(tmp_path: Path) -> None:
     milliseconds = floor(film, detector)["ms_per_frame"]
     assert 12 * milliseconds <= 1000 * (time.process_time() - began)
     assert whole(film, detector)["frames"] == 12
+
+
+def test_a_true_person_is_found_once_and_only_by_who_is_sure() -> None:
+    box = [0.0, 0.0, 10.0, 20.0]
+    found = Detections(
+        boxes=np.array([box, box, [50, 0, 60, 20], box], np.float32),
+        confidence=np.array([0.9, 0.8, 0.7, 0.4], np.float32),
+    )
+    assert hits({3: found, 4: Detections.none()}, {3: [box], 4: [box]}).tolist() == [[1, 3, 1], [0, 0, 1]]
+
+
+def test_a_gain_that_every_part_of_the_film_has_is_certain() -> None:
+    before, after = np.tile([1, 2, 4], (40, 1)), np.tile([2, 2, 4], (40, 1))
+    assert gain(before, after) == pytest.approx((0.25, 0.25))
+    assert gain(before, before) == pytest.approx((0, 0))
 
 
 def test_ratios_are_ours_over_theirs() -> None:

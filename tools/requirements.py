@@ -42,6 +42,7 @@ FILES = (
         extras=("edge", "gpu", "faces"),
         overrides=Path("requirements/overrides-gpu.txt"),
     ),
+    RequirementFile(path=Path("requirements/edge-export.txt"), extras=("edge", "export")),
     RequirementFile(path=Path("requirements/cloud.txt"), extras=("cloud",)),
     RequirementFile(path=Path("requirements/front-end.txt"), extras=("front-end",)),
 )

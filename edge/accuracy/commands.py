@@ -16,6 +16,7 @@ from edge import clock
 from edge.accuracy.certificate import Certificate, by_sums, checked_of, worth
 from edge.accuracy.onsite import Hand, LineFollower
 from edge.configuration import load
+from edge.detector.providers import Unbuilt
 from edge.errors import ConfigurationError, EdgeError
 from edge.exchange.certificates import KIND
 from edge.exchange.outbox import Outbox
@@ -206,7 +207,7 @@ def _list(settings: Settings) -> None:
 def _setups(settings: Settings) -> dict[str, str]:
     from edge.assembly import eyes
 
-    models = eyes(settings.detector, environment=dict(os.environ)).models
+    models = eyes(settings.detector, environment=dict(os.environ), unbuilt=Unbuilt.LEAVE).models()
     return setups_of(settings.cameras, models=models, confidence=settings.detector.confidence)
 
 

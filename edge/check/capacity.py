@@ -25,6 +25,7 @@ from edge.camera.frames import Frame
 from edge.camera.pace import AsFastAsPossible
 from edge.camera.sampling import Sampler
 from edge.camera.synthetic import SyntheticSource
+from edge.detector.providers import title_of
 from edge.errors import EdgeError
 from edge.scene import Scene
 from edge.settings import CameraSettings
@@ -112,7 +113,7 @@ def in_words(capacity: Capacity) -> Iterator[tuple[str, str]]:
     """What was measured, by its name."""
     picture = f"{_SIZE[0]}×{_SIZE[1]} in H.264"
     cameras = ", ".join(f"{capacity.cameras(rate)} at {rate}" for rate in RATES)
-    yield "model", f"{capacity.model} on {capacity.provider}"
+    yield "model", f"{capacity.model} on {title_of(capacity.provider)}"
     yield "detection", f"{capacity.detection.wall_ms:.1f} ms a frame"
     yield "counting", f"{capacity.counting.wall_ms:.1f} ms a frame"
     yield "decoding", f"{capacity.decoding.processor_ms:.1f} ms of one core a frame of {picture}"
@@ -149,7 +150,7 @@ def _measured(eyes: Eyes, scene: Scene, frames: Iterator[Frame], *, seconds: flo
         count += 1
     meters = (decoding, detection, counting)
     return Capacity(
-        model=eyes.models[0].name,
+        model=eyes.model,
         provider=eyes.provider,
         frames=count,
         detection=detection.of_each(count),

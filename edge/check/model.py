@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from edge.assembly import MOTION
+from edge.assembly import MOTION, Eyes, eyes
 from edge.camera.frames import Frame
 from edge.check.findings import Finding, fail, ok, warn
-from edge.detector.onnx import OnnxDetector
+from edge.detector.detections import Detector
+from edge.detector.providers import EngineState, Unbuilt, title_of
 from edge.errors import ConfigurationError, ModelError
-from edge.models.manifest import Entry, Manifest, load_manifest
+from edge.models.manifest import Entry, load_manifest
 from edge.models.store import ModelStore, default_folder, sha256_of
 from edge.settings import CameraSettings, DetectorSettings
 
@@ -38,21 +39,15 @@ def check_model(
         return [fail("model", str(error), "mend detector.manifest: docs/models.md")]
     store = ModelStore(folder=settings.models_folder or default_folder(environment), manifest=manifest)
     try:
-        path, description = store.resolve(settings.model)
-        detector = OnnxDetector(
-            path=path,
-            description=description,
-            confidence=settings.confidence,
-            providers=settings.providers,
-            threads=settings.threads,
-        )
+        path, _ = store.resolve(settings.model)
+        seeing = eyes(settings, environment=environment, unbuilt=Unbuilt.LEAVE)
     except ModelError as error:
         return [fail("model", str(error), _PULL)]
-    seconds = _inference_seconds(detector)
-    layout, provider = detector.description.layout, detector.providers[0].removesuffix("ExecutionProvider")
+    seconds = _inference_seconds(seeing.detector)
     digest = sha256_of(path)
-    said = f"{path}, sha256 {digest[:12]}…, layout {layout}: {seconds * 1000:.0f} ms a picture on {provider}"
-    return [_speed(said, seconds, cameras), _licence(store, _entry(manifest, settings.model, digest))]
+    speed = f"{seconds * 1000:.0f} ms a picture on {title_of(seeing.provider)}"
+    said = f"{path}, sha256 {digest[:12]}…, {_how(seeing)}: {speed}"
+    return [_speed(said, seconds, cameras), _licence(store, store.entry_of(settings.model, digest=digest))]
 
 
 def check_installed_models(*, environment: Mapping[str, str]) -> Finding:
@@ -79,6 +74,15 @@ def _speed(said: str, seconds: float, cameras: Sequence[CameraSettings]) -> Find
     return ok("model", f"{said}; the cameras ask for {asked:g} pictures/s")
 
 
+def _how(seeing: Eyes) -> str:
+    """The model's layout, and what is not as it will be."""
+    serving = seeing.serving
+    layout = f"layout {serving.description.layout}" if serving else "no network"
+    if serving and seeing.engine is EngineState.MISSING:
+        return f"{layout}, whose engine for {title_of(serving.builder or '')} vision will build while it runs without"
+    return layout
+
+
 def _licence(store: ModelStore, entry: Entry | None) -> Finding:
     if entry is None:
         return warn(
@@ -94,19 +98,13 @@ def _licence(store: ModelStore, entry: Entry | None) -> Finding:
     return ok("licence", terms + ("; accepted" if entry.licence.needs_consent else ""))
 
 
-def _entry(manifest: Manifest, model: str, digest: str) -> Entry | None:
-    """The entry of this name, or of these very bytes."""
-    known = (entry for entry in manifest.models if entry.sha256 == digest)
-    return manifest.find(model) or next(known, None)
-
-
-def _inference_seconds(detector: OnnxDetector) -> float:
+def _inference_seconds(detector: Detector) -> float:
     width, height = _PICTURE_SIZE
     frame = Frame(at=0.0, image=np.full((height, width, 3), 90, np.uint8), camera="check", index=0)
     return statistics.median(_timed(detector, frame) for _ in range(_RUNS))
 
 
-def _timed(detector: OnnxDetector, frame: Frame) -> float:
+def _timed(detector: Detector, frame: Frame) -> float:
     began = time.perf_counter()
     detector.detect(frame)
     return time.perf_counter() - began

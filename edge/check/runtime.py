@@ -32,7 +32,7 @@ def check_runtime(wanted: Sequence[str], *, installed: Iterable[Distribution] | 
     try:
         import onnxruntime
 
-        from edge.detector.session import choose_providers
+        from edge.detector.providers import choose_providers, title_of
     except ImportError as error:
         return fail("runtime", f"ONNX Runtime cannot be loaded: {error}", _REINSTALL)
     from edge.errors import ModelError
@@ -42,7 +42,7 @@ def check_runtime(wanted: Sequence[str], *, installed: Iterable[Distribution] | 
         chosen = choose_providers(wanted, available)
     except ModelError as error:
         return fail("runtime", str(error), "name one of these in detector.providers, or leave it at auto")
-    names = ", ".join(name.removesuffix("ExecutionProvider") for name in chosen)
+    names = ", ".join(map(title_of, chosen))
     said = f"ONNX Runtime {onnxruntime.__version__} runs models on {names}"
     if _NVIDIA.exists() and "CUDAExecutionProvider" not in available:
         return warn("runtime", f"{said}; there is an NVIDIA GPU that it cannot use", _REINSTALL)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from edge.camera.frames import Image
 from edge.detector.description import InputFormat
+from edge.detector.low_light import LowLight
 
 __all__ = ["Letterbox", "Placement", "place"]
 
@@ -61,13 +62,15 @@ def place(*, frame: tuple[int, int], target: tuple[int, int], fit: str) -> Place
 class Letterbox:
     """Fills one tensor over and over. `tensor`: float32, shape (1, 3, height, width)."""
 
-    def __init__(self, *, width: int, height: int, input_format: InputFormat) -> None:
+    def __init__(self, *, width: int, height: int, input_format: InputFormat, low_light: bool = False) -> None:
+        """`low_light`: dark pictures are lightened on the way."""
         self.tensor: Floats = np.empty((1, 3, height, width), np.float32)
         self._size = (width, height)
         self._fit = input_format.fit
         self._order = (2, 1, 0) if input_format.colour == "rgb" else (0, 1, 2)
         self._gain, self._offset = _affine(input_format)
         self._pad = input_format.pad
+        self._low_light = LowLight() if low_light else None
         self._placement: Placement | None = None
         self._picture: Image = np.empty((0, 0, 3), np.uint8)
         self._planes: list[npt.NDArray[np.uint8]] = []
@@ -77,6 +80,8 @@ class Letterbox:
         """Write the picture into `tensor` and say where it lies."""
         placement = self._placement_of(image)
         cv2.resize(image, (placement.width, placement.height), dst=self._picture, interpolation=cv2.INTER_LINEAR)
+        if self._low_light is not None:
+            self._low_light.lighten(self._picture)
         cv2.split(self._picture, self._planes)
         for plane, window, gain, offset in zip(self._planes, self._windows, self._gain, self._offset, strict=True):
             np.multiply(plane, gain, out=window, dtype=np.float32)

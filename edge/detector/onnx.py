@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
+import onnxruntime
 
 from edge.camera.frames import Frame
 from edge.detector.decoders import Candidates, suppress
@@ -16,10 +18,11 @@ from edge.detector.description import USUAL_INPUT, Description, InputFormat, Lay
 from edge.detector.detections import Detections
 from edge.detector.layouts import Output, decoder_for, recognise
 from edge.detector.letterbox import Letterbox, Placement
-from edge.detector.session import AUTO, Network, open_network
+from edge.detector.providers import AUTO, choose_providers, short_name, with_options
+from edge.detector.session import Network, open_network
 from edge.errors import ModelError
 
-__all__ = ["OnnxDetector"]
+__all__ = ["OnnxDetector", "is_quantised"]
 
 COCO_IDS = 91
 """Classes of a network that speaks COCO's own ids, where a person is 1 and 0 is nothing."""
@@ -33,7 +36,7 @@ class OnnxDetector:
     """Finds people with one network.
 
     `description` is complete: what was said about the network, and what was recognised where nothing was.
-    `providers` are ONNX Runtime's names of who really runs it, the first one first.
+    `provider` is who really runs it, in the words of the settings.
     """
 
     def __init__(
@@ -44,21 +47,42 @@ class OnnxDetector:
         confidence: float = 0.1,
         providers: Sequence[str] = AUTO,
         threads: int = 0,
+        openvino_device: str = "CPU",
+        engine: Path | None = None,
+        low_light: bool = True,
     ) -> None:
-        """`confidence` is low because the tracker uses weak boxes; `threads` 0 leaves it to the runtime."""
+        """`confidence` is low because the tracker uses weak boxes; `threads` 0 leaves it to the runtime.
+
+        `engine` is the folder in which TensorRT or OpenVINO find, or leave, what they make of the network; without it
+        they are passed over, and with it they must serve. `low_light` evens out the contrast of dark pictures.
+        """
         known = description or Description()
+        self._low_light = low_light
         try:
-            self._network = open_network(path, known=known.input, providers=providers, threads=threads)
+            chosen = with_options(
+                choose_providers(providers, onnxruntime.get_available_providers()),
+                engine=engine,
+                is_int8=engine is not None and is_quantised(path),
+                openvino_device=openvino_device,
+                threads=threads,
+            )
+            strict = engine is not None or tuple(providers) != AUTO
+            self._network = open_network(path, known=known.input, providers=chosen, threads=threads, strict=strict)
             self._serve(known, self._network, confidence)
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from error
-        self.providers = self._network.providers
+        self.provider = short_name(self._network.providers[0])
 
     def detect(self, frame: Frame) -> Detections:
         """The people in this frame."""
         placement = self._letterbox.fill(frame.image)
         found = self._decoder.decode(self._network.run(self._letterbox.tensor))
         return self._people(found, placement)
+
+    def input_of(self, frame: Frame) -> dict[str, npt.NDArray[np.float32]]:
+        """What the network is fed with for this frame, by the name of its input."""
+        self._letterbox.fill(frame.image)
+        return {self._network.input_name: self._letterbox.tensor.copy()}
 
     def _serve(self, known: Description, network: Network, confidence: float) -> None:
         width, height, outputs = network.width, network.height, network.outputs
@@ -70,7 +94,7 @@ class OnnxDetector:
         self._decoder = decoder_for(
             layout, outputs, width=width, height=height, person_class=person_class, confidence=confidence
         )
-        self._letterbox = Letterbox(width=width, height=height, input_format=input_format)
+        self._letterbox = Letterbox(width=width, height=height, input_format=input_format, low_light=self._low_light)
 
     def _people(self, found: Candidates, placement: Placement) -> Detections:
         boxes, confidence = found.boxes, found.confidence
@@ -82,6 +106,14 @@ class OnnxDetector:
         np.clip(boxes[:, 1::2], 0, placement.frame_height, out=boxes[:, 1::2])
         visible = (boxes[:, 2] - boxes[:, 0] >= 1) & (boxes[:, 3] - boxes[:, 1] >= 1)
         return Detections(boxes=boxes[visible], confidence=confidence[visible])
+
+
+def is_quantised(path: Path) -> bool:
+    """Whether a network was made for whole numbers: its file then names the operators that turn to and from them."""
+    try:
+        return b"QuantizeLinear" in path.read_bytes()
+    except OSError as error:
+        raise ModelError("there is no such file") from error
 
 
 def _usual_person_class(layout: Layout, outputs: Sequence[Output]) -> int:

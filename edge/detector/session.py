@@ -1,7 +1,7 @@
 """An ONNX Runtime session for one network that takes one picture.
 
-Knows execution providers, session options and what an input must look like. Refuses to know what
-the outputs mean. The runtime's errors, whose classes share no base but Exception, are translated here.
+Knows session options and what an input must look like. Refuses to know what the outputs mean. The runtime's errors,
+whose classes share no base but Exception, are translated here.
 """
 
 import logging
@@ -16,19 +16,12 @@ import onnxruntime
 
 from edge.detector.description import InputFormat
 from edge.detector.layouts import Output
+from edge.detector.providers import Provider
 from edge.errors import ModelError
 
-__all__ = ["AUTO", "Network", "choose_providers", "open_network"]
+__all__ = ["Network", "open_network"]
 
 Floats = npt.NDArray[np.float32]
-
-AUTO = ("auto",)
-PREFERENCE = {
-    "tensorrt": "TensorrtExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "openvino": "OpenVINOExecutionProvider",
-    "cpu": "CPUExecutionProvider",
-}
 
 _log = logging.getLogger(__name__)
 
@@ -49,12 +42,16 @@ class Network:
         return cast("list[Floats]", self.session.run(None, {self.input_name: tensor}))
 
 
-def open_network(path: Path, *, known: InputFormat | None, providers: Sequence[str], threads: int) -> Network:
-    """Open a file, run it once on an empty picture, and refuse it where it can't serve."""
-    wanted = choose_providers(providers, onnxruntime.get_available_providers())
-    session = _session(path, wanted, threads)
+def open_network(
+    path: Path, *, known: InputFormat | None, providers: Sequence[Provider], threads: int, strict: bool
+) -> Network:
+    """Open a file, run it once on an empty picture, and refuse it where it can't serve.
+
+    `strict`: also where a provider can't; else a warning says so, and the next one serves.
+    """
+    session = _session(path, providers, threads, strict=strict)
     served = tuple(session.get_providers())
-    _check_fallback(wanted, served, named=tuple(providers) != AUTO)
+    _check_fallback([name for name, _ in providers], served, strict=strict)
     name, width, height = _input_of(session, known)
     return Network(
         session=session,
@@ -66,18 +63,7 @@ def open_network(path: Path, *, known: InputFormat | None, providers: Sequence[s
     )
 
 
-def choose_providers(wanted: Sequence[str], available: Sequence[str]) -> list[str]:
-    """ONNX Runtime's names of the providers to use, best first, CPU always last; `auto` takes what there is."""
-    if tuple(wanted) == AUTO:
-        return [name for name in PREFERENCE.values() if name in available]
-    here = [name for name, long in PREFERENCE.items() if long in available]
-    missing = [name for name in wanted if name not in here]
-    if missing:
-        raise ModelError(f"execution provider {missing[0]!r} is not available; here there are: auto, {', '.join(here)}")
-    return [PREFERENCE[name] for name in dict.fromkeys((*wanted, "cpu"))]
-
-
-def _session(path: Path, providers: list[str], threads: int) -> onnxruntime.InferenceSession:
+def _session(path: Path, providers: Sequence[Provider], threads: int, *, strict: bool) -> onnxruntime.InferenceSession:
     if not path.is_file():
         raise ModelError("there is no such file")
     options = onnxruntime.SessionOptions()
@@ -86,20 +72,20 @@ def _session(path: Path, providers: list[str], threads: int) -> onnxruntime.Infe
     # Spinning threads wait at full load between frames: a box that analyses 10 fps would show busy cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return onnxruntime.InferenceSession(path, options, providers=providers)
+        return onnxruntime.InferenceSession(path, options, providers=list(providers), enable_fallback=int(not strict))
     except Exception as error:  # the runtime's classes share no other base
         size = path.stat().st_size
         reason = f"ONNX Runtime can't read it ({size:,} bytes: damaged, cut short, or not ONNX)"
         raise ModelError(f"{reason}: {_first_line(error)}") from error
 
 
-def _check_fallback(wanted: Sequence[str], served: Sequence[str], *, named: bool) -> None:
+def _check_fallback(wanted: Sequence[str], served: Sequence[str], *, strict: bool) -> None:
     """A provider whose libraries fail to load is passed over silently: say it, or refuse what was named."""
     missing = [name for name in wanted if name not in served]
     if not missing:
         return
     text = f"execution provider {', '.join(missing)} is installed but failed to load; {served[0]} would serve"
-    if named:
+    if strict:
         raise ModelError(text)
     _log.warning(text, extra={"action": "fall back to a slower provider"})
 

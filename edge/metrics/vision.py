@@ -10,6 +10,7 @@ from edge.camera.frames import Frame
 from edge.camera.health import HealthState
 from edge.camera.latest import Cameras
 from edge.detector.detections import Detections, Detector
+from edge.detector.providers import PREFERENCE, EngineState
 from edge.metrics.server import make_registry
 
 __all__ = ["DELAY_SECONDS", "VisionMetrics"]
@@ -62,6 +63,10 @@ class VisionMetrics:
         self._share.set_function(share)
         self.registry.register(_CameraCollector(cameras, rates))
 
+    def watch_model(self, *, provider: Callable[[], str], engine: Callable[[], EngineState]) -> None:
+        """Tell who runs the model, and how it stands with its engine."""
+        self.registry.register(_ModelCollector(provider, engine))
+
     def timed(self, detector: Detector) -> Detector:
         """The same detector, under the clock."""
         return _Timed(detector, self._inference)
@@ -84,6 +89,24 @@ class _Timed:
     def detect(self, frame: Frame) -> Detections:
         with self._seconds.time():
             return self._detector.detect(frame)
+
+
+class _ModelCollector(Collector):
+    def __init__(self, provider: Callable[[], str], engine: Callable[[], EngineState]) -> None:
+        self._provider = provider
+        self._engine = engine
+
+    def collect(self) -> Iterator[Metric]:
+        providers = GaugeMetricFamily("footfall_vision_provider", "1 at what runs the model.", labels=["provider"])
+        engines = GaugeMetricFamily(
+            "footfall_vision_engine", "1 at the present state of the engine that the provider builds.", labels=["state"]
+        )
+        provider, engine = self._provider(), self._engine()
+        for name in PREFERENCE:
+            providers.add_metric([name], float(name == provider))
+        for state in EngineState:
+            engines.add_metric([str(state)], float(state is engine))
+        yield from (providers, engines)
 
 
 class _CameraCollector(Collector):

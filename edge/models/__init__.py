@@ -2,7 +2,8 @@
 
 Read `manifest.py` (what an entry says; `manifest.toml` holds the published ones), then `store.py` (the
 folder of models on this machine), `download.py` (one file over HTTP, resumable), `licences.py` (what was
-accepted, and when) and `commands.py` (`footfall models`).
+accepted, and when) and `commands.py` (`footfall models`). What is made of a model here: `exporting.py` (ONNX of
+weights) and `quantising.py` (whole numbers), which `agreement.py` judges by `pictures.py`.
 
-Nothing here runs a network: see `edge/detector`.
+Nothing but those runs a network: see `edge/detector`.
 """

@@ -1,4 +1,4 @@
-"""`footfall models list | pull | verify`: what a person at a terminal sees of the folder of models.
+"""`footfall models list | pull | verify | export`: what a person at a terminal sees of the folder of models.
 
 Knows arguments, questions, tables and progress. Refuses to know how any of it is done: see `store.py`.
 """
@@ -8,6 +8,7 @@ import datetime as dt
 import io
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,14 +17,20 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
+from edge.detector.providers import BUILDERS, OPENVINO_DEVICES, title_of
 from edge.errors import ConfigurationError, ModelError
+from edge.models.agreement import GATE
 from edge.models.download import Report, new_client
 from edge.models.manifest import Entry, load_manifest
-from edge.models.store import Checked, Installed, ModelStore, State, default_folder
+from edge.models.store import Checked, Installed, ModelStore, State, default_folder, sha256_of
 
 __all__ = ["add_commands"]
 
 OK, FAILED, MISTAKEN = 0, 1, 2
+_WHERE_PROVIDERS_ARE = {
+    "tensorrt": "TensorRT comes with footfall[gpu] on a machine that has it",
+    "openvino": "OpenVINO comes with the package onnxruntime-openvino in the place of onnxruntime",
+}
 _PIPE_COLUMNS = 500
 """Wider than any row."""
 
@@ -39,6 +46,16 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     pull.add_argument("--from", dest="source", type=Path, metavar="FILE", help="take it from a file, without internet")
     pull.add_argument("--accept-licence", action="store_true", help="say that you read and accept its licence")
     pull.set_defaults(handler=_pull)
+    export = _leaf(leaves, "export", "make another form of a model: ONNX of weights, whole numbers, an engine")
+    export.add_argument("name", help="a name that `footfall models list` shows")
+    export.add_argument("--to", choices=("onnx", *BUILDERS), required=True, help="a file, or an engine of this machine")
+    export.add_argument("--int8", action="store_true", help="in whole numbers, if it finds the same people")
+    export.add_argument(
+        "--calibration", type=Path, metavar="FOLDER_OR_VIDEO", help="pictures of people, as your cameras show them"
+    )
+    export.add_argument("--openvino-device", choices=OPENVINO_DEVICES, default="CPU", help="as it is configured")
+    export.add_argument("--engines", type=Path, metavar="FOLDER", help="where to keep engines (FOOTFALL_ENGINES)")
+    export.set_defaults(handler=_export)
     verify = _leaf(leaves, "verify", "hash every installed model anew")
     verify.set_defaults(handler=_verify)
 
@@ -93,8 +110,73 @@ def _pull(arguments: argparse.Namespace) -> int:
         if not pinned_before:
             print(f"No checksum is published for it; pinned at this first pull: sha256 {store.checksum(entry)}")
         if entry.kind == "pytorch":
-            print(f"It can't serve as it is: {entry.note}, and lay the result down as {path.with_suffix('.onnx')}")
+            print(f"It can't serve as it is: {store.how_to_export(entry)}")
     return outcome.code
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from edge.models.exporting import export_weights
+
+    with _told() as outcome:
+        if arguments.int8 != (arguments.calibration is not None):
+            raise ConfigurationError("--int8 and --calibration go together: allowed is both, or neither")
+        store, name = _store(arguments), str(arguments.name)
+        entry = store.entry(name)
+        if entry.kind == "pytorch" and not (store.folder / entry.serving_file).is_file():
+            print(f"{name} is exported: {export_weights(store, entry)}")
+        elif arguments.to == "onnx" and not arguments.int8:
+            print(f"{name} is ready to serve: {store.resolve(name).path}")
+        if arguments.int8:
+            name = _quantised(store, entry, arguments.calibration)
+            store = _store(arguments)
+        if arguments.to != "onnx":
+            _engine(store, name, arguments)
+    return outcome.code
+
+
+def _quantised(store: ModelStore, entry: Entry, calibration: Path) -> str:
+    """Install a model in whole numbers, if it passes; its name."""
+    from edge.models.pictures import Pictures
+    from edge.models.quantising import quantise
+
+    name = f"{entry.name}-int8"
+    source = store.resolve(entry.name)
+    pictures = Pictures.of(calibration)
+    store.folder.mkdir(parents=True, exist_ok=True)
+    print(f"{name}: measuring on {pictures.count} pictures of {calibration}", flush=True)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=store.folder) as folder:
+        made = Path(folder) / f"{name}.onnx"
+        found = quantise(source, made, pictures)
+        print(f"{name} {found.agreement}")
+        print(f"A picture takes {found.quantised_ms:.0f} ms of this processor; it took {found.original_ms:.0f} ms")
+        if not found.agreement.passes:
+            raise ModelError(f"{name} is not installed: allowed is {GATE:.0%} or more of either")
+        how = {"how": f"in whole numbers; {found.agreement}", "calibration": calibration.name}
+        print(f"{name} is installed: {store.adopt(made, name=name, origin=entry, how=how)}")
+    return name
+
+
+def _engine(store: ModelStore, name: str, arguments: argparse.Namespace) -> None:
+    """Build the engine that vision will find when it has this model and provider."""
+    from edge.detector.engines import Build, Recipe, folder_of
+    from edge.detector.engines import default_folder as default_engines
+
+    path, description = store.resolve(name)
+    recipe = Recipe(
+        path=path,
+        digest=sha256_of(path),
+        providers=(arguments.to,),
+        openvino_device=arguments.openvino_device,
+        description=description,
+    )
+    try:
+        folder = folder_of(recipe, among=arguments.engines or default_engines(os.environ))
+    except ModelError as error:
+        raise ModelError(f"{error}; {_WHERE_PROVIDERS_ARE[arguments.to]}") from error
+    if not folder.is_dir():
+        print(f"{name}: building an engine for {title_of(arguments.to)}, which may take minutes", flush=True)
+        Build(recipe, folder).wait()
+    print(f"{name} has its engine for {title_of(arguments.to)}: {folder}")
 
 
 def _verify(arguments: argparse.Namespace) -> int:

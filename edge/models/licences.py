@@ -22,15 +22,20 @@ class Licences:
         """Whether this model may be used: its licence needs no consent, or has it."""
         if not entry.licence.needs_consent:
             return True
-        return read_tables(self._path).get(entry.name, {}).get("licence") == entry.licence.spdx
+        return read_tables(self._path).get(_whose(entry), {}).get("licence") == entry.licence.spdx
 
     def accept(self, entry: Entry, *, on: dt.date) -> None:
         """Record that a person accepted the licence of this model on this day."""
         accepted = read_tables(self._path)
-        accepted[entry.name] = {
+        accepted[_whose(entry)] = {
             "licence": entry.licence.spdx,
             "url": entry.licence.url,
             "accepted": on.isoformat(),
         }
         self._path.parent.mkdir(parents=True, exist_ok=True)
         write_tables(self._path, accepted)
+
+
+def _whose(entry: Entry) -> str:
+    """The model whose licence counts: what was made of a model stays under it."""
+    return entry.made_of or entry.name

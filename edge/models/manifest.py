@@ -46,7 +46,8 @@ class Entry(BaseModel):
 
     `kind`: `onnx` serves as it is; `pytorch` has to be exported first; `archive` holds several files; `built-in` comes
     with the product, from no `url`.
-    An entry without `sha256` is pinned at its first pull.
+    An entry without `sha256` is pinned at its first pull. `exporter`: the package that `footfall models export` turns
+    it into ONNX with. `made_of`: the model that this one was made of on this machine, whose licence it is under.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,12 +58,14 @@ class Entry(BaseModel):
     bytes: Annotated[int, Field(gt=0)] | None = None
     sha256: Sha256 | None = None
     licence: Licence
+    exporter: Literal["ultralytics"] | None = None
+    made_of: Name | None = None
     description: Description = Description()
     note: str = ""
 
     @model_validator(mode="after")
     def _comes_from_somewhere(self) -> Self:
-        if self.url is None and self.kind != "built-in":
+        if self.url is None and self.kind != "built-in" and self.made_of is None:
             raise ValueError("url is missing; it is needed")
         return self
 

@@ -77,9 +77,10 @@ class ModelStore:
 
     def __init__(self, *, folder: Path, manifest: Manifest) -> None:
         self.folder = folder
-        self._manifest = manifest
         self._licences = Licences(folder)
         self._pins = folder / "pins.toml"
+        self._exports = folder / "exports.toml"
+        self._manifest = manifest.extended(self._made_here(manifest))
 
     def listing(self) -> list[Installed]:
         """Every entry of the manifest, installed or not."""
@@ -160,9 +161,59 @@ class ModelStore:
             raise ModelError(f"{path}: there is no such file")
         raise ModelError(self._unknown(name_or_path))
 
+    def entry_of(self, name: str, *, digest: str) -> Entry | None:
+        """The entry of this name, else of these very bytes."""
+        same = (each for each in self._manifest.models if each.sha256 == digest)
+        return self._manifest.find(name) or next(same, None)
+
+    def weights(self, entry: Entry) -> Path:
+        """The published file of an entry, to make something of: installed, permitted and whole. Raises ModelError."""
+        self._permitted(entry.name)
+        path = self._folder_of(entry) / entry.file
+        if not path.is_file():
+            raise ModelError(f"{entry.name} is not installed: footfall models pull {entry.name}")
+        expected = self.checksum(entry)
+        if expected and (found := sha256_of(path)) != expected:
+            raise ModelError(_mismatch(str(path), expected, found, _mend(entry)))
+        return path
+
+    def adopt(self, made: Path, *, name: str, origin: Entry, how: Mapping[str, str]) -> Path:
+        """Install a network that was made of an installed one, and write down of which, and how."""
+        target = self.folder / f"{name}.onnx"
+        record = {
+            "made_of": origin.name,
+            "made_of_sha256": sha256_of(self._folder_of(origin) / origin.file),
+            "sha256": sha256_of(made),
+            "licence": origin.licence.spdx,
+            **how,
+        }
+        write_tables(self._exports, {**read_tables(self._exports), name: record})
+        made.replace(target)
+        return target
+
     def checksum(self, entry: Entry) -> str | None:
         """The sha256 of the manifest, else the one that the first pull pinned."""
         return entry.sha256 or read_tables(self._pins).get(entry.name, {}).get("sha256")
+
+    def _made_here(self, manifest: Manifest) -> Iterator[Entry]:
+        """Networks under names of their own that were made here of others."""
+        records = read_tables(self._exports) if self.folder.is_dir() else {}
+        for name, record in records.items():
+            origin = manifest.find(record.get("made_of", ""))
+            path = self.folder / f"{name}.onnx"
+            if origin is not None and origin.name != name and path.is_file():
+                yield origin.model_copy(
+                    update={
+                        "name": name,
+                        "kind": "onnx",
+                        "url": None,
+                        "bytes": path.stat().st_size,
+                        "sha256": record["sha256"],
+                        "made_of": origin.name,
+                        "exporter": None,
+                        "note": f"made here of {origin.name}: {record.get('how', '')}",
+                    }
+                )
 
     def _serving(self, entry: Entry) -> Resolved:
         if entry.kind == "archive":
@@ -179,12 +230,17 @@ class ModelStore:
     def _folder_of(self, entry: Entry) -> Path:
         return BUILT_IN_FOLDER if entry.kind == "built-in" else self.folder
 
+    def how_to_export(self, entry: Entry) -> str:
+        """What to do with weights that can't serve as they are."""
+        if entry.exporter is not None:
+            return f"footfall models export {entry.name} --to onnx"
+        return f"{entry.note}, and lay the result down as {self.folder / entry.serving_file}"
+
     def _missing(self, entry: Entry) -> str:
         if entry.kind == "built-in":
             return f"{entry.name} should come with Footfall, but is not there; {_mend(entry)}"
         if (self.folder / entry.file).is_file():
-            export = self.folder / entry.serving_file
-            return f"{entry.name} is fetched but not exported; {entry.note}, and lay the result down as {export}"
+            return f"{entry.name} is fetched but not exported; {self.how_to_export(entry)}"
         return f"{entry.name} is not installed: footfall models pull {entry.name}"
 
     def _permitted(self, name: str) -> Entry:
@@ -225,6 +281,8 @@ class ModelStore:
 
 
 def _mend(entry: Entry) -> str:
+    if entry.made_of is not None:
+        return f"remove it and make it again: footfall models export {entry.made_of} --to onnx --int8 --calibration …"
     return "install Footfall again" if entry.kind == "built-in" else "remove it and pull the model again"
 
 

@@ -41,6 +41,7 @@ class Bench:
     vision: Vision
     detector: "Scripted"
     fixes: list[Fix | None]
+    providers: list[str]
     batches: list[Batch]
     now: float = 1000.0
     dropped: dict[str, int] = field(default_factory=dict)
@@ -117,16 +118,17 @@ def bench(
 ) -> Bench:
     batches: list[Batch] = []
     fixes: list[Fix | None] = [None]
+    providers = ["cpu"]
     scripted = Scripted()
     vision = Vision(
         settings(together=together, **door),
         detector=detector or scripted,
-        models=[ModelStatus(name="scripted")],
+        models=lambda: [ModelStatus(name="scripted", provider=providers[0])],
         put=batches.append,
         fix=lambda: fixes[0],
         resumable=resumed,
     )
-    return Bench(vision=vision, detector=scripted, fixes=fixes, batches=batches)
+    return Bench(vision=vision, detector=scripted, fixes=fixes, providers=providers, batches=batches)
 
 
 def layout_spaces(draft: Draft) -> dict[str, str]:
@@ -460,6 +462,15 @@ def test_health_says_state_and_reason_and_no_address() -> None:
     }
 
 
+def test_what_runs_the_model_is_said_as_it_is_now() -> None:
+    box = bench()
+    box.watch(6.0, (150, 400))
+    box.providers[0] = "tensorrt"
+    box.watch(6.0, (150, 400))
+    said = [cast("list[dict[str, str]]", batch.live["vision"]["models"]) for batch in box.batches if batch.live]
+    assert [said[0][0]["provider"], said[-1][0]["provider"]] == ["cpu", "tensorrt"]
+
+
 def test_live_rows_say_who_is_there_now() -> None:
     left = {"id": "left", "polygon": [(0, 0), (320, 0), (320, 480), (0, 480)]}
     box = bench(image_size=SIZE, zone=[left], line=[{"id": "gate", "a": (640, 250), "b": (0, 250)}])
@@ -469,7 +480,7 @@ def test_live_rows_say_who_is_there_now() -> None:
     assert len(live) == 6
     assert live[-1]["vision"] == {
         "config": box.batches[0].origin.config,
-        "models": [{"name": "scripted"}],
+        "models": [{"name": "scripted", "provider": "cpu"}],
     }
     assert live[-1]["scene/door"] == {
         "scene": "door",

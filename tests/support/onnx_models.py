@@ -12,7 +12,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-__all__ = ["Axis", "write_answering_network", "write_seeing_network"]
+__all__ = ["Axis", "write_answering_network", "write_quantised_network", "write_seeing_network"]
 
 Axis = int | str
 Floats = npt.NDArray[np.float32]
@@ -63,6 +63,24 @@ def write_seeing_network(path: Path, *, side: int = 64) -> Path:
         numpy_helper.from_array(np.array([2], np.int64), "last"),
     ]
     picture = helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, side, side])
+    told = [helper.make_tensor_value_info("output0", TensorProto.FLOAT, [1, 300, 6])]
+    return _save(path, nodes, constants, picture, told)
+
+
+def write_quantised_network(path: Path) -> Path:
+    """An end-to-end network that finds nobody, and passes its picture through whole numbers on the way."""
+    nodes = [
+        helper.make_node("QuantizeLinear", ["images", "step", "zero"], ["whole"]),
+        helper.make_node("DequantizeLinear", ["whole", "step", "zero"], ["floats"]),
+        helper.make_node("ReduceMean", ["floats"], ["mean"], keepdims=0),
+        helper.make_node("Mul", ["mean", "nobody"], ["output0"]),
+    ]
+    constants = [
+        numpy_helper.from_array(np.array(1, np.float32), "step"),
+        numpy_helper.from_array(np.array(0, np.int8), "zero"),
+        numpy_helper.from_array(np.zeros((1, 300, 6), np.float32), "nobody"),
+    ]
+    picture = helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, 64, 64])
     told = [helper.make_tensor_value_info("output0", TensorProto.FLOAT, [1, 300, 6])]
     return _save(path, nodes, constants, picture, told)
 

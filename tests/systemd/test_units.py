@@ -111,6 +111,13 @@ def test_a_box_may_still_ask_what_time_it_is(unit: str) -> None:
     assert "ProcSubset" not in found
 
 
+def test_vision_keeps_engines_in_a_folder_of_its_own_and_outlives_a_build_that_runs_out_of_memory() -> None:
+    vision = settings("footfall-vision.service")
+    (folder,) = vision["CacheDirectory"]
+    assert f"FOOTFALL_ENGINES=/var/cache/{folder}" in vision["Environment"]
+    assert vision["OOMPolicy"] == ["continue"]
+
+
 def test_vision_reaches_private_networks_only() -> None:
     rules = unit_rules((SYSTEMD,))
     assert rules is not None

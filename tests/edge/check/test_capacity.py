@@ -77,7 +77,7 @@ def test_plain_words_and_the_programs_object_say_the_same() -> None:
 def test_the_real_pipeline_is_measured() -> None:
     seeing = eyes(DetectorSettings(model="figures", threads=1), environment={})
     measured = capacity_of(seeing, seconds=0.5)
-    assert (measured.model, measured.provider) == ("figures", "CPU")
+    assert (measured.model, measured.provider) == ("figures", "cpu")
     costs = (measured.decoding, measured.detection, measured.counting)
     assert sum(cost.wall_ms for cost in costs) * measured.frames == pytest.approx(500, rel=0.5)
     assert all(cost.wall_ms > 0 and cost.processor_ms > 0 for cost in costs)

@@ -7,6 +7,7 @@ import pytest
 
 from edge.check.findings import Finding, Verdict
 from edge.check.model import check_installed_models, check_model
+from edge.detector import providers
 from edge.models.manifest import load_manifest
 from edge.models.store import ModelStore, sha256_of
 from edge.settings import CameraSettings, DetectorSettings
@@ -46,6 +47,19 @@ def test_a_file_of_ones_own_is_timed_and_its_terms_are_not_known(models: Path, t
     assert "layout yolo-end-to-end" in found["model"].said
     assert "ms a picture on CPU" in found["model"].said
     assert found["licence"].verdict is Verdict.WARN
+
+
+def test_a_missing_engine_is_told_and_not_built(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The CPU stands in for a provider that needs one."""
+    monkeypatch.setattr(providers, "BUILDERS", ("cpu",))
+    settings = DetectorSettings(
+        model=str(write_seeing_network(tmp_path / "own.onnx")),
+        models_folder=models,
+        engines_folder=tmp_path / "engines",
+    )
+    found = {one.topic: one for one in check_model(settings, [CAMERA], environment={})}
+    assert "whose engine for CPU vision will build while it runs without: " in found["model"].said
+    assert not (tmp_path / "engines").exists()
 
 
 def test_more_cameras_than_the_model_can_serve_are_told(models: Path, tmp_path: Path) -> None:

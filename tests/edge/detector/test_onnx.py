@@ -13,7 +13,7 @@ from edge.camera.frames import Frame
 from edge.detector.description import USUAL_INPUT, Description, InputFormat, Layout
 from edge.detector.detections import Detections
 from edge.detector.onnx import OnnxDetector
-from edge.detector.session import _check_fallback, choose_providers
+from edge.detector.session import _check_fallback
 from edge.errors import ModelError
 from tests.support.average_precision import average_precision, frames_of, truth_of
 from tests.support.onnx_models import write_answering_network, write_seeing_network
@@ -115,7 +115,7 @@ def test_network_sees_colours_in_the_order_and_scale_it_was_described_with(
 ) -> None:
     path = write_seeing_network(tmp_path / "sees.onnx")
     told = InputFormat.model_validate({"colour": colour, "scale": scale, "fit": "stretch"})
-    detector = OnnxDetector(path=path, description=Description(input=told), confidence=0)
+    detector = OnnxDetector(path=path, description=Description(input=told), confidence=0, low_light=False)
     found = detector.detect(frame(64, 64, colour=(30, 60, 90)))
     by_column = {round(float(box[0])): float(each) for box, each in zip(found.boxes, found.confidence, strict=True)}
     unit = 1 if scale == "0-255" else 255
@@ -179,33 +179,6 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
         OnnxDetector(path=tmp_path / "gone.onnx")
 
 
-EVERYTHING = [
-    "CPUExecutionProvider",
-    "OpenVINOExecutionProvider",
-    "CUDAExecutionProvider",
-    "TensorrtExecutionProvider",
-    "AzureExecutionProvider",
-]
-
-
-def test_auto_prefers_the_fastest_provider_there_is() -> None:
-    assert choose_providers(["auto"], EVERYTHING) == [
-        "TensorrtExecutionProvider",
-        "CUDAExecutionProvider",
-        "OpenVINOExecutionProvider",
-        "CPUExecutionProvider",
-    ]
-    assert choose_providers(["auto"], ["AzureExecutionProvider", "CPUExecutionProvider"]) == ["CPUExecutionProvider"]
-
-
-def test_named_providers_keep_their_order_and_the_cpu_stays_behind_them() -> None:
-    assert choose_providers(["openvino", "cuda"], EVERYTHING) == [
-        "OpenVINOExecutionProvider",
-        "CUDAExecutionProvider",
-        "CPUExecutionProvider",
-    ]
-
-
 def test_named_provider_that_is_not_there_is_refused_with_what_is(tmp_path: Path) -> None:
     path = write_answering_network(tmp_path / "any.onnx", {"output0": table(300, 6)})
     absent = next(
@@ -222,10 +195,10 @@ def test_provider_that_fails_to_load_is_told_under_auto_and_refused_when_named(
 ) -> None:
     wanted, served = ["CUDAExecutionProvider", "CPUExecutionProvider"], ["CPUExecutionProvider"]
     with caplog.at_level(logging.WARNING):
-        _check_fallback(wanted, served, named=False)
+        _check_fallback(wanted, served, strict=False)
     assert "CUDAExecutionProvider is installed but failed to load" in caplog.text
     with pytest.raises(ModelError, match="failed to load"):
-        _check_fallback(wanted, served, named=True)
+        _check_fallback(wanted, served, strict=True)
 
 
 def scored(assets: Path, model: str, told: InputFormat | None = None) -> float:

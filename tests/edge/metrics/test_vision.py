@@ -10,6 +10,7 @@ from edge.camera.frames import Frame
 from edge.camera.latest import Cameras, DropPolicy, Feed
 from edge.camera.trouble import SourceTrouble, Trouble
 from edge.detector.detections import Detections
+from edge.detector.providers import EngineState
 from edge.metrics.vision import VisionMetrics
 from tests.support.prometheus import Scrape, documented
 
@@ -54,6 +55,20 @@ def cameras() -> Iterator[Cameras]:
         while cameras.counters("door").received < 9 or cameras.state("till") == "starting":
             pass
         yield cameras
+
+
+def test_who_runs_the_model_is_read_when_somebody_asks() -> None:
+    metrics = VisionMetrics()
+    now = {"provider": "cpu", "engine": EngineState.BUILDING}
+    metrics.watch_model(provider=lambda: str(now["provider"]), engine=lambda: EngineState(now["engine"]))
+    assert told(metrics).value("footfall_vision_provider", provider="cpu") == 1
+    assert told(metrics).value("footfall_vision_engine", state="building") == 1
+    now.update(provider="tensorrt", engine=EngineState.SERVING)
+    found = told(metrics)
+    assert found.value("footfall_vision_provider", provider="tensorrt") == 1
+    assert found.value("footfall_vision_provider", provider="cpu") == 0
+    assert found.value("footfall_vision_engine", state="serving") == 1
+    assert found.value("footfall_vision_engine", state="building") == 0
 
 
 def test_each_cameras_frames_and_state_are_read_when_somebody_asks(cameras: Cameras) -> None:
@@ -113,6 +128,7 @@ def test_two_processes_worth_of_metrics_share_nothing() -> None:
 def test_the_page_names_every_metric_with_its_type_and_labels(cameras: Cameras) -> None:
     metrics = VisionMetrics()
     metrics.watch_cameras(cameras, rates=dict)
+    metrics.watch_model(provider=lambda: "cpu", engine=lambda: EngineState.NONE)
     found = told(metrics)
     assert {name: (kind, found.labels[name]) for name, kind in found.types.items()} == documented(
         "Every process", "Vision"
