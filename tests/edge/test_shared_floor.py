@@ -124,8 +124,8 @@ class Outcome:
 def test_people_before_several_cameras_count_once(views: tuple[ViewName, ...]) -> None:
     """Days on which nothing was tried, through JPEG and the detector that comes with Footfall.
 
-    Of the first ten days these are the last five without the eighth, on which a poster beside the door looks to the
-    detector like a person: masks are for that.
+    Of the first ten days these are the last five without the eighth, on which a poster beside the door looks like a
+    person to the detector: after a quarter of an hour a box leaves such a thing out, and at once where it is masked.
     """
     detector = eyes(DetectorSettings(model="figures", threads=1), environment=dict(os.environ)).detector
     outcome = Outcome()
