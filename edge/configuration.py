@@ -31,7 +31,8 @@ Key = tuple[int | str, ...]
 def load(path: Path, *, places: bool = False) -> Settings:
     """The settings in a file and the environment; raises ConfigurationError with all mistakes.
 
-    `places` looks at calibrations and at the layout as a whole too, which needs OpenCV: uplink has none.
+    `places` looks at calibrations and at the layout as a whole too, and puts cameras whose floors overlap into one
+    scene, which needs OpenCV: uplink has none.
     """
     data = _read(path)
     lines = list(_strange_variables())
@@ -48,7 +49,7 @@ def load(path: Path, *, places: bool = False) -> Settings:
         lines += _misplaced(path, cameras, settings)
     if settings is None or lines:
         raise ConfigurationError("\n".join(dict.fromkeys(lines))) from None
-    return settings
+    return _with_scenes(settings) if places else settings
 
 
 def load_camera(path: Path) -> CameraSettings:
@@ -114,8 +115,14 @@ def _misplaced(
                 key = "calibration" if index is None else f"camera[{index}].calibration"
                 lines.append(f"{path}: {key}: {error}")
     if settings is not None and not lines:
-        lines += [f"{path}: camera: {sentence}" for sentence in oversized(settings)]
+        lines += [f"{path}: camera: {sentence}" for sentence in oversized(_with_scenes(settings))]
     return lines
+
+
+def _with_scenes(settings: Settings) -> Settings:
+    from edge.overlap import with_scenes
+
+    return settings.model_copy(update={"camera": with_scenes(settings.cameras)})
 
 
 def _lines(path: Path, model: type[BaseModel], error: ValidationError, *, names: dict[str, str]) -> list[str]:

@@ -3,8 +3,11 @@
 Each camera follows its own people. Somebody who is new to a camera is compared with everybody whom it does not show:
 with those whom another camera shows now, by where both see them, weighed by how well each camera can tell; and with
 those whom nobody has seen for a moment, by whether they could have walked there. The best joint assignment wins, and
-whoever stays unassigned is somebody new. What proves wrong later is mended: two who stay together, never seen by one
-camera at once, are one; and whom two cameras see apart for a while are two.
+whoever stays unassigned is somebody new.
+
+Nothing of this is final, for cameras confuse people who pass each other. With each frame all people of its camera are
+compared anew with whom the others show, by how well they have agreed of late, and the best joint assignment wins again:
+two may turn out to be one, one to be two, and two to have changed places.
 
 A person is where the cameras that show them say, weighed by their certainty, and is credited to the surest one.
 """
@@ -13,7 +16,6 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +28,10 @@ from edge.walkers import Walkers
 __all__ = ["Fused", "Fusion", "FusionSettings"]
 
 Point = npt.NDArray[np.float64]
+Spread = npt.NDArray[np.float64]
+"""A covariance, float64, shape (2, 2), in square metres."""
+
+_NEVER = 1e6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,25 +46,27 @@ class FusionSettings:
     how fast the place of somebody unseen becomes uncertain.
     unlikelihood: how far somebody seen again may be from certain.
     doorway_seconds: so soon somebody turns back in a doorway.
-    together_m, together_seconds: who stays so near for so long is one person.
+    lately_seconds: the time constant with which the cameras' disagreement over somebody is averaged.
+    worst: the most that one moment counts. strange: what is assumed of two who were never compared.
+    alone: whom nobody fits better than this is alone. loyalty: so much better than the present person another must fit.
     young_seconds: who has been somebody for longer was really there, and cameras have since mixed two people up.
-    apart_m, apart_seconds: whom cameras see so far apart for so long are two.
     """
 
     fresh_seconds: float = 0.6
     gap_seconds: float = 5.0
-    error_m: float = 0.3
+    error_m: float = 0.45
     gate: float = 1.5
     slack_m: float = 0.85
     walking: float = 2.0
     turning: float = 0.5
     unlikelihood: float = 5.0
     doorway_seconds: float = 1.0
-    together_m: float = 0.6
-    together_seconds: float = 1.5
+    lately_seconds: float = 1.0
+    worst: float = 8.0
+    strange: float = 6.0
+    alone: float = 5.0
+    loyalty: float = 2.0
     young_seconds: float = 8.0
-    apart_m: float = 1.5
-    apart_seconds: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +76,14 @@ class Fused:
     people: everybody whom some camera shows now.
     in_frame, credited: bool, shape (n,), whom this frame shows; of those, who is credited to its camera.
     merged: pairs of ids, the second of which turned out never to have been anybody but the first.
+    doubted: ids that may yet turn out so.
     """
 
     people: Walkers
     in_frame: npt.NDArray[np.bool_]
     credited: npt.NDArray[np.bool_]
     merged: tuple[tuple[int, int], ...]
+    doubted: frozenset[int]
 
 
 class Fusion:
@@ -85,7 +95,8 @@ class Fusion:
         self._people: dict[int, _Somebody] = {}
         self._owners: dict[tuple[str, int], int] = {}
         self._frame_at: dict[str, float] = {}
-        self._together_since: dict[tuple[int, int], float] = {}
+        self._disagreements: dict[tuple[str, int, int], float] = {}
+        self._doubted: dict[str, frozenset[int]] = {}
         self._next_id = 1
 
     def update(self, camera: str, seen: Walkers, spreads: npt.NDArray[np.float64]) -> Fused:
@@ -96,35 +107,41 @@ class Fusion:
         at = seen.at
         known = np.asarray(np.isfinite(np.hstack([seen.places, seen.first_places])).all(axis=1))
         seen, spreads = seen.rows(known), spreads[known]
+        passed = at - self._frame_at.get(camera, at)
         self._frame_at[camera] = at
-        rows = {row: self._owners.get((camera, key)) for row, key in enumerate(seen.ids.tolist())}
-        sights = [_Sight.of(seen, row, spreads[row]) for row in range(len(seen))]
-        newcomers = [row for row, owner in rows.items() if owner is None]
-        rows |= self._recognised(camera, sights, newcomers, taken={one for one in rows.values() if one is not None})
-        for row, owner in rows.items():
-            somebody = self._people[owner] if owner is not None else self._begin(sights[row])
-            somebody.views[camera] = sights[row]
-            self._owners[camera, sights[row].key] = somebody.id
+        newcomers, known_ids = [], set()
+        for sight in (_Sight.of(seen, row, spreads[row]) for row in range(len(seen))):
+            owner = self._owners.get((camera, sight.key))
+            if owner is None:
+                newcomers.append(sight)
+            else:
+                known_ids.add(owner)
+                self._people[owner].views[camera] = sight
+        self._welcome(camera, newcomers, taken=known_ids)
+        merged = self._regroup(camera, at, passed)
         self._locate(at)
-        merged = self._merge(at)
-        self._part(camera, at)
         self._forget(at)
         return self._told(camera, at, merged)
 
-    def _recognised(
-        self, camera: str, sights: "Sequence[_Sight]", newcomers: Sequence[int], *, taken: set[int]
-    ) -> dict[int, int]:
+    def _welcome(self, camera: str, sights: "Sequence[_Sight]", *, taken: set[int]) -> None:
+        """Find out who these people of a camera are; they are none of the `taken`."""
+        owners = self._recognised(camera, sights, taken=taken)
+        for row, sight in enumerate(sights):
+            somebody = self._people[owners[row]] if row in owners else self._begin(sight)
+            somebody.views[camera] = sight
+
+    def _recognised(self, camera: str, sights: "Sequence[_Sight]", *, taken: set[int]) -> dict[int, int]:
         """The person behind each row that is new to its camera, where there is one.
 
         Whom only this camera has seen of late, its own stitching knows better.
         """
         others = [one for one in self._people.values() if one.id not in taken and one.last_camera != camera]
-        if not newcomers or not others:
+        if not sights or not others:
             return {}
-        costs = np.array([[self._unlikelihood(one, sights[row]) for one in others] for row in newcomers])
+        costs = np.array([[self._unlikelihood(one, sight) for one in others] for sight in sights])
         limit = self._settings.unlikelihood
         pairs = zip(*linear_sum_assignment(np.minimum(costs, limit)), strict=True)
-        return {newcomers[row]: others[column].id for row, column in pairs if costs[row, column] < limit}
+        return {int(row): others[column].id for row, column in pairs if costs[row, column] < limit}
 
     def _unlikelihood(self, somebody: "_Somebody", sight: "_Sight") -> float:
         """From 0; infinite where the two cannot be one person."""
@@ -144,14 +161,13 @@ class Fusion:
 
     def _disagreement(self, somebody: "_Somebody", sight: "_Sight") -> float:
         """How badly two views of now fit, and of when the newer one began, in halved squared standard deviations."""
-        settings = self._settings
-        spread = sight.spread + somebody.spread + np.eye(2) * settings.error_m**2
+        spread = sight.spread + somebody.spread
         misses = [sight.place - somebody.place]
         then = somebody.place_at(sight.since)
         if then is not None:
             misses.append(sight.first_place - then)
-        cost = float(np.mean([miss @ np.linalg.solve(spread, miss) / 2 for miss in misses]))
-        return cost if cost <= settings.gate else math.inf
+        cost = float(np.mean([self._distance(miss, spread) for miss in misses]))
+        return cost if cost <= self._settings.gate else math.inf
 
     def _goes_and_comes(self, somebody: "_Somebody", sight: "_Sight") -> bool:
         """Whether one walks out by a doorway and the other comes in by it."""
@@ -173,10 +189,7 @@ class Fusion:
             shown = self._shown(somebody, at)
             if not shown:
                 continue
-            weights = np.array([np.linalg.inv(sight.spread) for sight in shown.values()])
-            somebody.spread = np.linalg.inv(weights.sum(axis=0))
-            places = np.array([sight.place for sight in shown.values()])
-            somebody.place = somebody.spread @ np.einsum("nij,nj->i", weights, places)
+            somebody.place, somebody.spread = _weighed(list(shown.values()))
             somebody.seen_at = max(sight.at for sight in shown.values())
             somebody.last_camera = next(iter(shown)) if len(shown) == 1 else ""
             somebody.remember(somebody.seen_at)
@@ -189,59 +202,79 @@ class Fusion:
             if sight.at == self._frame_at[camera] and at - sight.at <= self._settings.fresh_seconds
         }
 
-    def _merge(self, at: float) -> tuple[tuple[int, int], ...]:
-        """Make one of those who stay together without one camera ever showing both."""
-        settings = self._settings
-        there = [one for one in self._people.values() if self._shown(one, at)]
-        together = {
-            (elder.id, younger.id): self._together_since.get((elder.id, younger.id), at)
-            for elder, younger in combinations(there, 2)
-            if math.dist(elder.place, younger.place) <= settings.together_m and not elder.seen_beside(younger)
-        }
-        self._together_since = together
+    def _regroup(self, camera: str, at: float, passed: float) -> tuple[tuple[int, int], ...]:
+        """Have each of a camera's people be whom the others have shown there of late, or alone; who was never real."""
+        mine = {one.id: one.views[camera] for one in self._people.values() if _is_at(one.views.get(camera), at)}
+        there = self._elsewhere(camera, at)
+        costs = self._costs(camera, mine, there, passed)
+        ids, owners = list(there), list(mine)
+        targets = [ids[column] if column < len(ids) else None for column in linear_sum_assignment(costs)[1]]
+        moves = [
+            (owner, target)
+            for owner, target in zip(owners, targets, strict=True)
+            if target != owner and (target is not None or owner in there)
+        ]
+        for owner, _ in moves:
+            del self._people[owner].views[camera]
+        became: dict[int, int] = {}
         merged = []
-        for (elder, younger), since in together.items():
-            if at - since >= settings.together_seconds and {elder, younger} <= self._people.keys():
-                is_young = at - self._people[younger].since <= settings.young_seconds
-                self._absorb(self._people[elder], self._people.pop(younger))
-                merged += [(elder, younger)] if is_young else []
+        for owner, target in moves:
+            if target is None:
+                continue
+            somebody = self._people[became.get(target, target)]
+            somebody.views[camera] = mine[owner]
+            if owner not in there:
+                elder, younger = sorted((self._people[owner], somebody), key=lambda one: one.id)
+                merged += [(elder.id, younger.id)] if at - younger.since <= self._settings.young_seconds else []
+                elder.absorb(self._people.pop(younger.id))
+                became[younger.id] = elder.id
+        alone = [mine[owner] for owner, target in moves if target is None]
+        if alone:
+            self._locate(at)
+            shown = {one.id for one in self._people.values() if camera in self._shown(one, at)}
+            anew = [replace(sight, since=at, first_place=sight.place, from_edge=False) for sight in alone]
+            self._welcome(camera, anew, taken=shown | {owner for owner, _ in moves})
         return tuple(merged)
 
-    def _absorb(self, elder: "_Somebody", younger: "_Somebody") -> None:
-        elder.views |= younger.views
-        for camera, sight in younger.views.items():
-            self._owners[camera, sight.key] = elder.id
-        if younger.since < elder.since:
-            elder.since, elder.first_place, elder.from_edge = younger.since, younger.first_place, younger.from_edge
+    def _elsewhere(self, camera: str, at: float) -> "dict[int, tuple[Point, Spread]]":
+        """Where the other cameras show people now, and how surely, by id."""
+        views = {one.id: self._shown(one, at) for one in self._people.values()}
+        others = {key: [sight for name, sight in shown.items() if name != camera] for key, shown in views.items()}
+        return {key: _weighed(sights) for key, sights in others.items() if sights}
 
-    def _part(self, camera: str, at: float) -> None:
-        """Take from their persons whom this camera sees apart from the others; they are somebody else, or new."""
+    def _costs(
+        self, camera: str, mine: "dict[int, _Sight]", there: "dict[int, tuple[Point, Spread]]", passed: float
+    ) -> npt.NDArray[np.float64]:
+        """How badly each of a camera's people (rows) fits those whom others show, and then being alone (columns).
+
+        Who is shown by this camera alone cannot be somebody whom it has shown beside them.
+        """
         settings = self._settings
-        lost: list[_Sight] = []
-        for somebody in self._people.values():
-            shown = self._shown(somebody, at)
-            if camera not in shown or len(shown) < 2:
-                somebody.apart_since.pop(camera, None)
-                continue
-            others = [sight.place for name, sight in shown.items() if name != camera]
-            apart = min(math.dist(shown[camera].place, place) for place in others)
-            if apart <= settings.apart_m:
-                somebody.apart_since.pop(camera, None)
-            elif at - somebody.apart_since.setdefault(camera, at) >= settings.apart_seconds:
-                del somebody.apart_since[camera]
-                sight = somebody.views.pop(camera)
-                somebody.last_camera = ""
-                lost.append(replace(sight, since=at, first_place=sight.place, from_edge=False))
-        if not lost:
-            return
-        self._locate(at)
-        there = {one.id for one in self._people.values() if camera in self._shown(one, at)}
-        owners = self._recognised(camera, lost, range(len(lost)), taken=there)
-        for row, sight in enumerate(lost):
-            somebody = self._people[owners[row]] if row in owners else self._begin(sight)
-            somebody.views[camera] = sight
-            self._owners[camera, sight.key] = somebody.id
-        self._locate(at)
+        newest = 1 - math.exp(-passed / settings.lately_seconds)
+        costs = np.full((len(mine), len(there) + len(mine)), _NEVER)
+        lately: dict[tuple[str, int, int], float] = {}
+        doubted: set[int] = set()
+        for row, (owner, sight) in enumerate(mine.items()):
+            costs[row, len(there) + row] = settings.alone
+            for column, (other, (place, spread)) in enumerate(there.items()):
+                now = min(self._distance(sight.place - place, sight.spread + spread), settings.worst)
+                before = self._disagreements.get(
+                    (camera, sight.key, other), now if other == owner else settings.strange
+                )
+                lately[camera, sight.key, other] = disagreement = before + newest * (now - before)
+                if other == owner:
+                    costs[row, column] = disagreement - settings.loyalty
+                elif owner in there or not self._people[owner].seen_beside(self._people[other]):
+                    costs[row, column] = disagreement
+                    if owner not in there and other not in mine and now < settings.alone:
+                        doubted.add(max(owner, other))
+        self._disagreements = {key: one for key, one in self._disagreements.items() if key[0] != camera} | lately
+        self._doubted[camera] = frozenset(doubted)
+        return costs
+
+    def _distance(self, miss: Point, spread: "Spread") -> float:
+        """How far two views are from being of one place, in halved squared standard deviations."""
+        return float(miss @ np.linalg.solve(spread + np.eye(2) * self._settings.error_m**2, miss)) / 2
 
     def _forget(self, at: float) -> None:
         keep = self._settings.gap_seconds
@@ -250,6 +283,11 @@ class Fusion:
             one.views = {camera: sight for camera, sight in one.views.items() if at - sight.at <= keep}
         self._owners = {
             (camera, sight.key): one.id for one in self._people.values() for camera, sight in one.views.items()
+        }
+        self._doubted = {
+            camera: doubted
+            for camera, doubted in self._doubted.items()
+            if at - self._frame_at[camera] <= self._settings.fresh_seconds
         }
 
     def _told(self, camera: str, at: float, merged: tuple[tuple[int, int], ...]) -> Fused:
@@ -273,6 +311,7 @@ class Fusion:
             in_frame=in_frame,
             credited=in_frame & np.array([name == camera for name in surest], np.bool_),
             merged=merged,
+            doubted=frozenset().union(*self._doubted.values()),
         )
 
 
@@ -286,7 +325,7 @@ class _Sight:
     key: int
     at: float
     place: Point
-    spread: npt.NDArray[np.float64]
+    spread: Spread
     first_place: Point
     since: float
     body: float
@@ -295,7 +334,7 @@ class _Sight:
     at_edge: bool
 
     @classmethod
-    def of(cls, seen: Walkers, row: int, spread: npt.NDArray[np.float64]) -> "_Sight":
+    def of(cls, seen: Walkers, row: int, spread: Spread) -> "_Sight":
         return cls(
             key=int(seen.ids[row]),
             at=seen.at,
@@ -312,7 +351,7 @@ class _Sight:
 
 @dataclass(slots=True, kw_only=True)
 class _Somebody:
-    """One person of the scene. `apart_since` says since when each camera sees them apart from the others."""
+    """One person of the scene; `last_camera` is the only one that showed them last, if it was one."""
 
     id: int
     since: float
@@ -320,16 +359,23 @@ class _Somebody:
     from_edge: bool
     views: dict[str, _Sight] = field(default_factory=dict)
     place: Point = field(default_factory=lambda: np.full(2, np.nan))
-    spread: npt.NDArray[np.float64] = field(default_factory=lambda: np.eye(2))
+    spread: Spread = field(default_factory=lambda: np.eye(2))
     seen_at: float = -math.inf
     last_camera: str = ""
-    apart_since: dict[str, float] = field(default_factory=dict)
     _way: deque[tuple[float, Point]] = field(default_factory=deque)
 
     def remember(self, at: float) -> None:
         self._way.append((at, self.place))
         while at - self._way[0][0] > _MEMORY_SECONDS:
             self._way.popleft()
+
+    def absorb(self, other: "_Somebody") -> None:
+        """Take over what is known of somebody who is the same."""
+        for camera, sight in other.views.items():
+            if camera not in self.views or self.views[camera].at < sight.at:
+                self.views[camera] = sight
+        if other.since < self.since:
+            self.since, self.first_place, self.from_edge = other.since, other.first_place, other.from_edge
 
     def seen_beside(self, other: "_Somebody") -> bool:
         """Whether one camera knows both, and has shown them at one time."""
@@ -345,3 +391,14 @@ class _Somebody:
         """Where they were then, if that is known."""
         before = [place for moment, place in self._way if moment <= at + 0.05]
         return before[-1] if before else None
+
+
+def _is_at(sight: _Sight | None, at: float) -> bool:
+    return sight is not None and sight.at == at
+
+
+def _weighed(sights: Sequence[_Sight]) -> tuple[Point, Spread]:
+    """The place that several cameras see, weighed by how sure each is, and how sure it is then."""
+    weights = np.array([np.linalg.inv(sight.spread) for sight in sights])
+    spread = np.linalg.inv(weights.sum(axis=0))
+    return spread @ np.einsum("nij,nj->i", weights, np.array([sight.place for sight in sights])), spread

@@ -12,7 +12,7 @@ stands on a and looks towards b.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -85,15 +85,21 @@ class LineWatch:
         self._seen_at: dict[int, float] = {}
 
     def update(
-        self, ids: npt.NDArray[np.int64], places: Points, body: npt.NDArray[np.float64], at: float
+        self,
+        ids: npt.NDArray[np.int64],
+        places: Points,
+        body: npt.NDArray[np.float64],
+        at: float,
+        *,
+        doubted: Collection[int] = (),
     ) -> tuple[Crossing, ...]:
         """Crossings of which this frame leaves no doubt; they were earlier than it.
 
         Places (n, 2) and heights of bodies (n,) are in the lines' unit; a place that is nan is passed over.
-        Who is out of sight has stayed where they were.
+        Who is out of sight has stayed where they were. Of people who are `doubted` nothing is believed for now.
         """
         self._see(ids, places, body, at)
-        crossings = self._believed(seen_until=at - self._hold_seconds)
+        crossings = self._believed(seen_until=at - self._hold_seconds, doubted=doubted)
         self._forget(at)
         return crossings
 
@@ -101,6 +107,16 @@ class LineWatch:
         """Note on which side new people were first seen, which is before they are known to be people."""
         new = np.array([person not in self._seen_at for person in ids.tolist()], np.bool_)
         self._see(ids[new], places[new], body[new], at)
+
+    def merge(self, elder: int, younger: int) -> None:
+        """Two people turned out to be one, who goes the way of the one that crossed last: nothing is crossed twice."""
+        if younger not in self._seen_at:
+            return
+        self._seen_at[elder] = max(self._seen_at.get(elder, -math.inf), self._seen_at.pop(younger))
+        for index in range(len(self.lines)):
+            kept, lost = self._ways.get((elder, index)), self._ways.pop((younger, index), None)
+            if lost is not None and (kept is None or lost.crossed_at > kept.crossed_at):
+                self._ways[elder, index] = lost
 
     def finish(self) -> tuple[Crossing, ...]:
         """Crossings still in doubt when the watching ends."""
@@ -117,15 +133,16 @@ class LineWatch:
                 way = self._ways.setdefault((person, index), _Way())
                 way.see(line, _Spot(across=left * self._handedness, along=along), line.half_width(float(body[row])), at)
 
-    def _believed(self, *, seen_until: float) -> tuple[Crossing, ...]:
+    def _believed(self, *, seen_until: float, doubted: Collection[int] = ()) -> tuple[Crossing, ...]:
         """Crossings to sides held since that moment or before."""
         crossings: list[Crossing] = []
         for (person, index), way in self._ways.items():
             turn = way.turn
-            if turn is None or turn.since > seen_until + _ROUNDING_SECONDS:
+            if turn is None or turn.since > seen_until + _ROUNDING_SECONDS or person in doubted:
                 continue
             way.stand(turn.spot)
             if turn.cuts:
+                way.crossed_at = turn.began
                 direction: Direction = "in" if turn.spot.left else "out"
                 line = self.lines[index].id
                 crossings.append(Crossing(person=person, line=line, direction=direction, at=turn.began))
@@ -175,6 +192,7 @@ class _Way:
     clear: the last clear position on the side that is believed.
     left, since: the side of the last position, clear or not, and since when it has been that.
     came, went: whether the first and the last position since then that was not clear lay past the line's ends.
+    crossed_at: when the line was last crossed.
     """
 
     clear: _Spot | None = None
@@ -183,6 +201,7 @@ class _Way:
     went: bool = False
     left: bool | None = None
     since: float = 0.0
+    crossed_at: float = -math.inf
 
     def see(self, line: Line, spot: _Spot, band: float, at: float) -> None:
         if self.left is not spot.left:

@@ -112,6 +112,17 @@ class QueueWatch:
         self.length = sum(at - wait.seen_at <= self._settings.unseen for wait in self._waiting.values())
         self._sums.max_length = max(self._sums.max_length, self.length)
 
+    def merge(self, elder: int, younger: int) -> None:
+        """Two people turned out to be one, who waits and is served once: as the elder did, if they did either."""
+        stays = (self._waiting, self._left, self._at_till)
+        has_own = any(elder in each for each in stays)
+        for each in stays:
+            lost = each.pop(younger, None)
+            if lost is not None and not has_own:
+                each[elder] = lost
+        if younger in self._known:
+            self._known[elder] = max(self._known.get(elder, 0.0), self._known.pop(younger))
+
     def minute(self) -> QueueTally:
         """What became of the line since the last call."""
         sums, self._sums = self._sums, _Sums(max_length=self.length)

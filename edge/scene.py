@@ -112,6 +112,7 @@ class Scene:
         fused = self._fused(view, people, seen, at)
         there = fused.people
         milliseconds = self._credited(fused)
+        self._merge(fused.merged)
         zones = self._zones.update(there.ids, there.places, at)
         for line, till, queue in self._queues:
             at_till = np.zeros(len(there), np.bool_) if till is None else zones.inside[:, till]
@@ -119,10 +120,8 @@ class Scene:
         in_zones = zones.inside.astype(np.int64) * milliseconds[:, None]
         shown = there.rows(fused.in_frame)
         self._lines.meet(shown.ids, shown.first_places, shown.bodies, at)
-        crossings = self._lines.update(shown.ids, shown.places, shown.bodies, at)
+        crossings = self._lines.update(shown.ids, shown.places, shown.bodies, at, doubted=fused.doubted)
         self._cross(crossings, at, busy=bool(len(there)) or not passed_ms)
-        for elder, younger in fused.merged:
-            self._visits.merge(elder, younger)
         turnover = self._visits.update(shown, in_zones[fused.in_frame], crossings)
         view.credit(there.places, milliseconds, people=int(fused.credited.sum()))
         view.heat.enter(self._entry_places(shown)[turnover.begun])
@@ -188,6 +187,15 @@ class Scene:
         self._cross(crossings, self.walkers.at, busy=True)
         return self._visits.finish(crossings)
 
+    def _merge(self, pairs: Sequence[tuple[int, int]]) -> None:
+        """Have everybody know the second of each pair as the first."""
+        for elder, younger in pairs:
+            self._zones.merge(elder, younger)
+            for _, _, queue in self._queues:
+                queue.merge(elder, younger)
+            self._lines.merge(elder, younger)
+            self._visits.merge(elder, younger)
+
     def _cross(self, crossings: tuple[Crossing, ...], at: float, *, busy: bool) -> None:
         self.crossed = crossings
         self._tally.cross(crossings)
@@ -198,7 +206,7 @@ class Scene:
         """The people of the scene; a camera of its own sees them all."""
         if self._fusion is None:
             everybody = np.ones(len(seen), np.bool_)
-            return Fused(people=seen, in_frame=everybody, credited=everybody, merged=())
+            return Fused(people=seen, in_frame=everybody, credited=everybody, merged=(), doubted=frozenset())
         return self._fusion.update(view.camera, replace(seen, at=at), view.spreads(people))
 
     def _credited(self, fused: Fused) -> npt.NDArray[np.int64]:

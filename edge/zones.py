@@ -138,6 +138,12 @@ class ZoneWatch:
         moves.extend(self._farewells(at))
         return ZoneReading(inside=inside, occupancy=inside.sum(axis=0, dtype=np.int64), moves=tuple(moves))
 
+    def merge(self, elder: int, younger: int) -> None:
+        """Two people turned out to be one, who is where the elder was, if that is known."""
+        lost = self._people.pop(younger, None)
+        if lost is not None:
+            self._people.setdefault(elder, lost)
+
     def _step(self, phase: "_Phase", signal: _Signal, at: float) -> Literal["entered", "left"] | None:
         before = phase.state
         phase.signal(signal, at)

@@ -1,6 +1,7 @@
 """All topics, one after another; without a configuration, those that need none."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 
 from edge.check.broker import check_broker
@@ -14,7 +15,8 @@ from edge.check.runtime import check_runtime
 from edge.check.versions import check_versions
 from edge.configuration import load
 from edge.errors import ConfigurationError
-from edge.settings import DetectorSettings, ExchangeSettings, Settings
+from edge.overlap import shared_m2
+from edge.settings import CameraSettings, DetectorSettings, ExchangeSettings, Settings
 
 __all__ = ["check_configuration", "survey"]
 
@@ -50,7 +52,19 @@ def _settings(config: Path, *, is_named: bool) -> tuple[Settings | None, list[Fi
         advice = "mend it and check again: docs/edge.md tells each key"
         return None, [fail("configuration", line, advice) for line in str(error).splitlines()]
     cameras = f"{len(settings.cameras)} camera{'s' if len(settings.cameras) > 1 else ''}"
-    return settings, [ok("configuration", f"{config}: box {settings.box.id} of {settings.box.venue}, {cameras}")]
+    said = f"{config}: box {settings.box.id} of {settings.box.venue}, {cameras}"
+    return settings, [ok("configuration", said), *_scenes(settings.cameras)]
+
+
+def _scenes(cameras: Sequence[CameraSettings]) -> Iterator[Finding]:
+    """Which cameras count a person once together, and what floor they have in common."""
+    for scene in dict.fromkeys(camera.scene_id for camera in cameras):
+        together = [camera for camera in cameras if camera.scene_id == scene]
+        shares = [f"{one.id} and {other.id} {shared_m2(one, other):.0f} m²" for one, other in combinations(together, 2)]
+        if shares:
+            yield ok(
+                f"scene {scene}", f"whom several of its cameras see counts once; floor in common: {', '.join(shares)}"
+            )
 
 
 def _detector(settings: Settings | None, *, environment: Mapping[str, str]) -> Iterator[Finding]:

@@ -219,6 +219,30 @@ def test_meeting_somebody_new_loses_nobody_elses_crossing() -> None:
     assert [crossing.person for crossing in watch.update(other, both, np.ones(2), 0.6)] == [1]
 
 
+@pytest.mark.parametrize(
+    ("elder", "younger", "expected"),
+    [
+        pytest.param([-1, -1, -1, 1, 1, 1], [-1, -1, 1, 1, 1, 1], 1, id="both cross, neither beyond doubt"),
+        pytest.param([-1, -1, -1, -1, -1, 1], [-1, 1, 1, 1, 1, 1], 1, id="the younger has crossed"),
+        pytest.param([-1, 1, 1, 1, 1, 1], [-1, -1, -1, -1, -1, 1], 1, id="the elder has crossed"),
+        pytest.param([-1, -1, -1, 1, 1, 1], [1, 1, 1, 1, 1, 1], 1, id="the younger was first seen behind the line"),
+        pytest.param([-1, -1, -1, -1, -1, -1], [1, 1, 1, 1, 1, 1], 1, id="the elder was seen before it to the end"),
+        pytest.param([1, 1, 1, 1, 1, 1], [-1, -1, -1, 1, 1, 1], 0, id="the younger seemed to be before it"),
+    ],
+)
+def test_two_who_turn_out_to_be_one_cross_once(elder: list[float], younger: list[float], expected: int) -> None:
+    watch = LineWatch([DOOR], y_up=True, hold_seconds=0.3)
+    found: list[Crossing] = []
+    for number, sides in enumerate(zip(elder, younger, strict=True)):
+        places = np.array([(2.0, side) for side in sides])
+        found += watch.update(np.array([1, 2]), places, np.ones(2), number / 10)
+    watch.merge(1, 2)
+    for number in range(len(elder), 30):
+        found += watch.update(np.array([1]), np.array([[2.0, 1.0]]), np.ones(1), number / 10)
+    assert len([*found, *watch.finish()]) == expected
+    assert {person for person, _ in watch._ways} == {1}
+
+
 def test_a_line_needs_two_ends() -> None:
     with pytest.raises(ConfigurationError, match="line door"):
         Line(id="door", a=(1, 1), b=(1, 1))

@@ -111,6 +111,35 @@ def test_nobody_says_what_became_of_who_left_before_an_outage() -> None:
     assert (tally.served, tally.abandoned, tally.person_ms) == (0, 0, 30_000)
 
 
+@pytest.mark.parametrize(("elder", "younger"), [(LINE, LINE), (LINE, AWAY), (AWAY, LINE), (TILL, LINE)])
+def test_two_who_turn_out_to_be_one_wait_once(elder: str, younger: str) -> None:
+    """Both stood in line; then they are seen here and there until they are known to be one, who is served."""
+    queue = QueueWatch("queue", has_till=True)
+    for at in range(100):
+        where = {1: LINE, 2: LINE} if at < 30 else {1: elder, 2: younger} if at < 33 else {1: TILL if at < 60 else AWAY}
+        if at == 33:
+            queue.merge(1, 2)
+        in_line, at_till = (np.array([spot == here for here in where.values()], np.bool_) for spot in (LINE, TILL))
+        queue.update(np.array(list(where), np.int64), in_line, at_till, float(at), passed_ms=1000)
+        assert at < 33 or queue.length == 0
+    tally = queue.minute()
+    assert (tally.served, tally.abandoned) == (1, 0)
+
+
+def test_whose_number_was_anothers_leaves_no_wait_to_who_comes_next() -> None:
+    queue = QueueWatch("queue", has_till=True)
+    for at in range(30):
+        people = [1, 2] if at < 10 else [1, 3] if at >= 20 else [1]
+        if at == 10:
+            queue.merge(1, 2)
+        everybody = np.ones(len(people), np.bool_)
+        queue.update(np.array(people, np.int64), everybody, ~everybody, float(at), passed_ms=1000)
+        assert queue.length == len(people)
+    for at in range(30, 40):
+        queue.update(np.array([1, 3]), np.array([True, False]), np.array([False, at > 30]), float(at), passed_ms=1000)
+    assert waits(queue.minute()) == in_bins(10)
+
+
 def test_each_minute_has_its_own_sums_and_goes_on_from_the_length_before() -> None:
     queue = QueueWatch("queue", has_till=True)
     two, yes, no = np.array([1, 2]), np.array([True, True]), np.array([False, False])

@@ -94,6 +94,15 @@ def test_who_is_hidden_stays_and_who_is_gone_has_left() -> None:
     assert not watch._people
 
 
+def test_two_who_turn_out_to_be_one_leave_once() -> None:
+    watch = ZoneWatch([Zone(id="shelf", polygon=SQUARE)], margin=0.3)
+    watch.update(np.array([1, 2]), np.array([[2.0, 2.0], [2.2, 2.0]]), 0.0)
+    watch.merge(1, 2)
+    reading = watch.update(np.array([1]), np.array([[2.0, 9.0]]), 0.5)
+    assert [(move.person, move.kind) for move in reading.moves] == [(1, "left")]
+    assert watch.update(np.empty(0, np.int64), np.empty((0, 2)), 9.0).moves == ()
+
+
 def test_only_who_is_seen_is_counted() -> None:
     watch = ZoneWatch([Zone(id="shelf", polygon=SQUARE)], margin=0.3)
     place = np.array([[2.0, 2.0]])

@@ -1,5 +1,6 @@
 """The demo tells counted from true, runs as it would for a newcomer, and leaves nothing behind."""
 
+import math
 import os
 import re
 import signal
@@ -10,20 +11,23 @@ from pathlib import Path
 import psutil
 import pytest
 
+from edge.configuration import load
 from edge.synthetic.film import Film
 from edge.synthetic.lens import lens_of
+from edge.synthetic.plan import ViewName
 from edge.synthetic.sight import IN_SIGHT
 from tests.support.ports import free_port
 from tests.support.processes import until
 from tools.demo.__main__ import Options
 from tools.demo.children import DemoError
 from tools.demo.screen import Figures, closing, told
-from tools.demo.shop import COUNTING, PEOPLE_PER_MINUTE, RATE, SIZE, Shop
+from tools.demo.shop import PEOPLE_PER_MINUTE, RATE, SCENE, SIZE, Shop, configuration
 
 COUNTED = Figures(in_view=3, mean_in_view=2.04, visits=5, walked_in=8, walked_out=6)
 TRUE = Figures(in_view=4, mean_in_view=2.1, visits=6, walked_in=9, walked_out=6)
 BUSY_SEED, RAN_SECONDS = 4, 30
 """By then several people have walked in on this day."""
+INSIDE: tuple[ViewName, ...] = ("overview", "till")
 
 
 @pytest.mark.parametrize(
@@ -59,14 +63,29 @@ def test_the_last_words_set_counted_against_true() -> None:
 
 
 def test_the_shop_knows_the_people_who_are_drawn() -> None:
-    seconds = 240.0
-    film = Film(seed=1, lens=lens_of(COUNTING, SIZE), rate=RATE, seconds=seconds, people_per_minute=PEOPLE_PER_MINUTE)
-    shop, truth = Shop(seed=1, seconds=seconds), film.truth()
-    for frame in truth.frames:
-        assert shop.figures(frame.at, crossings_until=0.0).in_view == (frame.visible >= IN_SIGHT).sum()
-    gone = [visit.last_seen for visit in truth.visits if visit.last_seen < seconds - 5]
-    assert len(gone) >= 5
-    assert shop.figures(seconds, crossings_until=0.0).visits == len(gone)
+    """Whom one of the two cameras inside shows, or both."""
+    seconds, visits = 240.0, 0
+    lenses = [lens_of(view, SIZE) for view in INSIDE]
+    films = [
+        Film(seed=1, lens=lens, rate=RATE, seconds=seconds, people_per_minute=PEOPLE_PER_MINUTE) for lens in lenses
+    ]
+    shop, last_seen = Shop(seed=1, seconds=seconds), dict[int, float]()
+    for frames in zip(*(film.truth().frames for film in films), strict=True):
+        at = frames[0].at
+        there = {person for frame in frames for person in frame.ids[frame.visible >= IN_SIGHT].tolist()}
+        assert shop.figures(at, crossings_until=0.0).in_view == len(there)
+        visits += sum(at - last_seen.get(person, -math.inf) > 5 for person in there)
+        last_seen |= dict.fromkeys(there, at)
+    still_there = sum(at >= seconds - 5 for at in last_seen.values())
+    assert visits - still_there >= 5
+    assert shop.figures(seconds, crossings_until=0.0).visits == visits - still_there
+
+
+def test_the_cameras_inside_are_one_scene_and_the_doors_counts_no_visits(tmp_path: Path) -> None:
+    config = tmp_path / "edge.toml"
+    config.write_text(f'[box]\nid = "demo"\nvenue = "demo"\n{configuration(seed=1, seconds=60.0)}')
+    cameras = load(config, places=True).cameras
+    assert [(camera.scene_id, camera.counting) for camera in cameras] == [(SCENE, True), (SCENE, True), ("door", False)]
 
 
 def test_whoever_comes_into_the_shop_walks_in_and_out_once() -> None:

@@ -21,7 +21,7 @@ from tools.demo.children import Child, DemoError, free_port, is_listening, wait_
 from tools.demo.floor_plan import FloorPlan
 from tools.demo.in_view import InView
 from tools.demo.screen import Figures
-from tools.demo.shop import COUNTING
+from tools.demo.shop import SCENE
 
 __all__ = ["CameraState", "Installation", "installed", "real_camera"]
 
@@ -84,7 +84,7 @@ def installed(
         http = stack.enter_context(httpx.Client(base_url=address, timeout=30.0, trust_env=False))
         _enrol(http, admin_key, plan)
         in_view = stack.enter_context(
-            InView(venue=_VENUE, box=_BOX, scenes={COUNTING, _CAMERA}, host=_HOST, port=broker_port)
+            InView(venue=_VENUE, box=_BOX, scenes={SCENE, _CAMERA}, host=_HOST, port=broker_port)
         )
         start("uplink", _FOOTFALL, "edge", "uplink", "--config", box_file)
         start("vision", _FOOTFALL, "edge", "vision", "--config", box_file)

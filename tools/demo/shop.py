@@ -1,5 +1,7 @@
 """The made-up shop of the demo: its cameras, and the truth about it: who came into sight, and who crossed its door.
 
+The cameras inside look at one floor, so they are one scene, in which somebody counts once; the door's counts crossings.
+
 Knows nothing of pictures or of what was counted. Times are seconds of the film.
 """
 
@@ -13,7 +15,7 @@ from edge.synthetic.sight import IN_SIGHT, Sightings, seen_at
 from edge.synthetic.truth import Passing, stay_of
 from tools.demo.screen import Figures
 
-__all__ = ["CAMERAS", "COUNTING", "RATE", "SIZE", "Shop", "ShopCamera", "configuration"]
+__all__ = ["CAMERAS", "RATE", "SCENE", "SIZE", "Shop", "ShopCamera", "configuration"]
 
 SIZE = (640, 480)
 RATE = 10.0
@@ -28,7 +30,7 @@ class ShopCamera:
     """A camera of the shop, and what is drawn in its picture; `counting` where visits are counted."""
 
     view: ViewName
-    counting: bool = False
+    counting: bool = True
     doorways: tuple[Line, ...] = ()
     lines: tuple[Line, ...] = ()
     zones: tuple[Zone, ...] = ()
@@ -37,15 +39,14 @@ class ShopCamera:
 CAMERAS = (
     ShopCamera(
         view="overview",
-        counting=True,
         doorways=(DOOR,),
         zones=tuple(zone for zone in ZONES if zone not in {QUEUE, TILL}),
     ),
     ShopCamera(view="till", zones=(QUEUE, TILL)),
-    ShopCamera(view="door", lines=(DOOR,)),
+    ShopCamera(view="door", counting=False, lines=(DOOR,)),
 )
-"""The first two look at the same part of the floor."""
-COUNTING = CAMERAS[0].view
+SCENE = CAMERAS[0].view
+"""What the scene of the cameras that count is called: after the first of them."""
 
 
 def configuration(*, seed: int, seconds: float) -> str:
@@ -58,7 +59,7 @@ class Shop:
 
     def __init__(self, *, seed: int, seconds: float) -> None:
         self._crowd = Crowd(seeded_visitors(seed, per_minute=PEOPLE_PER_MINUTE, until=seconds))
-        self._lens = lens_of(COUNTING, SIZE)
+        self._lenses = [lens_of(camera.view, SIZE) for camera in CAMERAS if camera.counting]
         self._sightings = Sightings(gap_seconds=GAP_SECONDS)
         self._passings: dict[int, tuple[Passing, ...]] = {}
         self._in_view = 0
@@ -82,9 +83,9 @@ class Shop:
 
     def _follow(self, moment: float) -> None:
         there = self._crowd.at(moment)
-        seen = seen_at(moment, there, self._lens)
+        seen = [one for lens in self._lenses for one in seen_at(moment, there, lens)]
         self._sightings.add(moment, seen)
-        self._in_view = sum(one.visible >= IN_SIGHT for one in seen)
+        self._in_view = len({one.person for one in seen if one.visible >= IN_SIGHT})
         self._seen += self._in_view
         for person in there:
             if person.id not in self._passings:

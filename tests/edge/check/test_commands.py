@@ -17,6 +17,7 @@ from tests.support.films import write_film
 from tests.support.mosquitto import Mosquitto
 from tests.support.ports import free_port
 from tests.support.rtsp_server import RtspServer, encoded_film
+from tools.demo.shop import configuration as configuration_of_the_shop
 
 FOOTFALL = Path(sys.executable).with_name("footfall")
 ROOT = Path(__file__).parents[3]
@@ -104,6 +105,14 @@ def test_a_box_without_faults_is_told_a_line_a_topic(mosquitto: Mosquitto, tmp_p
     assert all(lines[index + 1].startswith("      → ") for index, line in enumerate(lines) if line.startswith("warn"))
     assert "\x1b" not in ended.stdout
     assert SECRET not in ended.stdout + ended.stderr
+
+
+def test_which_cameras_are_one_scene_is_said_and_by_what_floor(tmp_path: Path) -> None:
+    shop = configuration_of_the_shop(seed=1, seconds=60.0)
+    ended = footfall("check", "--only-configuration", "--config", configuration(tmp_path, shop))
+    assert topics_of(ended.stdout) == [("ok", "configuration"), ("ok", "scene overview")]
+    said = "whom several of its cameras see counts once; floor in common: overview and till 81 m²"
+    assert ended.stdout.splitlines()[1].endswith(said)
 
 
 def test_the_configuration_by_itself_is_read_without_looking_at_anything_else(tmp_path: Path) -> None:
