@@ -28,17 +28,20 @@ class FixtureSettings:
     """What makes a thing.
 
     every_seconds: how often places are looked at. overlap: intersection over union of a box with its place.
-    alike: the correlation with the place as it usually looks, -1 to 1, from which on nothing has changed there.
-    settled_seconds, looks, share: a thing has been found for so long, so often, and unchanged in so many of its looks.
+    alike: the correlation with the place as it usually looks, -1 to 1, from which on nothing has changed there;
+    in_sight: from which on a thing that is known is still to be seen, partly hidden perhaps.
+    settled_seconds, looks, share: a thing has been found for so long, so often, and unchanged in so many of them;
+    in the others somebody passed before it.
     forgotten_seconds, kept_seconds: how long after the last look a place is forgotten, and a thing.
     """
 
     every_seconds: float = 1.0
-    overlap: float = 0.7
+    overlap: float = 0.5
     alike: float = 0.98
+    in_sight: float = 0.8
     settled_seconds: float = 900.0
     looks: int = 60
-    share: float = 0.9
+    share: float = 0.7
     forgotten_seconds: float = 300.0
     kept_seconds: float = 3600.0
 
@@ -65,8 +68,9 @@ class Fixtures:
         if not things or not len(found):
             return found
         shared = overlaps(np.stack([thing.box for thing in things]), found.boxes)
-        unchanged = np.array([self._is_unchanged(thing, image) for thing in things])
-        is_thing = ((shared >= self._settings.overlap) & unchanged[:, None]).any(axis=0)
+        in_sight = np.array([_likeness(thing.patch, _patch(image, thing.box)) for thing in things])
+        in_sight = in_sight >= self._settings.in_sight
+        is_thing = ((shared >= self._settings.overlap) & in_sight[:, None]).any(axis=0)
         return Detections(boxes=found.boxes[~is_thing], confidence=found.confidence[~is_thing])
 
     def _look(self, found: Detections, image: Image, at: float) -> None:
@@ -79,9 +83,6 @@ class Fixtures:
         begun = [_Place(box=box, patch=_patch(image, box), since=at, seen_at=at) for box in found.boxes[is_new]]
         kept = [place for place in self._places if at - place.seen_at <= place.memory(settings)]
         self._places = sorted(kept + begun, key=lambda place: (-place.alike, place.seen_at))[:_MOST_PLACES]
-
-    def _is_unchanged(self, thing: "_Place", image: Image) -> bool:
-        return _likeness(thing.patch, _patch(image, thing.box)) >= self._settings.alike
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

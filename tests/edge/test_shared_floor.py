@@ -1,7 +1,7 @@
 """Whole made-up days before two and three cameras of one floor: how many people they count, and where they see them."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -58,6 +58,17 @@ def found(film: Film, detector: Detector) -> Pictures:
     source = SyntheticSource(camera="any", film=film, pace=AsFastAsPossible(), start_at=1000.0)
     for frame, picture in zip(film.truth(start_at=1000.0).frames, source.frames(), strict=True):
         yield frame, detector.detect(picture)
+
+
+SeenDays = Mapping[tuple[ViewName, int], Sequence[tuple[TruthFrame, Detections]]]
+DAYS = (6, 7, 9, 10)
+
+
+@pytest.fixture(scope="module")
+def seen_days() -> SeenDays:
+    """What the detector finds on days of four minutes, by view and day."""
+    detector = eyes(DetectorSettings(model="figures", threads=1), environment=dict(os.environ)).detector
+    return {(view, day): list(found(film_of(view, seed=day), detector)) for view in THREE for day in DAYS}
 
 
 class Union:
@@ -121,16 +132,16 @@ class Outcome:
 @pytest.mark.acceptance
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("views", [TWO, THREE], ids=["two", "three"])
-def test_people_before_several_cameras_count_once(views: tuple[ViewName, ...]) -> None:
+def test_people_before_several_cameras_count_once(views: tuple[ViewName, ...], seen_days: SeenDays) -> None:
     """Days on which nothing was tried, through JPEG and the detector that comes with Footfall.
 
-    Of the first ten days these are the last five without the eighth, on which a poster beside the door looks like a
-    person to the detector: after a quarter of an hour a box leaves such a thing out, and at once where it is masked.
+    Of the first ten days these are the last five without the eighth, of which too many visits are made: 34 and 30 with
+    two and three cameras, where there are 12. A poster beside the door looks like a person to the detector; of a box
+    that has known the poster for a quarter of an hour it was 22 and 19.
     """
-    detector = eyes(DetectorSettings(model="figures", threads=1), environment=dict(os.environ)).detector
     outcome = Outcome()
-    for seed in (6, 7, 9, 10):
-        outcome.watch([settings(view) for view in views], [found(film_of(view, seed=seed), detector) for view in views])
+    for seed in DAYS:
+        outcome.watch([settings(view) for view in views], [iter(seen_days[view, seed]) for view in views])
     outcome.holds(visits=0.05)
 
 
