@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -202,6 +203,21 @@ def test_on_a_floor_distances_are_metres() -> None:
     far = Scene().walk(1, 0, 5, (300, 110)).walk(2, 7, 12, (400, 110))
     assert len(persons(near.run(stitcher=Stitcher(SIZE, floor=floor)))) == 1
     assert len(persons(far.run(stitcher=Stitcher(SIZE, floor=floor)))) == 2
+
+
+@pytest.mark.parametrize(("apart", "count"), [(0.5, 1), (5.0, 2)])
+def test_a_tracker_that_knows_places_is_believed_more_than_boxes(apart: float, count: int) -> None:
+    """A shelf cuts the boxes, so that they end far away on the floor."""
+    corners = ((300.0, 100.0), (340.0, 100.0), (640.0, 480.0), (0.0, 480.0))
+    calibration = Calibration(image_points=corners, floor_points=((0, 20), (8, 20), (8, 0), (0, 0)))
+    stitcher = Stitcher(SIZE, floor=Floor.from_points(calibration, camera="shop", floor="ground", image_size=SIZE))
+    found = []
+    for step in range(60):
+        track, y, x_m = (1, 460.0, 3.0) if step < 30 else (2, 130.0, 3.0 + apart)
+        sightings = [] if 30 <= step < 40 else [(track, 320.0, y)]
+        places = np.array([[x_m, 1.0]] * len(sightings)).reshape(-1, 2)
+        found.append(stitcher.update(replace(tracks(step / 10, sightings), places=places)))
+    assert len(persons(found)) == count
 
 
 def test_somebody_above_the_horizon_joins_nobody_and_harms_nothing() -> None:
