@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import ConfigurationError
+from edge.perspective import Perspective
 
 __all__ = ["BODY_M", "Calibration", "Floor", "Lens", "space_slug"]
 
@@ -97,6 +98,14 @@ class Floor:
             return np.full(len(boxes), BODY_M)
         return (boxes[:, 3] - boxes[:, 1]).astype(np.float64)
 
+    def perspective(self) -> Perspective | None:
+        """How bodies on this floor look; None without a calibration, or with one that no camera has."""
+        return self._projection.perspective(self.image_size) if self._projection else None
+
+    def straightened(self, points: Points) -> Points:
+        """Where a lens that bends nothing shows what is at pixels (n, 2) of the reference picture."""
+        return self._projection.straightened(points) if self._projection else points
+
     def place(self, points: Points, image_size: tuple[int, int] | None = None) -> Points:
         """Places of points (n, 2) in pixels of a frame of this size (width, height; default the reference's)."""
         reference = np.asarray(points, np.float64).reshape(-1, 2)
@@ -113,7 +122,7 @@ class _Projection:
         self._centre = (image_size[0] / 2, image_size[1] / 2)
         image = np.array(calibration.image_points, np.float64).reshape(-1, 2)
         floor = np.array(calibration.floor_points, np.float64).reshape(-1, 2)
-        straight = self._straightened(image)
+        straight = self.straightened(image)
         _refuse_bad_points(straight, floor, camera)
         homography, _ = cv2.findHomography(straight, floor, 0)
         if homography is None:
@@ -128,8 +137,12 @@ class _Projection:
         self._homography *= np.sign(depths[0])
         self.residual_m = float(np.linalg.norm(self.place(image) - floor, axis=1).max())
 
+    def perspective(self, image_size: tuple[int, int]) -> Perspective | None:
+        focal_px = self._lens.focal_px if self._lens else None
+        return Perspective.of(np.asarray(np.linalg.inv(self._homography), np.float64), image_size, focal_px)
+
     def place(self, points: Points) -> Points:
-        projected = self._project(self._straightened(points))
+        projected = self._project(self.straightened(points))
         in_front = projected[:, 2] > _HORIZON
         depths = np.where(in_front, projected[:, 2], 1.0)
         return np.where(in_front[:, None], projected[:, :2] / depths[:, None], np.nan)
@@ -138,7 +151,7 @@ class _Projection:
         result: Points = np.column_stack([points, np.ones(len(points))]) @ self._homography.T
         return result
 
-    def _straightened(self, points: Points) -> Points:
+    def straightened(self, points: Points) -> Points:
         if self._lens is None or not len(points):
             return points
         focal = self._lens.focal_px

@@ -317,11 +317,15 @@ class _Ruler:
     def measure(self, tracks: Tracks) -> list[_Sighting]:
         boxes = tracks.boxes.astype(np.float64)
         # Others hide legs far more often than heads, so in the picture a person is where the head is.
-        places = self._floor.place(self._floor.feet(boxes)) if self._floor else _heads(boxes)
+        places = self._on_floor(tracks, self._floor) if self._floor else _heads(boxes)
         return [
             _Sighting(at=tracks.at, box=box, place=place, height=max(float(box[3] - box[1]), 1.0))
             for box, place in zip(boxes, places, strict=True)
         ]
+
+    @staticmethod
+    def _on_floor(tracks: Tracks, floor: Floor) -> Point:
+        return floor.place(floor.feet(tracks.boxes)) if tracks.places is None else tracks.places
 
     def unit(self, one: _Life, other: _Life) -> float:
         return BODY_M if self._floor else (one.height() + other.height()) / 2

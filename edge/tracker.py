@@ -28,12 +28,15 @@ class Tracks:
     ids: int64, shape (n,), small numbers of this run that never leave the box.
     boxes: float32, shape (n, 4), left, top, right, bottom in pixels.
     confidence: float32, shape (n,), 0 to 1.
+    places: float64, shape (n, 2), metres, where on a calibrated floor the tracker believes the feet are; None where it
+    follows people in the picture.
     """
 
     at: float
     ids: npt.NDArray[np.int64]
     boxes: npt.NDArray[np.float32]
     confidence: npt.NDArray[np.float32]
+    places: npt.NDArray[np.float64] | None = None
 
     @classmethod
     def none(cls, at: float) -> "Tracks":

@@ -53,7 +53,7 @@ class View:
         self.image_size = image_size
         self.floor = floor_of(camera, image_size, box=box)
         self.heat = HeatMap(self.floor.cell)
-        self._tracker = tracker_of(camera)
+        self._tracker = tracker_of(camera, self.floor)
         self._stitcher = Stitcher(
             image_size, StitchingSettings(gap_seconds=camera.gap_seconds), floor=self.floor, doorways=doorways
         )
@@ -138,8 +138,8 @@ def floor_of(camera: CameraSettings, image_size: tuple[int, int], *, box: str) -
     )
 
 
-def tracker_of(camera: CameraSettings) -> Tracker:
-    """The tracker a camera's settings name."""
+def tracker_of(camera: CameraSettings, floor: Floor) -> Tracker:
+    """The tracker a camera's settings name, on its floor."""
     if camera.tracker == "motion":
-        return MotionTracker()
+        return MotionTracker(floor=floor)
     return LibraryTracker(TrackerSettings(algorithm=camera.tracker))

@@ -106,6 +106,6 @@ def test_what_is_over_is_forgotten(algorithm: str) -> None:
         remembered = len(following._tracker.tracks)
     else:
         assert isinstance(following, MotionTracker)
-        remembered = len(following._filters.ids)
+        remembered = len(following._ids)
     # Those of the last second: no more.
     assert remembered <= 60
