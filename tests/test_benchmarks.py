@@ -12,17 +12,18 @@ import pytest
 
 from edge.assembly import eyes
 from edge.detector.detections import Detections
+from edge.floor import Floor
 from edge.settings import DetectorSettings
 from tests.benchmarks.low_light import gain, hits
 from tests.benchmarks.soak import growth
 from tests.benchmarks.stages import STAGES, floor, staged, whole
-from tests.benchmarks.tracking import Table, judged, ratios
+from tests.benchmarks.tracking import Table, judged, ratios, switches_in_one_box
 from tests.support.child import measured, peak_mib
 from tests.support.clips import Clip, Variation, followed
 from tests.support.crowd import CROWD, PEOPLE, crowd
 from tests.support.films import write_film
 from tests.support.followers import FOLLOWERS, cost, is_installed
-from tests.support.mot import People, associated_perfectly, people_in, score, without_strangers
+from tests.support.mot import People, associated_perfectly, people_in, score, switches, without_strangers
 from tests.support.stopwatch import Stopwatch
 
 INSTALLED = [name for name in FOLLOWERS if is_installed(name)]
@@ -63,6 +64,33 @@ def test_perfect_association_of_perfect_detections_scores_one() -> None:
     assert (scores.hota, scores.idf1, scores.mota, scores.id_switches) == (1, 1, 1, 0)
 
 
+def test_switches_are_told_one_by_one() -> None:
+    """Two swap in frame 2, and one of them is somebody else again after a frame of absence."""
+    truth = {frame: people({1: (100, 100), 2: (300, 100)}) for frame in range(6)}
+    numbers = [(5, 6), (5, 6), (6, 5), (6, 5), (6, None), (6, 9)]
+    seen = {
+        frame: people({one: place for one, place in zip(pair, ((100, 100), (300, 100)), strict=True) if one})
+        for frame, pair in enumerate(numbers)
+    }
+    assert switches(truth, seen, list(truth)) == [(2, 1), (2, 2), (5, 2)]
+    assert score(truth, seen, list(truth)).id_switches == 3
+
+
+def test_a_switch_is_a_detector_s_where_two_were_one_box_within_a_second_before() -> None:
+    clip = Clip(name="", frames=30, rate=10, size=(640, 480))
+    way = Variation(name="", frames=tuple(range(30)), times=tuple(frame / 10 for frame in range(30)))
+    truth = {frame: people({1: (100, 100), 2: (120, 100)}) for frame in range(30)}
+    seen = {
+        frame: people({5: (100, 100), 6: (120, 100)} if frame < 20 else {6: (100, 100), 5: (120, 100)})
+        for frame in range(30)
+    }
+    two = Detections(boxes=truth[0].boxes.astype(np.float32), confidence=np.full(2, 0.9, np.float32))
+    one = Detections(boxes=two.boxes[:1], confidence=two.confidence[:1])
+    for merged_at, count in ((12, 2), (5, 0), (25, 0)):
+        found = [one if frame == merged_at else two for frame in range(30)]
+        assert switches_in_one_box(truth, seen, found, clip, way) == count
+
+
 def test_who_has_no_label_is_no_mistake_where_labels_are_incomplete() -> None:
     clip = Clip(name="", frames=4, rate=10, size=(640, 480), holes=(range(2, 4),))
     way = Variation(name="", frames=(0, 1, 2, 3), times=(0.0, 0.1, 0.2, 0.3))
@@ -89,7 +117,7 @@ def test_the_crowd_is_thirty_people_who_walk_inside_the_picture() -> None:
     assert boxes.min() >= 0
     assert (boxes.max(axis=0) <= [1280, 720, 1280, 720]).all()
     assert all((np.diff(found.confidence) <= 0).all() for found in frames)
-    assert np.ptp(frames[0].boxes[:, 0]) > 640
+    assert np.ptp(frames[0].boxes[:, 0]) > 500
     assert all((one.boxes == other.boxes).all() for one, other in zip(frames, crowd(), strict=True))
 
 
@@ -99,7 +127,7 @@ def test_everybody_compared_follows_people_who_walk_apart(name: str) -> None:
     boxes = [np.array([[a, 100, a + 40, 200], [b, 300, b + 40, 400]], np.float32) for a, b in ways]
     film = [Detections(boxes=each, confidence=np.array([0.9, 0.8], np.float32)) for each in boxes]
     way = Variation(name="", frames=tuple(range(60)), times=tuple(frame / 10 for frame in range(60)))
-    seen = followed(FOLLOWERS[name]((640, 480), 10.0), film, way)
+    seen = followed(FOLLOWERS[name](Floor.uncalibrated((640, 480)), 10.0), film, way)
     assert people_in(seen) == 2
     for people_there, exact in zip(list(seen.values())[-10:], boxes[-10:], strict=True):
         assert np.abs(people_there.boxes[people_there.boxes[:, 1].argsort()] - exact).max() < 5
@@ -108,7 +136,7 @@ def test_everybody_compared_follows_people_who_walk_apart(name: str) -> None:
 def test_the_cost_of_following_is_that_of_a_process_that_holds_nothing_else() -> None:
     film = [(found.boxes, found.confidence, frame / 10) for frame, found in enumerate(crowd()[:20])]
     filler = np.ones(2**28, np.uint8)  # 256 MiB here, which a child must not be charged with
-    figures = cost("footfall", film, size=CROWD.size, rate=CROWD.rate)
+    figures = cost("footfall", film, CROWD)
     assert filler.all()
     assert figures.keys() == {"cpu_ms_per_frame", "peak_mib"}
     assert 0 < figures["cpu_ms_per_frame"] < 1000

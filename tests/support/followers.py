@@ -24,7 +24,9 @@ from tests.support.child import measured, peak_mib
 if TYPE_CHECKING:
     from trackers import BoTSORTTracker, ByteTrackTracker
 
+    from edge.floor import Floor
     from edge.tracker import Tracker
+    from tests.support.clips import Clip
 
 __all__ = ["FOLLOWERS", "Film", "Step", "cost", "is_installed"]
 
@@ -38,53 +40,62 @@ Film = Sequence[tuple[Floats, Floats, float]]
 ROUNDS = 5
 
 
-def footfall(size: tuple[int, int], rate: float) -> Step:
-    """Our tracker and our stitching."""
+def footfall(floor: "Floor", rate: float) -> Step:
+    """Our tracker and our stitching, on the floor where that is calibrated."""
     from edge.motion_tracker import MotionTracker
 
-    return _stitched(MotionTracker(), size)
+    return _stitched(MotionTracker(floor=floor), floor)
 
 
-def stitched_bot_sort(size: tuple[int, int], rate: float) -> Step:
+def footfall_in_the_picture(floor: "Floor", rate: float) -> Step:
+    """The same where nobody knows the floor."""
+    from edge.floor import Floor
+    from edge.motion_tracker import MotionTracker
+
+    return _stitched(MotionTracker(), Floor.uncalibrated(floor.image_size))
+
+
+def stitched_bot_sort(floor: "Floor", rate: float) -> Step:
     """The `trackers` package's BoT-SORT with our settings, then our stitching."""
     from edge.tracker import LibraryTracker
 
-    return _stitched(LibraryTracker(), size)
+    return _stitched(LibraryTracker(), floor)
 
 
-def bot_sort(size: tuple[int, int], rate: float) -> Step:
+def bot_sort(floor: "Floor", rate: float) -> Step:
     """The `trackers` package's BoT-SORT."""
     from trackers import BoTSORTTracker
 
     return _in_a_plain_loop(BoTSORTTracker(frame_rate=rate, enable_cmc=False))
 
 
-def byte_track(size: tuple[int, int], rate: float) -> Step:
+def byte_track(floor: "Floor", rate: float) -> Step:
     """The `trackers` package's ByteTrack."""
     from trackers import ByteTrackTracker
 
     return _in_a_plain_loop(ByteTrackTracker(frame_rate=rate))
 
 
-def ultralytics_bot_sort(size: tuple[int, int], rate: float) -> Step:
+def ultralytics_bot_sort(floor: "Floor", rate: float) -> Step:
     """What `track(tracker="botsort.yaml")` of ultralytics does after its detector."""
-    return _ultralytics("botsort.yaml", size)
+    return _ultralytics("botsort.yaml", floor.image_size)
 
 
-def ultralytics_byte_track(size: tuple[int, int], rate: float) -> Step:
+def ultralytics_byte_track(floor: "Floor", rate: float) -> Step:
     """What `track(tracker="bytetrack.yaml")` of ultralytics does after its detector."""
-    return _ultralytics("bytetrack.yaml", size)
+    return _ultralytics("bytetrack.yaml", floor.image_size)
 
 
-FOLLOWERS: dict[str, Callable[[tuple[int, int], float], Step]] = {
+FOLLOWERS: "dict[str, Callable[[Floor, float], Step]]" = {
     "footfall": footfall,
+    "footfall in the picture": footfall_in_the_picture,
     "stitched bot-sort": stitched_bot_sort,
     "bytetrack": byte_track,
     "bot-sort": bot_sort,
     "ultralytics track() bytetrack": ultralytics_byte_track,
     "ultralytics track() bot-sort": ultralytics_bot_sort,
 }
-"""What is compared, by name: each is made for a picture's width and height in pixels and a frame rate."""
+"""What is compared, by name: each is made for a floor and a frame rate."""
 
 
 def is_installed(name: str) -> bool:
@@ -92,7 +103,7 @@ def is_installed(name: str) -> bool:
     return not name.startswith("ultralytics") or importlib.util.find_spec("ultralytics") is not None
 
 
-def cost(name: str, film: Film, *, size: tuple[int, int], rate: float) -> dict[str, float]:
+def cost(name: str, film: Film, clip: "Clip") -> dict[str, float]:
     """Processor time and memory of one follower in a process of its own.
 
     cpu_ms_per_frame: milliseconds from detections to people, the best of several times through the film.
@@ -106,8 +117,10 @@ def cost(name: str, film: Film, *, size: tuple[int, int], rate: float) -> dict[s
             confidence=np.concatenate([confidence for _, confidence, _ in film]),
             ends=np.cumsum([len(boxes) for boxes, _, _ in film]),
             times=np.array([at for _, _, at in film]),
-            size=np.array(size),
-            rate=np.array(rate),
+            size=np.array(clip.size),
+            rate=np.array(clip.rate),
+            image_points=np.array(clip.calibration.image_points if clip.calibration else []),
+            floor_points=np.array(clip.calibration.floor_points if clip.calibration else []),
         )
         return measured("tests.support.followers", name, str(path))
 
@@ -120,8 +133,19 @@ def main() -> None:
         confidence = np.split(kept["confidence"], kept["ends"][:-1])
         film = list(zip(boxes, confidence, kept["times"].tolist(), strict=True))
         size, rate = (int(kept["size"][0]), int(kept["size"][1])), float(kept["rate"])
-    seconds = min(_seconds(FOLLOWERS[name](size, rate), film) for _ in range(ROUNDS))
+        points = kept["image_points"].tolist(), kept["floor_points"].tolist()
+    floor = _floor(size, *points)
+    seconds = min(_seconds(FOLLOWERS[name](floor, rate), film) for _ in range(ROUNDS))
     print(json.dumps({"cpu_ms_per_frame": 1000 * seconds / len(film), "peak_mib": peak_mib()}))
+
+
+def _floor(size: tuple[int, int], image: Sequence[tuple[float, float]], plan: Sequence[tuple[float, float]]) -> "Floor":
+    from edge.floor import Calibration, Floor
+
+    if not image:
+        return Floor.uncalibrated(size)
+    calibration = Calibration(image_points=tuple(image), floor_points=tuple(plan))
+    return Floor.from_points(calibration, camera="film", floor="ground", image_size=size)
 
 
 def _seconds(step: Step, film: Film) -> float:
@@ -132,11 +156,11 @@ def _seconds(step: Step, film: Film) -> float:
     return time.process_time() - began
 
 
-def _stitched(tracker: "Tracker", size: tuple[int, int]) -> Step:
+def _stitched(tracker: "Tracker", floor: "Floor") -> Step:
     from edge.detector.detections import Detections
     from edge.stitching import Stitcher
 
-    stitcher = Stitcher(size)
+    stitcher = Stitcher(floor.image_size, floor=floor)
 
     def step(boxes: Floats, confidence: Floats, at: float) -> tuple[npt.NDArray[np.int64], Floats]:
         people = stitcher.update(tracker.update(Detections(boxes=boxes, confidence=confidence), at))

@@ -9,7 +9,18 @@ import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 from trackers.eval import compute_clear_metrics, compute_hota_metrics, compute_identity_metrics
 
-__all__ = ["People", "Scores", "associated_perfectly", "people_in", "read_mot", "score", "without_strangers"]
+__all__ = [
+    "NOBODY",
+    "People",
+    "Scores",
+    "associated_perfectly",
+    "matches",
+    "people_in",
+    "read_mot",
+    "score",
+    "switches",
+    "without_strangers",
+]
 
 MATCHING_OVERLAP = 0.5
 """Intersection over union from which on a box shows a person of the truth, as CLEAR MOT has it."""
@@ -67,22 +78,40 @@ def score(truth: Mapping[int, People], tracks: Mapping[int, People], frames: lis
     )
 
 
+def switches(truth: Mapping[int, People], tracks: Mapping[int, People], frames: list[int]) -> list[tuple[int, int]]:
+    """Frame and person of each switch that CLEAR MOT counts: whom another number follows than the last time."""
+    last: dict[int, int] = {}
+    before: dict[int, int] = {}
+    found = []
+    for frame in frames:
+        there, given = truth.get(frame, NOBODY), tracks.get(frame, NOBODY)
+        overlap = _overlap(there.boxes, given.boxes)
+        goes_on = np.array([[before.get(one) == other for other in given.ids.tolist()] for one in there.ids.tolist()])
+        worth = np.where(overlap >= MATCHING_OVERLAP, overlap + 1000 * goes_on.reshape(overlap.shape), 0)
+        rows, columns = linear_sum_assignment(worth, maximize=True)
+        kept = worth[rows, columns] > 0
+        before = dict(zip(there.ids[rows[kept]].tolist(), given.ids[columns[kept]].tolist(), strict=True))
+        found += [(frame, one) for one, number in before.items() if last.get(one, number) != number]
+        last |= before
+    return found
+
+
 def associated_perfectly(truth: People, boxes: npt.NDArray[np.float64]) -> People:
     """Detections (n, 4) under the ids of the true people whom they show, at most one a person; the others are dropped.
 
     The oracle of the field: what a tracker could reach at best that only says who is who, and adds and moves no box.
     """
-    rows, columns = _matches(truth.boxes, boxes)
+    rows, columns = matches(truth.boxes, boxes)
     return People(ids=truth.ids[rows], boxes=boxes[columns])
 
 
 def without_strangers(truth: People, tracks: People) -> People:
     """Tracks without those that show nobody of the truth: for frames in which some people in view have no label."""
-    _, columns = _matches(truth.boxes, tracks.boxes)
+    _, columns = matches(truth.boxes, tracks.boxes)
     return People(ids=tracks.ids[columns], boxes=tracks.boxes[columns])
 
 
-def _matches(
+def matches(
     one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Indices of the pairs whose overlaps are enough and the most in sum."""
