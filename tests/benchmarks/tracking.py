@@ -6,8 +6,8 @@ people at a time) and `retail_x1` (rendered, 30 frames a second, two people and 
 - `footfall` is our tracker with our stitching, on the floor, since both films are calibrated; `footfall in the picture`
   is the same without a calibration. `bytetrack` and `bot-sort` are the `trackers` package's in a plain loop, with their
   own settings and without a look at the pictures. `stitched bot-sort` has our stitching behind it.
-- `ultralytics track()` is what that call does after its detector. It is heavy and under AGPL-3.0, so nothing of ours
-  installs it, and the rows are absent where it is not there.
+- `ultralytics track()` is what that call does after its detector. It is heavy and under AGPL-3.0, so no set-up of ours
+  but the extra `export` installs it, and the rows are absent where it is not there.
 - `perfect boxes` is `footfall` again, with the true boxes as detections: the mistakes of following alone. Where labels
   of `retail_x1` vanish for longer than a person may be out of sight, who comes back is rightly somebody new to it.
 - `ceiling` is perfect association: each detection that overlaps a true person by half or more belongs to that person,
