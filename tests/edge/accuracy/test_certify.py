@@ -97,6 +97,7 @@ def box(tmp_path: Path) -> Box:
     return Box(tmp_path)
 
 
+@pytest.mark.acceptance
 def test_without_a_vision_it_runs_one_and_the_sums_become_the_lines_certificate(box: Box) -> None:
     ended = box.certify("gate", "--in", "1", "--out", "1", "--seconds", "20")
     assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -113,6 +114,7 @@ def test_without_a_vision_it_runs_one_and_the_sums_become_the_lines_certificate(
     assert box.certify().stdout.startswith("gate: does not hold: the line, its cameras or the model have changed since")
 
 
+@pytest.mark.acceptance
 def test_beside_a_running_vision_the_keys_are_matched_and_vision_tells_the_result(box: Box) -> None:
     vision = subprocess.Popen([FOOTFALL, "edge", "vision", "--config", box.folder / "edge.toml"])
     ours, theirs = pty.openpty()
