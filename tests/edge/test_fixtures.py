@@ -124,6 +124,7 @@ def test_a_crowd_that_passes_makes_no_thing_forgotten() -> None:
     assert counts[-1] == 5
 
 
+@pytest.mark.acceptance
 @pytest.mark.assets
 def test_real_things_are_left_out_and_real_people_never(assets: Path) -> None:
     """A lamp and a sign on a square look like people now and then; ten seconds have to be enough here."""

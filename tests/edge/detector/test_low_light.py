@@ -66,6 +66,7 @@ def test_the_setting_decides_whether_the_model_sees_it(tmp_path: Path, low_light
     assert (float(found.confidence[0]) == as_it_is) is not low_light
 
 
+@pytest.mark.acceptance
 @pytest.mark.assets
 def test_more_people_are_found_in_the_dark(assets: Path) -> None:
     frames = dict(frames_of(assets / "videos/retail_x1.mp4", every=40))

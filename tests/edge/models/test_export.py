@@ -281,6 +281,7 @@ def test_a_network_without_convolutions_is_told(tmp_path: Path, shop: Path) -> N
         quantise(Resolved(path, Description()), tmp_path / "made.onnx", Pictures.of(shop))
 
 
+@pytest.mark.acceptance
 @pytest.mark.assets
 def test_yolox_nano_in_whole_numbers_finds_the_same_people(assets: Path, tmp_path: Path) -> None:
     source = Resolved(assets / "models/yolox_nano.onnx", Description())
@@ -289,6 +290,7 @@ def test_yolox_nano_in_whole_numbers_finds_the_same_people(assets: Path, tmp_pat
     assert min(found.recall, found.precision) > 0.98
 
 
+@pytest.mark.acceptance
 @pytest.mark.assets
 def test_yolox_nano_wholly_in_whole_numbers_does_not_pass(
     assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
