@@ -145,6 +145,7 @@ def test_people_before_several_cameras_count_once(views: tuple[ViewName, ...], s
     outcome.holds(visits=0.05)
 
 
+@pytest.mark.acceptance
 def test_a_minute_before_two_cameras_counts_everybody_once() -> None:
     detector = eyes(DetectorSettings(model="figures", threads=1), environment=dict(os.environ)).detector
     outcome = Outcome()

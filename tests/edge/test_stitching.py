@@ -256,6 +256,7 @@ def pets(assets: Path) -> list[Detections]:
     return detect(assets, PETS)
 
 
+@pytest.mark.acceptance
 @pytest.mark.assets
 @pytest.mark.parametrize("variation", variations(PETS), ids=lambda variation: variation.name)
 @pytest.mark.parametrize("name", ["footfall", "footfall in the picture", "stitched bot-sort"])

@@ -167,6 +167,7 @@ def test_when_the_watching_ends_all_stays_are_interrupted() -> None:
     assert stays.checkpoints() == ()
 
 
+@pytest.mark.acceptance
 @pytest.mark.assets
 def test_real_visits_and_heat_agree_with_the_truth(assets: Path) -> None:
     """The whole counting core on real people: visits, presence and where it was spent."""

@@ -137,6 +137,7 @@ def nothing_remains(temporary: Path) -> bool:
     return not list(temporary.iterdir()) and not any(str(temporary) in word for words in commands for word in words)
 
 
+@pytest.mark.acceptance
 def test_it_counts_people_and_goes(tmp_path: Path) -> None:
     with started(tmp_path, SECONDS=str(RAN_SECONDS), SEED=str(BUSY_SEED)) as demo:
         said, errors = demo.communicate(timeout=110)
