@@ -2,8 +2,10 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, product
+from multiprocessing import get_context
 
 import cv2
 import numpy as np
@@ -60,15 +62,23 @@ def found(film: Film, detector: Detector) -> Pictures:
         yield frame, detector.detect(picture)
 
 
-SeenDays = Mapping[tuple[ViewName, int], Sequence[tuple[TruthFrame, Detections]]]
-DAYS = (6, 7, 9, 10)
+SeenDay = list[tuple[TruthFrame, Detections]]
+SeenDays = Mapping[tuple[ViewName, int], SeenDay]
+DAYS = (1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14)
+
+
+def seen_day(view: ViewName, day: int) -> SeenDay:
+    """What the detector finds on a day of four minutes."""
+    detector = eyes(DetectorSettings(model="figures", threads=1), environment=dict(os.environ)).detector
+    return list(found(film_of(view, seed=day), detector))
 
 
 @pytest.fixture(scope="module")
 def seen_days() -> SeenDays:
-    """What the detector finds on days of four minutes, by view and day."""
-    detector = eyes(DetectorSettings(model="figures", threads=1), environment=dict(os.environ)).detector
-    return {(view, day): list(found(film_of(view, seed=day), detector)) for view in THREE for day in DAYS}
+    """By view and day, each seen by one of two processes."""
+    named = list(product(THREE, DAYS))
+    with ProcessPoolExecutor(max_workers=2, mp_context=get_context("spawn")) as pool:
+        return dict(zip(named, pool.map(seen_day, *zip(*named, strict=True)), strict=True))
 
 
 class Union:
@@ -133,11 +143,11 @@ class Outcome:
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("views", [TWO, THREE], ids=["two", "three"])
 def test_people_before_several_cameras_count_once(views: tuple[ViewName, ...], seen_days: SeenDays) -> None:
-    """Days on which nothing was tried, through JPEG and the detector that comes with Footfall.
+    """Whole days, through JPEG and the detector that comes with Footfall: the first fourteen but the eighth.
 
-    Of the first ten days these are the last five without the eighth, of which too many visits are made: 34 and 30 with
-    two and three cameras, where there are 12. A poster beside the door looks like a person to the detector; of a box
-    that has known the poster for a quarter of an hour it was 22 and 19.
+    On that day, as on the 18th and 19th, a poster beside the door looks like a person to the detector: 34 and 30 visits
+    with two and three cameras, where there are 12. Of a box that has known the poster for a quarter of an hour it was
+    22 and 19.
     """
     outcome = Outcome()
     for seed in DAYS:
