@@ -12,6 +12,7 @@ On the labelled clips of `tests/benchmarks/tracking.py` this scores better than 
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,11 +51,18 @@ class MotionSettings:
 
 
 class MotionTracker:
-    """A `Tracker` for fixed cameras."""
+    """A `Tracker` for fixed cameras; `left_floor` hears of it when people prove not to fit the floor's calibration."""
 
-    def __init__(self, settings: MotionSettings | None = None, floor: Floor | None = None) -> None:
+    def __init__(
+        self,
+        settings: MotionSettings | None = None,
+        floor: Floor | None = None,
+        *,
+        left_floor: Callable[[], None] = lambda: None,
+    ) -> None:
         self._settings = settings or MotionSettings()
         self._motion = _motion_on(floor)
+        self._left_floor = left_floor
         self._ids = np.empty(0, np.int64)
         self._seen_at = np.empty(0)
         self._sightings = np.empty(0, np.int64)
@@ -80,6 +88,7 @@ class MotionTracker:
         if not self._motion.is_sound():
             self._drop(np.arange(len(self._ids)))
             self._motion = ImageMotion()
+            self._left_floor()
         return result
 
     def _forget(self, interval: float, at: float) -> None:

@@ -3,6 +3,7 @@
 Knows the camera's settings, its picture and its floor. Refuses to know other cameras, zones, lines and visits.
 """
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,6 +20,8 @@ from edge.tracker import LibraryTracker, Tracker, TrackerSettings
 from edge.walkers import Walkers
 
 __all__ = ["View", "WatchedTime", "floor_of", "tracker_of"]
+
+_log = logging.getLogger(__name__)
 
 _WATCHED_GAP_MS = 2_000
 """Two frames farther apart than this leave the time between them unwatched."""
@@ -140,6 +143,14 @@ def floor_of(camera: CameraSettings, image_size: tuple[int, int], *, box: str) -
 
 def tracker_of(camera: CameraSettings, floor: Floor) -> Tracker:
     """The tracker a camera's settings name, on its floor."""
-    if camera.tracker == "motion":
-        return MotionTracker(floor=floor)
-    return LibraryTracker(TrackerSettings(algorithm=camera.tracker))
+    if camera.tracker != "motion":
+        return LibraryTracker(TrackerSettings(algorithm=camera.tracker))
+
+    def warn() -> None:
+        _log.warning(
+            "Camera %s follows people in the picture and not on the floor, for they seem giants or dwarfs there; check "
+            "its calibration: floor_points are metres",
+            camera.id, extra={"action": "leave the floor", "camera": camera.id},
+        )  # fmt: skip
+
+    return MotionTracker(floor=floor, left_floor=warn)

@@ -140,12 +140,16 @@ def test_a_tracker_says_where_on_the_floor_people_are_though_their_legs_are_hidd
     assert found.places[0].tolist() == pytest.approx([0.5 + 0.5 * 3.9, 2.0], abs=0.2)
 
 
-def test_people_are_followed_also_where_the_plan_is_in_feet() -> None:
+def test_people_are_followed_also_where_the_plan_is_in_feet_and_the_log_says_so_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     lens = lens_of("door", SIZE)
-    tracker = MotionTracker(floor=floor_of(lens, scale=3.28))
+    tracker = tracker_of(CameraSettings(id="door", file=Path("door.mp4")), floor_of(lens, scale=3.28))
     found = [tracker.update(seen(body(lens, 0.5 + 0.4 * at, 2.0)), at) for at in moments(5.0, 10)]
     assert {len(tracks) for tracks in found[25:]} == {1}
     assert len({one for tracks in found[25:] for one in ids(tracks)}) == 1
+    (said,) = caplog.messages
+    assert said.startswith("Camera door follows people in the picture and not on the floor")
 
 
 def test_a_box_on_no_floor_is_nobody_and_harms_nothing() -> None:
