@@ -104,8 +104,8 @@ def eyes(settings: DetectorSettings, *, environment: Mapping[str, str], unbuilt:
     if settings.model == MOTION:
         return Eyes(detector=MotionDetector(), model=MOTION)
     # Here, so that cameras can be tried where ONNX Runtime is broken.
-    from edge.detector.engines import Recipe
     from edge.detector.engines import default_folder as default_engines
+    from edge.detector.recipe import Recipe
     from edge.detector.serving import serve
 
     folder = settings.models_folder or default_folder(environment)
@@ -113,7 +113,6 @@ def eyes(settings: DetectorSettings, *, environment: Mapping[str, str], unbuilt:
     digest = sha256_of(path)
     recipe = Recipe(
         path=path,
-        digest=digest,
         description=description,
         confidence=settings.confidence,
         providers=settings.providers,
@@ -122,7 +121,7 @@ def eyes(settings: DetectorSettings, *, environment: Mapping[str, str], unbuilt:
         low_light=settings.low_light,
     )
     engines = settings.engines_folder or default_engines(environment)
-    serving = serve(recipe, engines=engines, unbuilt=unbuilt)
+    serving = serve(recipe, digest=digest, engines=engines, unbuilt=unbuilt)
     return Eyes(detector=serving, model=_slug(path.stem), digest=digest, serving=serving)
 
 
@@ -158,7 +157,7 @@ def run_vision(settings: Settings, stop: threading.Event, *, environment: dict[s
 
 def _say_what_no_longer_holds(writer: Writer, settings: Settings, models: Sequence[ModelStatus]) -> None:
     """Warn of each certificate whose line, cameras or model are not those that were checked."""
-    setups = setups_of(settings.cameras, models=models, confidence=settings.detector.confidence)
+    setups = setups_of(settings.cameras, detector=settings.detector, models=models)
     for certificate in (json.loads(body)["item"] for body in writer.certificates()):
         line = certificate["line"]
         if setups.get(line) != certificate["setup"]:

@@ -169,8 +169,8 @@ def _replay(arguments: argparse.Namespace) -> None:
         box=BoxSettings(id="replay", venue="replay", mode=arguments.mode),
         seed=arguments.seed,
         start=arguments.start,
+        detector=detecting,
         models=seen_with.models(),
-        confidence=detecting.confidence,
     )
     film = footage(arguments.video)
     truth = read_truth(arguments.truth, camera=camera, footage=film) if arguments.truth else None

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from random import Random
@@ -50,20 +50,20 @@ _BOOT = "replay"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """What is replayed, and as what; `models` and `confidence` are those of the detector that finds people."""
+    """What is replayed, and as what; `models` are those that `detector` came to."""
 
     video: Path
     camera: CameraSettings
     box: BoxSettings
     seed: int
     start: datetime
+    detector: DetectorSettings = field(default_factory=DetectorSettings)
     models: tuple[ModelStatus, ...] = ()
-    confidence: float = DetectorSettings().confidence
 
     @property
     def setups(self) -> dict[str, ConfigHash]:
         """The setup of each line."""
-        return setups_of([self.camera], models=self.models, confidence=self.confidence)
+        return setups_of([self.camera], detector=self.detector, models=self.models)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 
 from pydantic.main import IncEx
 
-from edge.settings import CameraSettings
+from edge.settings import CameraSettings, DetectorSettings
 from protocol.json_text import canonical_json
 from protocol.status import ModelStatus
 from protocol.wire import ConfigHash, JsonObject
 
 __all__ = ["setups_of"]
 
+_OF_THE_DETECTOR = {"confidence", "low_light"}
 _OF_A_CAMERA: Mapping[str, IncEx | bool] = {
     "id": True,
     "tracker": True,
@@ -30,18 +31,18 @@ _OF_A_CAMERA: Mapping[str, IncEx | bool] = {
 
 
 def setups_of(
-    cameras: Sequence[CameraSettings], *, models: Sequence[ModelStatus], confidence: float
+    cameras: Sequence[CameraSettings], *, detector: DetectorSettings, models: Sequence[ModelStatus]
 ) -> dict[str, ConfigHash]:
-    """The setup of each line by its id; `confidence` is that of the weakest detection."""
+    """The setup of each line by its id; `models` are those that the detector's settings came to."""
     # A model by its content, not by its name; one without content is known by its name alone.
-    detector: JsonObject = {
+    finding: JsonObject = {
         "models": [model.digest or model.name for model in models],
-        "confidence": confidence,
+        **detector.model_dump(mode="json", include=_OF_THE_DETECTOR),
     }
     return {
         line.id: _hash(
             {
-                "detector": detector,
+                "detector": finding,
                 "line": line.model_dump(mode="json"),
                 "camera": camera.id,
                 "cameras": [

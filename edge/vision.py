@@ -94,7 +94,7 @@ class Vision:
         self._layout: Layout | None = None
         self._layout_said: Layout | None = None
         self._origin: Origin
-        self._setups = setups_of(settings.cameras, models=models(), confidence=settings.detector.confidence)
+        self._setups = setups_of(settings.cameras, detector=settings.detector, models=models())
         self._passages = {line: Passages() for line in self._setups}
         self.rates: Mapping[str, float] = {}
         """Frames analysed a second, by camera, as last said; replaced as a whole, so any thread may look."""

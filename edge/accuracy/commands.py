@@ -208,7 +208,7 @@ def _setups(settings: Settings) -> dict[str, str]:
     from edge.assembly import eyes
 
     models = eyes(settings.detector, environment=dict(os.environ), unbuilt=Unbuilt.LEAVE).models()
-    return setups_of(settings.cameras, models=models, confidence=settings.detector.confidence)
+    return setups_of(settings.cameras, detector=settings.detector, models=models)
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from edge.detector.engines import Recipe
+from edge.detector.onnx import OnnxDetector
+from edge.detector.recipe import Recipe
 from edge.errors import ModelError
 
 __all__ = ["main"]
@@ -28,7 +29,7 @@ def main(arguments: list[str]) -> str | None:
         Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
     recipe = TypeAdapter(Recipe).validate_json(job)
     try:
-        recipe.open(engine=Path(folder))
+        OnnxDetector(recipe, engine=Path(folder))
     except ModelError as error:
         return " ".join(str(error).split())
     return None

@@ -20,7 +20,6 @@ import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -28,12 +27,12 @@ import onnxruntime
 import platformdirs
 from pydantic import TypeAdapter
 
-from edge.detector.description import Description
-from edge.detector.onnx import OnnxDetector, is_quantised
-from edge.detector.providers import AUTO, builders_among, choose_providers
+from edge.detector.onnx import is_quantised
+from edge.detector.providers import builders_among, choose_providers
+from edge.detector.recipe import Recipe
 from edge.errors import ModelError
 
-__all__ = ["Build", "Recipe", "default_folder", "folder_of", "forget", "prune"]
+__all__ = ["Build", "builder_of", "default_folder", "folder_of", "forget", "prune"]
 
 KEPT = 4
 """Engines used last that are kept, for a box that goes to and fro between models."""
@@ -49,40 +48,13 @@ _RUNTIMES = ("onnxruntime", "openvino", "tensorrt")
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """All that opens a network; the first four decide what its engine is. `digest` is the sha256 of the file."""
-
-    path: Path
-    digest: str
-    providers: tuple[str, ...] = AUTO
-    openvino_device: str = "CPU"
-    description: Description
-    confidence: float = 0.1
-    threads: int = 0
-    low_light: bool = True
-
-    @property
-    def builder(self) -> str | None:
-        """The provider, of those wanted and there, that needs an engine; raises ModelError where one isn't there."""
-        try:
-            chosen = choose_providers(self.providers, onnxruntime.get_available_providers())
-        except ModelError as error:
-            raise ModelError(f"{self.path}: {error}") from error
-        return next(iter(builders_among(chosen)), None)
-
-    def open(self, *, engine: Path | None) -> OnnxDetector:
-        """The network, with its engine or with what needs none. Raises ModelError."""
-        return OnnxDetector(
-            path=self.path,
-            description=self.description,
-            confidence=self.confidence,
-            providers=self.providers,
-            threads=self.threads,
-            openvino_device=self.openvino_device,
-            engine=engine,
-            low_light=self.low_light,
-        )
+def builder_of(recipe: Recipe) -> str | None:
+    """The provider, of those wanted and there, that needs an engine; raises ModelError where one isn't there."""
+    try:
+        chosen = choose_providers(recipe.providers, onnxruntime.get_available_providers())
+    except ModelError as error:
+        raise ModelError(f"{recipe.path}: {error}") from error
+    return next(iter(builders_among(chosen)), None)
 
 
 def default_folder(environment: Mapping[str, str]) -> Path:
@@ -91,13 +63,13 @@ def default_folder(environment: Mapping[str, str]) -> Path:
     return Path(named) if named else platformdirs.user_cache_path("footfall") / "engines"
 
 
-def folder_of(recipe: Recipe, *, among: Path) -> Path:
-    """Where the engine of this network lies once it is built."""
+def folder_of(recipe: Recipe, *, digest: str, among: Path) -> Path:
+    """Where the engine of this network lies once it is built; `digest` is the sha256 of its file."""
     size = recipe.description.input
     made_of = {
-        "model": recipe.digest,
+        "model": digest,
         "size": [size.width, size.height] if size else None,
-        "provider": recipe.builder,
+        "provider": builder_of(recipe),
         "precision": "int8" if is_quantised(recipe.path) else "fp16",
         "openvino_device": recipe.openvino_device,
         "runtime": [onnxruntime.__version__, *_runtimes()],

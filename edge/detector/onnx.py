@@ -19,6 +19,7 @@ from edge.detector.detections import Detections
 from edge.detector.layouts import Output, decoder_for, recognise
 from edge.detector.letterbox import Letterbox, Placement
 from edge.detector.providers import AUTO, choose_providers, short_name, with_options
+from edge.detector.recipe import Recipe
 from edge.detector.session import Network, open_network
 from edge.errors import ModelError
 
@@ -39,38 +40,16 @@ class OnnxDetector:
     `provider` is who really runs it, in the words of the settings.
     """
 
-    def __init__(
-        self,
-        *,
-        path: Path,
-        description: Description | None = None,
-        confidence: float = 0.1,
-        providers: Sequence[str] = AUTO,
-        threads: int = 0,
-        openvino_device: str = "CPU",
-        engine: Path | None = None,
-        low_light: bool = True,
-    ) -> None:
-        """`confidence` is low because the tracker uses weak boxes; `threads` 0 leaves it to the runtime.
+    def __init__(self, recipe: Recipe, *, engine: Path | None = None) -> None:
+        """`engine` is the folder in which TensorRT or OpenVINO find, or leave, what they make of the network.
 
-        `engine` is the folder in which TensorRT or OpenVINO find, or leave, what they make of the network; without it
-        they are passed over, and with it they must serve. `low_light` evens out the contrast of dark pictures.
+        Without it they are passed over, and with it they must serve. Raises ModelError.
         """
-        known = description or Description()
-        self._low_light = low_light
         try:
-            chosen = with_options(
-                choose_providers(providers, onnxruntime.get_available_providers()),
-                engine=engine,
-                is_int8=engine is not None and is_quantised(path),
-                openvino_device=openvino_device,
-                threads=threads,
-            )
-            strict = engine is not None or tuple(providers) != AUTO
-            self._network = open_network(path, known=known.input, providers=chosen, threads=threads, strict=strict)
-            self._serve(known, self._network, confidence)
+            self._network = _opened(recipe, engine)
+            self._serve(recipe, self._network)
         except ModelError as error:
-            raise ModelError(f"{path}: {error}") from error
+            raise ModelError(f"{recipe.path}: {error}") from error
         self.provider = short_name(self._network.providers[0])
 
     def detect(self, frame: Frame) -> Detections:
@@ -84,7 +63,8 @@ class OnnxDetector:
         self._letterbox.fill(frame.image)
         return {self._network.input_name: self._letterbox.tensor.copy()}
 
-    def _serve(self, known: Description, network: Network, confidence: float) -> None:
+    def _serve(self, recipe: Recipe, network: Network) -> None:
+        known = recipe.description
         width, height, outputs = network.width, network.height, network.outputs
         layout = known.layout or recognise(outputs, width=width, height=height)
         person_class = known.person_class if known.person_class is not None else _usual_person_class(layout, outputs)
@@ -92,9 +72,9 @@ class OnnxDetector:
         input_format = said.model_copy(update={"width": width, "height": height})
         self.description = Description(layout=layout, person_class=person_class, input=input_format, iou=known.iou)
         self._decoder = decoder_for(
-            layout, outputs, width=width, height=height, person_class=person_class, confidence=confidence
+            layout, outputs, width=width, height=height, person_class=person_class, confidence=recipe.confidence
         )
-        self._letterbox = Letterbox(width=width, height=height, input_format=input_format, low_light=self._low_light)
+        self._letterbox = Letterbox(width=width, height=height, input_format=input_format, low_light=recipe.low_light)
 
     def _people(self, found: Candidates, placement: Placement) -> Detections:
         boxes, confidence = found.boxes, found.confidence
@@ -106,6 +86,23 @@ class OnnxDetector:
         np.clip(boxes[:, 1::2], 0, placement.frame_height, out=boxes[:, 1::2])
         visible = (boxes[:, 2] - boxes[:, 0] >= 1) & (boxes[:, 3] - boxes[:, 1] >= 1)
         return Detections(boxes=boxes[visible], confidence=confidence[visible])
+
+
+def _opened(recipe: Recipe, engine: Path | None) -> Network:
+    providers = with_options(
+        choose_providers(recipe.providers, onnxruntime.get_available_providers()),
+        engine=engine,
+        is_int8=engine is not None and is_quantised(recipe.path),
+        openvino_device=recipe.openvino_device,
+        threads=recipe.threads,
+    )
+    return open_network(
+        recipe.path,
+        known=recipe.description.input,
+        providers=providers,
+        threads=recipe.threads,
+        strict=engine is not None or recipe.providers != AUTO,
+    )
 
 
 def is_quantised(path: Path) -> bool:

@@ -13,8 +13,10 @@ from typing import Protocol
 from edge.camera.frames import Frame
 from edge.detector.description import Description
 from edge.detector.detections import Detections
-from edge.detector.engines import Build, Recipe, folder_of, forget, prune
+from edge.detector.engines import Build, builder_of, folder_of, forget, prune
+from edge.detector.onnx import OnnxDetector
 from edge.detector.providers import AUTO, EngineState, Unbuilt, title_of
+from edge.detector.recipe import Recipe
 from edge.errors import ModelError
 
 __all__ = ["Building", "OpenNetwork", "Serving", "serve"]
@@ -105,15 +107,15 @@ class Serving:
         self._network, self._build, self.state = faster, None, EngineState.SERVING
 
 
-def serve(recipe: Recipe, *, engines: Path, unbuilt: Unbuilt) -> Serving:
-    """Open a network, with its engine where there is one. Raises ModelError.
+def serve(recipe: Recipe, *, digest: str, engines: Path, unbuilt: Unbuilt) -> Serving:
+    """Open a network, with its engine where there is one; `digest` is the sha256 of its file. Raises ModelError.
 
     Who waits gets the engine; where it can't be had and was not named, what needs none serves, and a warning says so.
     """
-    builder = recipe.builder
+    builder = builder_of(recipe)
     if builder is None:
-        return Serving(recipe.open(engine=None), state=EngineState.NONE)
-    engine = folder_of(recipe, among=engines)
+        return Serving(OnnxDetector(recipe), state=EngineState.NONE)
+    engine = folder_of(recipe, digest=digest, among=engines)
     if engine.is_dir():
         try:
             return _with_engine(recipe, engine, builder)
@@ -124,14 +126,14 @@ def serve(recipe: Recipe, *, engines: Path, unbuilt: Unbuilt) -> Serving:
             forget(engine)
     if unbuilt is Unbuilt.WAIT:
         return _waited(recipe, engine, builder)
-    serving = Serving(recipe.open(engine=None), state=EngineState.MISSING, builder=builder)
+    serving = Serving(OnnxDetector(recipe), state=EngineState.MISSING, builder=builder)
     if unbuilt is Unbuilt.IN_BACKGROUND:
         _build_behind(serving, recipe, engine)
     return serving
 
 
 def _with_engine(recipe: Recipe, engine: Path, builder: str) -> Serving:
-    network = recipe.open(engine=engine)
+    network = OnnxDetector(recipe, engine=engine)
     prune(engine.parent, newest=engine, now=time.time())
     return Serving(network, state=EngineState.SERVING, builder=builder)
 
@@ -146,7 +148,7 @@ def _waited(recipe: Recipe, engine: Path, builder: str) -> Serving:
     except ModelError as error:
         if recipe.providers != AUTO:
             raise
-        serving = Serving(recipe.open(engine=None), state=EngineState.MISSING, builder=builder)
+        serving = Serving(OnnxDetector(recipe), state=EngineState.MISSING, builder=builder)
         serving.give_up(error)
         return serving
 
@@ -162,4 +164,4 @@ def _build_behind(serving: Serving, recipe: Recipe, engine: Path) -> None:
         title_of(serving.builder), title_of(serving.provider),
         extra={"action": "build an engine"},
     )  # fmt: skip
-    serving.change_after(build, lambda: recipe.open(engine=engine))
+    serving.change_after(build, lambda: OnnxDetector(recipe, engine=engine))

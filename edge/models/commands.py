@@ -158,19 +158,19 @@ def _quantised(store: ModelStore, entry: Entry, calibration: Path) -> str:
 
 def _engine(store: ModelStore, name: str, arguments: argparse.Namespace) -> None:
     """Build the engine that vision will find when it has this model and provider."""
-    from edge.detector.engines import Build, Recipe, folder_of
+    from edge.detector.engines import Build, folder_of
     from edge.detector.engines import default_folder as default_engines
+    from edge.detector.recipe import Recipe
 
     path, description = store.resolve(name)
     recipe = Recipe(
         path=path,
-        digest=sha256_of(path),
         providers=(arguments.to,),
         openvino_device=arguments.openvino_device,
         description=description,
     )
     try:
-        folder = folder_of(recipe, among=arguments.engines or default_engines(os.environ))
+        folder = folder_of(recipe, digest=sha256_of(path), among=arguments.engines or default_engines(os.environ))
     except ModelError as error:
         raise ModelError(f"{error}; {_WHERE_PROVIDERS_ARE[arguments.to]}") from error
     if not folder.is_dir():

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 from edge.detector.onnx import OnnxDetector
+from edge.detector.recipe import Recipe
 from edge.errors import ModelError
 from edge.models.manifest import Entry
 from edge.models.quantising import EXTRA_NEEDED
@@ -32,7 +33,7 @@ def export_weights(store: ModelStore, entry: Entry) -> Path:
         raise ModelError(f"{entry.exporter} is not installed; {EXTRA_NEEDED}")
     with tempfile.TemporaryDirectory(prefix=".export-", dir=store.folder) as folder:
         made = _exported(Path(shutil.copy(weights, folder)), entry)
-        OnnxDetector(path=made, description=entry.description)
+        OnnxDetector(Recipe(path=made, description=entry.description))
         return store.adopt(made, name=entry.name, origin=entry, how={"how": f"exported by {entry.exporter}"})
 
 

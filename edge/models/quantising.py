@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from edge.camera.frames import Frame
 from edge.detector.onnx import OnnxDetector
+from edge.detector.recipe import Recipe
 from edge.errors import ModelError
 from edge.models.agreement import Agreement, agreement
 from edge.models.pictures import Pictures
@@ -53,7 +54,7 @@ def quantise(source: Resolved, target: Path, pictures: Pictures) -> Quantised:
         from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     except ImportError as error:
         raise ModelError(f"{error}; {EXTRA_NEEDED}") from error
-    original = OnnxDetector(path=source.path, description=source.description)
+    original = OnnxDetector(Recipe(path=source.path, description=source.description))
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]  # untyped
         """Hands the earlier pictures over as the network takes them."""
@@ -84,7 +85,7 @@ def quantise(source: Resolved, target: Path, pictures: Pictures) -> Quantised:
         raise ModelError(f"{source.path}: cannot be turned into whole numbers: {error}") from error
     finally:
         logging.disable(logging.NOTSET)
-    other = OnnxDetector(path=target, description=source.description)
+    other = OnnxDetector(Recipe(path=target, description=source.description))
     sample = next(pictures.last(1))
     return Quantised(
         agreement=agreement(original, other, pictures.last(_JUDGING)),

@@ -24,6 +24,7 @@ from edge.camera.frames import Frame, Image
 from edge.detector import low_light
 from edge.detector.detections import Detections
 from edge.detector.onnx import OnnxDetector
+from edge.detector.recipe import Recipe
 from tests.support.assets import assets_folder
 from tests.support.average_precision import average_precision, frames_of, overlap, truth_of
 from tests.support.darkness import darkened
@@ -46,7 +47,7 @@ def main() -> None:
     assets = assets_folder()
     low_light.DARK = 255
     detectors = [
-        OnnxDetector(path=assets / "models/yolox_nano.onnx", threads=1, low_light=lightened)
+        OnnxDetector(Recipe(path=assets / "models/yolox_nano.onnx", threads=1, low_light=lightened))
         for lightened in (False, True)
     ]
     tables: dict[str, dict[str, Mapping[str, float]]] = {}

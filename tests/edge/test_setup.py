@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from edge.settings import CameraSettings
+from edge.settings import CameraSettings, DetectorSettings
 from edge.setup import setups_of
 from protocol.status import ModelStatus
 
@@ -15,10 +15,15 @@ DOOR: dict[str, Any] = {
 }
 
 
-def setup(*others: CameraSettings, model: ModelStatus = MODEL, confidence: float = 0.1, **changes: object) -> str:
+def setup(
+    *others: CameraSettings,
+    model: ModelStatus = MODEL,
+    detector: DetectorSettings | None = None,
+    **changes: object,
+) -> str:
     """That of the entrance."""
     door = CameraSettings.model_validate({**DOOR, **changes})
-    return setups_of([door, *others], models=[model], confidence=confidence)["entrance"]
+    return setups_of([door, *others], detector=detector or DetectorSettings(), models=[model])["entrance"]
 
 
 def moved(line: str) -> list[dict[str, Any]]:
@@ -37,7 +42,8 @@ def moved(line: str) -> list[dict[str, Any]]:
         pytest.param(setup(doorway=[{"a": (0, 9), "b": (9, 9)}]), id="its doorways"),
         pytest.param(setup(model=ModelStatus(name="yolox-nano", digest="b" * 64)), id="the model"),
         pytest.param(setup(model=ModelStatus(name="motion")), id="a model without content"),
-        pytest.param(setup(confidence=0.3), id="the model's confidence"),
+        pytest.param(setup(detector=DetectorSettings(confidence=0.3)), id="the model's confidence"),
+        pytest.param(setup(detector=DetectorSettings(low_light=False)), id="what becomes of dark pictures"),
     ],
 )
 def test_what_counts_hang_on_changes_the_setup(other: str) -> None:
@@ -50,6 +56,7 @@ def test_what_counts_hang_on_changes_the_setup(other: str) -> None:
         pytest.param(setup(line=moved("back")), id="another line"),
         pytest.param(setup(url="rtsp://viewer:other@192.0.2.9/"), id="the camera's address"),
         pytest.param(setup(cell_px=80), id="the heat map"),
+        pytest.param(setup(detector=DetectorSettings(threads=4)), id="the detector's threads"),
         pytest.param(setup(zone=[{"id": "z", "polygon": [(0, 0), (9, 0), (9, 9)]}]), id="a zone"),
         pytest.param(setup(model=ModelStatus(name="my-own", digest="a" * 64)), id="the model's name"),
         pytest.param(setup(CameraSettings.model_validate({"id": "till", "synthetic": {}})), id="another scene"),

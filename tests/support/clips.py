@@ -10,6 +10,7 @@ import numpy as np
 from edge.camera.frames import Frame
 from edge.detector.detections import Detections
 from edge.detector.onnx import OnnxDetector
+from edge.detector.recipe import Recipe
 from edge.floor import Calibration, Floor
 from tests.support.followers import Step
 from tests.support.mot import NOBODY, People
@@ -76,7 +77,7 @@ RETAIL = Clip(
 
 def detect(assets: Path, clip: Clip) -> list[Detections]:
     """What yolox_nano finds in each frame."""
-    detector = OnnxDetector(path=assets / "models/yolox_nano.onnx")
+    detector = OnnxDetector(Recipe(path=assets / "models/yolox_nano.onnx"))
     return [detector.detect(frame) for frame in frames_of(assets / f"videos/{clip.name}.mp4", clip)]
 
 

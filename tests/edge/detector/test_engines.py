@@ -9,15 +9,22 @@ import pytest
 
 from edge.detector import engines
 from edge.detector.description import Description, InputFormat
-from edge.detector.engines import KEPT, Build, Recipe, default_folder, folder_of, prune
+from edge.detector.engines import KEPT, Build, default_folder, folder_of, prune
+from edge.detector.recipe import Recipe
 from edge.errors import ModelError
 from tests.support.onnx_models import write_answering_network, write_quantised_network
+
+DIGEST = "ab" * 32
 
 
 @pytest.fixture
 def recipe(tmp_path: Path) -> Recipe:
     path = write_answering_network(tmp_path / "model.onnx", {"output0": np.zeros((1, 300, 6), np.float32)})
-    return Recipe(path=path, digest="ab" * 32, description=Description(), threads=1)
+    return Recipe(path=path, threads=1)
+
+
+def engine_of(recipe: Recipe) -> Path:
+    return folder_of(recipe, digest=DIGEST, among=Path("/engines"))
 
 
 def test_an_engine_is_built_by_a_process_of_its_own_and_gets_its_name_when_it_is_whole(
@@ -71,50 +78,52 @@ def test_no_room_for_engines_is_told(recipe: Recipe, tmp_path: Path) -> None:
 
 
 CHANGES: dict[str, dict[str, object]] = {
-    "model": {"digest": "cd" * 32},
     "device": {"openvino_device": "GPU"},
     "size": {"description": Description(input=InputFormat(width=320, colour="rgb", scale="0-1", fit="centre"))},
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_another_network_device_or_size_is_another_engine(recipe: Recipe, change: str, tmp_path: Path) -> None:
+def test_another_device_or_size_is_another_engine(recipe: Recipe, change: str) -> None:
     changed = replace(recipe, **CHANGES[change])  # type: ignore[arg-type]
-    assert folder_of(changed, among=tmp_path) != folder_of(recipe, among=tmp_path)
+    assert engine_of(changed) != engine_of(recipe)
 
 
-def test_what_auto_stands_for_is_the_same_engine(
-    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_network_is_another_engine(recipe: Recipe) -> None:
+    other = folder_of(recipe, digest="cd" * 32, among=Path("/engines"))
+    assert other != engine_of(recipe)
+
+
+def test_what_auto_stands_for_is_the_same_engine(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
-    assert folder_of(replace(recipe, providers=("cpu",)), among=tmp_path) == folder_of(recipe, among=tmp_path)
+    assert engine_of(replace(recipe, providers=("cpu",))) == engine_of(recipe)
 
 
-def test_other_providers_are_another_engine(recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = folder_of(recipe, among=tmp_path)
+def test_other_providers_are_another_engine(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = engine_of(recipe)
     there = ["TensorrtExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: there)
-    assert folder_of(recipe, among=tmp_path) != before
+    assert engine_of(recipe) != before
 
 
-def test_another_precision_is_another_engine(recipe: Recipe, tmp_path: Path) -> None:
-    before = folder_of(recipe, among=tmp_path)
+def test_another_precision_is_another_engine(recipe: Recipe) -> None:
+    before = engine_of(recipe)
     write_quantised_network(recipe.path)
-    assert folder_of(recipe, among=tmp_path) != before
+    assert engine_of(recipe) != before
 
 
 @pytest.mark.parametrize("changed", ["_runtimes", "_device"])
 def test_another_runtime_or_machine_is_another_engine(
-    recipe: Recipe, tmp_path: Path, changed: str, monkeypatch: pytest.MonkeyPatch
+    recipe: Recipe, changed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = folder_of(recipe, among=tmp_path)
-    assert folder_of(recipe, among=tmp_path) == before
+    before = engine_of(recipe)
+    assert engine_of(recipe) == before
     monkeypatch.setattr(engines, changed, lambda: ["another"])
-    assert folder_of(recipe, among=tmp_path) != before
+    assert engine_of(recipe) != before
 
 
-def test_threads_and_confidence_make_no_other_engine(recipe: Recipe, tmp_path: Path) -> None:
-    assert folder_of(replace(recipe, threads=4, confidence=0.3), among=tmp_path) == folder_of(recipe, among=tmp_path)
+def test_threads_and_confidence_make_no_other_engine(recipe: Recipe) -> None:
+    assert engine_of(replace(recipe, threads=4, confidence=0.3)) == engine_of(recipe)
 
 
 def test_those_used_least_recently_and_old_leavings_are_removed(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from edge.assembly import eyes
 from edge.camera.frames import Frame, Image
 from edge.detector.low_light import DARK, LowLight, is_dark
 from edge.detector.onnx import OnnxDetector
+from edge.detector.recipe import Recipe
 from edge.settings import DetectorSettings
 from tests.benchmarks.low_light import hits
 from tests.support.average_precision import frames_of, truth_of
@@ -74,7 +75,7 @@ def test_more_people_are_found_in_the_dark(assets: Path) -> None:
     truth = truth_of(assets / "videos/retail_x1.gt.txt")
     recall = {}
     for lightened in (False, True):
-        detector = OnnxDetector(path=assets / "models/yolox_nano.onnx", threads=1, low_light=lightened)
+        detector = OnnxDetector(Recipe(path=assets / "models/yolox_nano.onnx", threads=1, low_light=lightened))
         found = {
             index: detector.detect(Frame(at=0.0, image=image, camera="film", index=index))
             for index, image in zip(frames, pictures, strict=True)

@@ -13,6 +13,7 @@ from edge.camera.frames import Frame
 from edge.detector.description import USUAL_INPUT, Description, InputFormat, Layout
 from edge.detector.detections import Detections
 from edge.detector.onnx import OnnxDetector
+from edge.detector.recipe import Recipe
 from edge.detector.session import _check_fallback
 from edge.errors import ModelError
 from tests.support.average_precision import average_precision, frames_of, truth_of
@@ -54,7 +55,7 @@ def test_yolo26_end_to_end(tmp_path: Path, columns: int) -> None:
         [10, 10, 30, 90, 0.7, 0],
     ]
     path = write_answering_network(tmp_path / "yolo26n.onnx", {"output0": table(300, columns, *rows)})
-    detector = OnnxDetector(path=path)
+    detector = OnnxDetector(Recipe(path=path))
     people = []
     for left, top, right, bottom, confidence, kind in rows:
         box = clipped((left * 2, (top - 140) * 2, right * 2, (bottom - 140) * 2), 1280, 720)
@@ -90,7 +91,7 @@ def test_detr_pairs(
             cx, cy, w, h = (float(share) for share in boxes[0, query])
             corners = ((cx - w / 2) * 1280, (cy - h / 2) * 720, (cx + w / 2) * 1280, (cy + h / 2) * 720)
             people.append((confidence, clipped(corners, 1280, 720)))
-    detector = OnnxDetector(path=path)
+    detector = OnnxDetector(Recipe(path=path))
     assert len(people) > 50
     expect(detector.detect(frame()), people)
     assert detector.description.person_class == person
@@ -105,7 +106,7 @@ def test_yolox_boxes_of_one_person_are_one(tmp_path: Path) -> None:
     grid[0, 21, :6] = [-0.4, 6, np.log(4), np.log(8), 0.9, 0.8]
     path = write_answering_network(tmp_path / "yolox.onnx", {"output": grid}, shape=(1, 3, 416, 416))
     box = [value / 0.65 for value in (164 - 16, 48 - 32, 164 + 16, 48 + 32)]
-    expect(OnnxDetector(path=path).detect(frame(640, 480)), [(0.81, box)])
+    expect(OnnxDetector(Recipe(path=path)).detect(frame(640, 480)), [(0.81, box)])
 
 
 @pytest.mark.parametrize(("colour", "first"), [("bgr", 30), ("rgb", 90)], ids=["blue comes first", "red comes first"])
@@ -115,7 +116,7 @@ def test_network_sees_colours_in_the_order_and_scale_it_was_described_with(
 ) -> None:
     path = write_seeing_network(tmp_path / "sees.onnx")
     told = InputFormat.model_validate({"colour": colour, "scale": scale, "fit": "stretch"})
-    detector = OnnxDetector(path=path, description=Description(input=told), confidence=0, low_light=False)
+    detector = OnnxDetector(Recipe(path=path, description=Description(input=told), confidence=0, low_light=False))
     found = detector.detect(frame(64, 64, colour=(30, 60, 90)))
     by_column = {round(float(box[0])): float(each) for box, each in zip(found.boxes, found.confidence, strict=True)}
     unit = 1 if scale == "0-255" else 255
@@ -129,11 +130,11 @@ def test_open_axes_take_the_size_of_the_description(tmp_path: Path) -> None:
         tmp_path / "open.onnx", {"output0": table(300, 6)}, shape=("batch", 3, "height", "width")
     )
     sized = USUAL_INPUT[Layout.YOLO_END_TO_END].model_copy(update={"width": 320, "height": 192})
-    detector = OnnxDetector(path=path, description=Description(input=sized))
+    detector = OnnxDetector(Recipe(path=path, description=Description(input=sized)))
     assert detector._letterbox.tensor.shape == (1, 3, 192, 320)
     assert len(detector.detect(frame())) == 0
     with pytest.raises(ModelError, match=r"open\.onnx: .*leaves the size open"):
-        OnnxDetector(path=path)
+        OnnxDetector(Recipe(path=path))
 
 
 WRONG_INPUTS = {
@@ -149,13 +150,13 @@ def test_wrong_inputs_are_refused_by_name(tmp_path: Path, case: str) -> None:
     shape, element = WRONG_INPUTS[case]
     path = write_answering_network(tmp_path / "odd.onnx", {"output0": table(300, 6)}, shape=shape, element=element)
     with pytest.raises(ModelError, match=r"odd\.onnx: its input is images .*not one float32 picture 1×3×height×width"):
-        OnnxDetector(path=path)
+        OnnxDetector(Recipe(path=path))
 
 
 def test_unknown_layout_is_refused_with_the_file_and_its_outputs(tmp_path: Path) -> None:
     path = write_answering_network(tmp_path / "yolov5.onnx", {"output": np.zeros((1, 25200, 85), np.float32)})
     with pytest.raises(ModelError, match=r"yolov5\.onnx: its outputs are of no known layout: output 1×25200×85"):
-        OnnxDetector(path=path)
+        OnnxDetector(Recipe(path=path))
 
 
 def test_file_cut_short_is_refused(tmp_path: Path) -> None:
@@ -163,7 +164,7 @@ def test_file_cut_short_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "cut.onnx"
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ModelError, match=rf"cut\.onnx: ONNX Runtime can't read it \({len(whole) // 2:,} bytes"):
-        OnnxDetector(path=path)
+        OnnxDetector(Recipe(path=path))
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>404</html>", bytes(5000)], ids=["empty", "a web page", "zeros"])
@@ -171,12 +172,12 @@ def test_file_that_is_no_network_is_refused(tmp_path: Path, content: bytes) -> N
     path = tmp_path / "model.onnx"
     path.write_bytes(content)
     with pytest.raises(ModelError, match=r"model\.onnx: "):
-        OnnxDetector(path=path)
+        OnnxDetector(Recipe(path=path))
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"gone\.onnx: there is no such file"):
-        OnnxDetector(path=tmp_path / "gone.onnx")
+        OnnxDetector(Recipe(path=tmp_path / "gone.onnx"))
 
 
 def test_named_provider_that_is_not_there_is_refused_with_what_is(tmp_path: Path) -> None:
@@ -187,7 +188,7 @@ def test_named_provider_that_is_not_there_is_refused_with_what_is(tmp_path: Path
         if long not in onnxruntime.get_available_providers()
     )
     with pytest.raises(ModelError, match=rf"any\.onnx: execution provider '{absent}' is not available; .*auto.*cpu"):
-        OnnxDetector(path=path, providers=[absent])
+        OnnxDetector(Recipe(path=path, providers=(absent,)))
 
 
 def test_provider_that_fails_to_load_is_told_under_auto_and_refused_when_named(
@@ -203,7 +204,7 @@ def test_provider_that_fails_to_load_is_told_under_auto_and_refused_when_named(
 
 def scored(assets: Path, model: str, told: InputFormat | None = None) -> float:
     """AP50 on every 10th frame of the PETS video, at the confidence that the tracker is fed with."""
-    detector = OnnxDetector(path=assets / "models" / model, description=Description(input=told), threads=2)
+    detector = OnnxDetector(Recipe(path=assets / "models" / model, description=Description(input=told), threads=2))
     found = {
         index: detector.detect(Frame(at=index / 10, image=image, camera="pets", index=index))
         for index, image in frames_of(assets / "videos" / "pets_s2l1.mp4", every=10)
@@ -238,11 +239,11 @@ def test_the_runtime_keeps_to_itself(tmp_path: Path) -> None:
 
 @pytest.mark.assets
 def test_real_files_are_recognised(assets: Path) -> None:
-    yolox = OnnxDetector(path=assets / "models" / "yolox_nano.onnx").description
+    yolox = OnnxDetector(Recipe(path=assets / "models" / "yolox_nano.onnx")).description
     assert yolox.layout is Layout.YOLOX_GRID
     assert yolox.input is not None
     assert (yolox.input.width, yolox.input.colour, yolox.input.scale) == (416, "bgr", "0-255")
-    yolo11 = OnnxDetector(path=assets / "models" / "yolo11n_int8.onnx").description
+    yolo11 = OnnxDetector(Recipe(path=assets / "models" / "yolo11n_int8.onnx")).description
     assert yolo11.layout is Layout.YOLO_DENSE
     assert yolo11.input is not None
     assert (yolo11.input.width, yolo11.input.colour, yolo11.input.scale) == (320, "rgb", "0-1")
@@ -253,6 +254,6 @@ def test_real_file_cut_short_and_face_detector_are_refused(assets: Path, tmp_pat
     cut = tmp_path / "yolox_nano.onnx"
     cut.write_bytes((assets / "models" / "yolox_nano.onnx").read_bytes()[:2_000_000])
     with pytest.raises(ModelError, match=r"yolox_nano\.onnx: ONNX Runtime can't read it"):
-        OnnxDetector(path=cut)
+        OnnxDetector(Recipe(path=cut))
     with pytest.raises(ModelError, match=r"scrfd_500m_bnkps\.onnx: its outputs are of no known layout: .*score_8"):
-        OnnxDetector(path=assets / "models" / "scrfd_500m_bnkps.onnx")
+        OnnxDetector(Recipe(path=assets / "models" / "scrfd_500m_bnkps.onnx"))

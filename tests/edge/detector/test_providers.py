@@ -6,6 +6,7 @@ import pytest
 
 from edge.detector.onnx import OnnxDetector
 from edge.detector.providers import AUTO, choose_providers, with_options
+from edge.detector.recipe import Recipe
 from edge.errors import ModelError
 from tests.support.onnx_models import write_answering_network, write_quantised_network
 
@@ -79,7 +80,7 @@ def test_tensorrt_is_told_to_use_half_precision_and_whole_numbers_only_for_a_net
     write = write_quantised_network if quantised else write_plain_network
     path = write(tmp_path / "model.onnx")
     handed = Handed(monkeypatch)
-    detector = OnnxDetector(path=path, providers=("tensorrt", "cuda"), engine=tmp_path / "engines" / "one")
+    detector = OnnxDetector(Recipe(path=path, providers=("tensorrt", "cuda")), engine=tmp_path / "engines" / "one")
     assert detector.provider == "tensorrt"
     assert [name for name, _ in handed.providers] == [
         "TensorrtExecutionProvider",
@@ -101,7 +102,7 @@ def test_without_an_engine_cuda_and_the_cpu_serve_and_may_fall_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     handed = Handed(monkeypatch)
-    detector = OnnxDetector(path=write_plain_network(tmp_path / "model.onnx"), providers=AUTO)
+    detector = OnnxDetector(Recipe(path=write_plain_network(tmp_path / "model.onnx"), providers=AUTO))
     assert detector.provider == "cuda"
     assert [name for name, _ in handed.providers] == ["CUDAExecutionProvider", "CPUExecutionProvider"]
     assert handed.falls_back

@@ -10,16 +10,19 @@ import pytest
 
 from edge.assembly import eyes
 from edge.camera.frames import Frame
-from edge.detector import providers
+from edge.detector import providers, serving
 from edge.detector.description import Description
 from edge.detector.detections import Detections
-from edge.detector.engines import Recipe, folder_of
+from edge.detector.engines import folder_of
+from edge.detector.onnx import OnnxDetector
 from edge.detector.providers import EngineState, Unbuilt
+from edge.detector.recipe import Recipe
 from edge.detector.serving import Serving, serve
 from edge.errors import ModelError
 from edge.settings import DetectorSettings
 from tests.support.onnx_models import write_seeing_network
 
+DIGEST = "ab" * 32
 FRAME = Frame(at=0.0, image=np.full((64, 64, 3), 128, np.uint8), camera="door", index=0)
 
 
@@ -119,7 +122,7 @@ def test_closing_gives_the_engine_up(served: Serving, build: Built) -> None:
 @pytest.fixture
 def recipe(tmp_path: Path) -> Recipe:
     path = write_seeing_network(tmp_path / "model.onnx")
-    return Recipe(path=path, digest="ab" * 32, description=Description(), threads=1)
+    return Recipe(path=path, threads=1)
 
 
 @pytest.fixture
@@ -140,26 +143,26 @@ def seen_until_it_changes(found: Serving) -> int:
 
 @pytest.mark.usefixtures("a_cpu_that_builds")
 def test_people_are_seen_while_the_engine_is_built(recipe: Recipe, tmp_path: Path) -> None:
-    found = serve(recipe, engines=tmp_path / "engines", unbuilt=Unbuilt.IN_BACKGROUND)
+    found = serve(recipe, digest=DIGEST, engines=tmp_path / "engines", unbuilt=Unbuilt.IN_BACKGROUND)
     before = found._network
     assert seen_until_it_changes(found) > 10
     assert found.state is EngineState.SERVING
     assert found._network is not before
-    assert folder_of(recipe, among=tmp_path / "engines").is_dir()
+    assert folder_of(recipe, digest=DIGEST, among=tmp_path / "engines").is_dir()
 
 
 @pytest.mark.usefixtures("a_cpu_that_builds")
 def test_an_engine_that_is_there_is_opened_at_once(
     recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert serve(recipe, engines=tmp_path, unbuilt=Unbuilt.WAIT).state is EngineState.SERVING
+    assert serve(recipe, digest=DIGEST, engines=tmp_path, unbuilt=Unbuilt.WAIT).state is EngineState.SERVING
     monkeypatch.delattr(subprocess, "Popen")
-    assert serve(recipe, engines=tmp_path, unbuilt=Unbuilt.IN_BACKGROUND).state is EngineState.SERVING
+    assert serve(recipe, digest=DIGEST, engines=tmp_path, unbuilt=Unbuilt.IN_BACKGROUND).state is EngineState.SERVING
 
 
 @pytest.mark.usefixtures("a_cpu_that_builds")
 def test_a_check_builds_nothing(recipe: Recipe, tmp_path: Path) -> None:
-    found = serve(recipe, engines=tmp_path / "engines", unbuilt=Unbuilt.LEAVE)
+    found = serve(recipe, digest=DIGEST, engines=tmp_path / "engines", unbuilt=Unbuilt.LEAVE)
     assert found.state is EngineState.MISSING
     assert not (tmp_path / "engines").exists()
 
@@ -168,18 +171,17 @@ def test_a_check_builds_nothing(recipe: Recipe, tmp_path: Path) -> None:
 def test_an_engine_that_cannot_be_opened_is_made_anew(
     recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    engine = folder_of(recipe, among=tmp_path / "engines")
+    engine = folder_of(recipe, digest=DIGEST, among=tmp_path / "engines")
     engine.mkdir(parents=True)
     (engine / "damaged").touch()
-    real = Recipe.open
 
-    def refused(self: Recipe, *, engine: Path | None) -> object:
+    def refused(recipe: Recipe, *, engine: Path | None = None) -> OnnxDetector:
         if engine is not None and (engine / "damaged").exists():
             raise ModelError("the engine is of another version")
-        return real(self, engine=engine)
+        return OnnxDetector(recipe, engine=engine)
 
-    monkeypatch.setattr(Recipe, "open", refused)
-    found = serve(recipe, engines=tmp_path / "engines", unbuilt=Unbuilt.WAIT)
+    monkeypatch.setattr(serving, "OnnxDetector", refused)
+    found = serve(recipe, digest=DIGEST, engines=tmp_path / "engines", unbuilt=Unbuilt.WAIT)
     assert found.state is EngineState.SERVING
     assert not (engine / "damaged").exists()
     assert "the engine for CPU is forgotten: the engine is of another version" in caplog.text
@@ -191,7 +193,7 @@ def test_where_no_engine_can_be_kept_the_box_sees_without(
     recipe: Recipe, tmp_path: Path, unbuilt: Unbuilt, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "engines").touch()
-    found = serve(recipe, engines=tmp_path / "engines", unbuilt=unbuilt)
+    found = serve(recipe, digest=DIGEST, engines=tmp_path / "engines", unbuilt=unbuilt)
     assert (found.state, len(found.detect(FRAME))) == (EngineState.FAILED, 3)
     assert "no engine can be kept in" in caplog.text
 
@@ -199,10 +201,10 @@ def test_where_no_engine_can_be_kept_the_box_sees_without(
 @pytest.mark.usefixtures("a_cpu_that_builds")
 def test_who_waits_for_a_provider_by_name_is_refused_where_it_cannot_be_had(tmp_path: Path) -> None:
     path = write_seeing_network(tmp_path / "model.onnx")
-    named = Recipe(path=path, digest="ab" * 32, description=Description(), providers=("cpu",))
+    named = Recipe(path=path, providers=("cpu",))
     (tmp_path / "engines").touch()
     with pytest.raises(ModelError, match="no engine can be kept"):
-        serve(named, engines=tmp_path / "engines", unbuilt=Unbuilt.WAIT)
+        serve(named, digest=DIGEST, engines=tmp_path / "engines", unbuilt=Unbuilt.WAIT)
 
 
 @pytest.mark.usefixtures("a_cpu_that_builds")
@@ -214,7 +216,9 @@ def test_a_replay_has_its_engine_from_the_first_frame(recipe: Recipe, tmp_path: 
 
 
 def test_a_provider_without_engines_is_opened_as_ever(recipe: Recipe, tmp_path: Path) -> None:
-    found = serve(replace(recipe, providers=("cpu",)), engines=tmp_path / "engines", unbuilt=Unbuilt.WAIT)
+    found = serve(
+        replace(recipe, providers=("cpu",)), digest=DIGEST, engines=tmp_path / "engines", unbuilt=Unbuilt.WAIT
+    )
     assert found.state is EngineState.NONE
     assert not (tmp_path / "engines").exists()
 
@@ -224,14 +228,14 @@ def test_a_provider_without_engines_is_opened_as_ever(recipe: Recipe, tmp_path: 
     reason="needs the package onnxruntime-openvino in the place of onnxruntime",
 )
 def test_openvino_takes_over_from_the_cpu_and_finds_its_engine_again(recipe: Recipe, tmp_path: Path) -> None:
-    found = serve(recipe, engines=tmp_path / "engines", unbuilt=Unbuilt.IN_BACKGROUND)
+    found = serve(recipe, digest=DIGEST, engines=tmp_path / "engines", unbuilt=Unbuilt.IN_BACKGROUND)
     assert found.provider == "cpu"
     seen_until_it_changes(found)
     assert (found.provider, found.state) == ("openvino", EngineState.SERVING)
     assert len(found.detect(FRAME)) == 3
-    engine = folder_of(recipe, among=tmp_path / "engines")
+    engine = folder_of(recipe, digest=DIGEST, among=tmp_path / "engines")
     made = sorted(path.name for path in engine.rglob("*.blob"))
     assert made
-    again = serve(recipe, engines=tmp_path / "engines", unbuilt=Unbuilt.IN_BACKGROUND)
+    again = serve(recipe, digest=DIGEST, engines=tmp_path / "engines", unbuilt=Unbuilt.IN_BACKGROUND)
     assert (again.provider, again.state) == ("openvino", EngineState.SERVING)
     assert sorted(path.name for path in engine.rglob("*.blob")) == made

@@ -16,8 +16,9 @@ from edge.camera.pace import AsFastAsPossible
 from edge.camera.synthetic import SyntheticSource
 from edge.check.model import check_model
 from edge.detector.description import Description
-from edge.detector.engines import Recipe, folder_of
+from edge.detector.engines import folder_of
 from edge.detector.onnx import is_quantised
+from edge.detector.recipe import Recipe
 from edge.errors import ModelError
 from edge.models import agreement, exporting, quantising
 from edge.models.commands import add_commands
@@ -269,8 +270,8 @@ def test_an_engine_is_the_one_that_vision_looks_for(
 ) -> None:
     assert run("export", "figures", "--to", "openvino") == 0
     path, description = ModelStore(folder=folder, manifest=load_manifest()).resolve("figures")
-    wanted = Recipe(path=path, digest=sha256_of(path), description=description, confidence=0.2, threads=2)
-    engine = folder_of(wanted, among=tmp_path / "engines")
+    wanted = Recipe(path=path, description=description, confidence=0.2, threads=2)
+    engine = folder_of(wanted, digest=sha256_of(path), among=tmp_path / "engines")
     assert str(engine) in capsys.readouterr().out
     assert list(engine.rglob("*.blob"))
 

@@ -12,6 +12,7 @@ from edge.camera.frames import Frame
 from edge.camera.pace import AsFastAsPossible
 from edge.camera.synthetic import SyntheticSource
 from edge.detector.onnx import OnnxDetector
+from edge.detector.recipe import Recipe
 from edge.errors import ModelError
 from edge.models.commands import add_commands
 from edge.models.manifest import published
@@ -37,7 +38,7 @@ def store(tmp_path: Path) -> ModelStore:
 @pytest.fixture
 def detector(store: ModelStore) -> OnnxDetector:
     path, description = store.resolve("figures")
-    return OnnxDetector(path=path, description=description)
+    return OnnxDetector(Recipe(path=path, description=description))
 
 
 class Score:
@@ -107,7 +108,7 @@ def test_it_is_small_and_whole(store: ModelStore) -> None:
     entry = published().find("figures")
     assert entry is not None
     assert entry.bytes == path.stat().st_size
-    assert OnnxDetector(path=path).description.layout == description.layout
+    assert OnnxDetector(Recipe(path=path)).description.layout == description.layout
 
 
 def test_there_is_nothing_to_fetch_or_to_install(
