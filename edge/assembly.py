@@ -34,6 +34,7 @@ from edge.detector.providers import EngineState, Unbuilt
 from edge.errors import ExchangeFull
 from edge.exchange.writer import Budget, ThisBoot, Writer
 from edge.journal import Journal
+from edge.left_over import LeftOver, closed, resumable
 from edge.metrics.server import serving
 from edge.metrics.vision import VisionMetrics
 from edge.models.manifest import load_manifest
@@ -44,7 +45,7 @@ from edge.settings import CameraSettings, DetectorSettings, Settings
 from edge.setup import setups_of
 from edge.synthetic.film import Film
 from edge.synthetic.lens import lens_of
-from edge.vision import LeftOver, Vision, resumable, watch
+from edge.vision import Vision, watch
 from edge.visits import Checkpoint
 from protocol.status import ModelStatus
 
@@ -140,6 +141,8 @@ def run_vision(settings: Settings, stop: threading.Event, *, environment: dict[s
         ]
         _say_what_no_longer_holds(writer, settings, seen_with.models())
         with Journal(writer, system_fix=lambda: clock.system_fix(settings.clock.trust)) as journal:
+            for batch in closed(left_over):
+                journal.put(batch)
             vision = Vision(
                 settings,
                 detector=seen_with.watching(settings.cameras, idled=metrics.idled),
@@ -148,7 +151,6 @@ def run_vision(settings: Settings, stop: threading.Event, *, environment: dict[s
                 fix=lambda: journal.fix,
                 resumable=resumable(left_over, boot=clock.boot_id(), now=clock.monotonic()),
             )
-            vision.close_left_over(left_over)
             ended = _watched(vision, settings, stop, metrics=metrics, environment=environment)
         if ended:
             with suppress(ExchangeFull):  # what has no room now is placed by the next run

@@ -103,7 +103,7 @@ def _misplaced(
     path: Path, cameras: dict[int, CameraSettings] | dict[None, CameraSettings], settings: Settings | None
 ) -> list[str]:
     """Calibrations that make no floor, and a layout too large to be said in one message."""
-    from edge.reports import oversized
+    from edge.layout import oversized
     from edge.view import floor_of
 
     lines = []

@@ -13,9 +13,8 @@ A person is where the cameras that show them say, weighed by their certainty, an
 """
 
 import math
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -23,13 +22,10 @@ from scipy.optimize import linear_sum_assignment
 
 from edge.doorways import Doorways
 from edge.lines import Line
+from edge.sights import Point, Sight, Somebody, Spread, weighed
 from edge.walkers import Walkers
 
 __all__ = ["Fused", "Fusion", "FusionSettings"]
-
-Point = npt.NDArray[np.float64]
-Spread = npt.NDArray[np.float64]
-"""A covariance, float64, shape (2, 2), in square metres."""
 
 _NEVER = 1e6
 
@@ -92,7 +88,7 @@ class Fusion:
     def __init__(self, settings: FusionSettings | None = None, doorways: Sequence[Line] = ()) -> None:
         self._settings = settings or FusionSettings()
         self._doorways = Doorways(doorways, y_up=True)
-        self._people: dict[int, _Somebody] = {}
+        self._people: dict[int, Somebody] = {}
         self._owners: dict[tuple[str, int], int] = {}
         self._frame_at: dict[str, float] = {}
         self._disagreements: dict[tuple[str, int, int], float] = {}
@@ -110,7 +106,7 @@ class Fusion:
         passed = at - self._frame_at.get(camera, at)
         self._frame_at[camera] = at
         newcomers, known_ids = [], set()
-        for sight in (_Sight.of(seen, row, spreads[row]) for row in range(len(seen))):
+        for sight in (Sight.of(seen, row, spreads[row]) for row in range(len(seen))):
             owner = self._owners.get((camera, sight.key))
             if owner is None:
                 newcomers.append(sight)
@@ -123,14 +119,14 @@ class Fusion:
         self._forget(at)
         return self._told(camera, at, merged)
 
-    def _welcome(self, camera: str, sights: "Sequence[_Sight]", *, taken: set[int]) -> None:
+    def _welcome(self, camera: str, sights: Sequence[Sight], *, taken: set[int]) -> None:
         """Find out who these people of a camera are; they are none of the `taken`."""
         owners = self._recognised(camera, sights, taken=taken)
         for row, sight in enumerate(sights):
             somebody = self._people[owners[row]] if row in owners else self._begin(sight)
             somebody.views[camera] = sight
 
-    def _recognised(self, camera: str, sights: "Sequence[_Sight]", *, taken: set[int]) -> dict[int, int]:
+    def _recognised(self, camera: str, sights: Sequence[Sight], *, taken: set[int]) -> dict[int, int]:
         """The person behind each row that is new to its camera, where there is one.
 
         Whom only this camera has seen of late, its own stitching knows better.
@@ -143,7 +139,7 @@ class Fusion:
         pairs = zip(*linear_sum_assignment(np.minimum(costs, limit)), strict=True)
         return {int(row): others[column].id for row, column in pairs if costs[row, column] < limit}
 
-    def _unlikelihood(self, somebody: "_Somebody", sight: "_Sight") -> float:
+    def _unlikelihood(self, somebody: Somebody, sight: Sight) -> float:
         """From 0; infinite where the two cannot be one person."""
         settings, gap = self._settings, sight.at - somebody.seen_at
         if gap <= settings.fresh_seconds:
@@ -159,7 +155,7 @@ class Fusion:
         spread = settings.slack_m / 2 + settings.turning * unseen
         return (walked / spread) ** 2 / 2 + math.log(spread / (settings.slack_m / 2))
 
-    def _disagreement(self, somebody: "_Somebody", sight: "_Sight") -> float:
+    def _disagreement(self, somebody: Somebody, sight: Sight) -> float:
         """How badly two views of now fit, and of when the newer one began, in halved squared standard deviations."""
         spread = sight.spread + somebody.spread
         misses = [sight.place - somebody.place]
@@ -169,14 +165,14 @@ class Fusion:
         cost = float(np.mean([self._distance(miss, spread) for miss in misses]))
         return cost if cost <= self._settings.gate else math.inf
 
-    def _goes_and_comes(self, somebody: "_Somebody", sight: "_Sight") -> bool:
+    def _goes_and_comes(self, somebody: Somebody, sight: Sight) -> bool:
         """Whether one walks out by a doorway and the other comes in by it."""
         came = (sight.place - sight.first_place) / max(sight.at - sight.since, 1e-3)
         went_out = self._doorways.walks_out(somebody.place, somebody.velocity(), body=sight.body)
         return went_out and self._doorways.walks_out(sight.first_place, -came, body=sight.body)
 
-    def _begin(self, sight: "_Sight") -> "_Somebody":
-        somebody = _Somebody(
+    def _begin(self, sight: Sight) -> Somebody:
+        somebody = Somebody(
             id=self._next_id, since=sight.since, first_place=sight.first_place, from_edge=sight.from_edge
         )
         self._people[somebody.id] = somebody
@@ -189,12 +185,12 @@ class Fusion:
             shown = self._shown(somebody, at)
             if not shown:
                 continue
-            somebody.place, somebody.spread = _weighed(list(shown.values()))
+            somebody.place, somebody.spread = weighed(list(shown.values()))
             somebody.seen_at = max(sight.at for sight in shown.values())
             somebody.last_camera = next(iter(shown)) if len(shown) == 1 else ""
             somebody.remember(somebody.seen_at)
 
-    def _shown(self, somebody: "_Somebody", at: float) -> "dict[str, _Sight]":
+    def _shown(self, somebody: Somebody, at: float) -> dict[str, Sight]:
         """By camera: what its last frame shows of somebody, if that was just now."""
         return {
             camera: sight
@@ -236,14 +232,14 @@ class Fusion:
             self._welcome(camera, anew, taken=shown | {owner for owner, _ in moves})
         return tuple(merged)
 
-    def _elsewhere(self, camera: str, at: float) -> "dict[int, tuple[Point, Spread]]":
+    def _elsewhere(self, camera: str, at: float) -> dict[int, tuple[Point, Spread]]:
         """Where the other cameras show people now, and how surely, by id."""
         views = {one.id: self._shown(one, at) for one in self._people.values()}
         others = {key: [sight for name, sight in shown.items() if name != camera] for key, shown in views.items()}
-        return {key: _weighed(sights) for key, sights in others.items() if sights}
+        return {key: weighed(sights) for key, sights in others.items() if sights}
 
     def _costs(
-        self, camera: str, mine: "dict[int, _Sight]", there: "dict[int, tuple[Point, Spread]]", passed: float
+        self, camera: str, mine: dict[int, Sight], there: dict[int, tuple[Point, Spread]], passed: float
     ) -> npt.NDArray[np.float64]:
         """How badly each of a camera's people (rows) fits those whom others show, and then being alone (columns).
 
@@ -272,7 +268,7 @@ class Fusion:
         self._doubted[camera] = frozenset(doubted)
         return costs
 
-    def _distance(self, miss: Point, spread: "Spread") -> float:
+    def _distance(self, miss: Point, spread: Spread) -> float:
         """How far two views are from being of one place, in halved squared standard deviations."""
         return float(miss @ np.linalg.solve(spread + np.eye(2) * self._settings.error_m**2, miss)) / 2
 
@@ -315,90 +311,5 @@ class Fusion:
         )
 
 
-_MEMORY_SECONDS = 3.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Sight:
-    """What one camera's frame shows of somebody; `key` is the camera's own id of them."""
-
-    key: int
-    at: float
-    place: Point
-    spread: Spread
-    first_place: Point
-    since: float
-    body: float
-    confidence: float
-    from_edge: bool
-    at_edge: bool
-
-    @classmethod
-    def of(cls, seen: Walkers, row: int, spread: Spread) -> "_Sight":
-        return cls(
-            key=int(seen.ids[row]),
-            at=seen.at,
-            place=seen.places[row],
-            spread=spread,
-            first_place=seen.first_places[row],
-            since=float(seen.since[row]),
-            body=float(seen.bodies[row]),
-            confidence=float(seen.confidence[row]),
-            from_edge=bool(seen.from_edge[row]),
-            at_edge=bool(seen.at_edge[row]),
-        )
-
-
-@dataclass(slots=True, kw_only=True)
-class _Somebody:
-    """One person of the scene; `last_camera` is the only one that showed them last, if it was one."""
-
-    id: int
-    since: float
-    first_place: Point
-    from_edge: bool
-    views: dict[str, _Sight] = field(default_factory=dict)
-    place: Point = field(default_factory=lambda: np.full(2, np.nan))
-    spread: Spread = field(default_factory=lambda: np.eye(2))
-    seen_at: float = -math.inf
-    last_camera: str = ""
-    _way: deque[tuple[float, Point]] = field(default_factory=deque)
-
-    def remember(self, at: float) -> None:
-        self._way.append((at, self.place))
-        while at - self._way[0][0] > _MEMORY_SECONDS:
-            self._way.popleft()
-
-    def absorb(self, other: "_Somebody") -> None:
-        """Take over what is known of somebody who is the same."""
-        for camera, sight in other.views.items():
-            if camera not in self.views or self.views[camera].at < sight.at:
-                self.views[camera] = sight
-        if other.since < self.since:
-            self.since, self.first_place, self.from_edge = other.since, other.first_place, other.from_edge
-
-    def seen_beside(self, other: "_Somebody") -> bool:
-        """Whether one camera knows both, and has shown them at one time."""
-        pairs = [(self.views[camera], other.views[camera]) for camera in self.views.keys() & other.views.keys()]
-        return any(min(one.at, two.at) >= max(one.since, two.since) for one, two in pairs)
-
-    def velocity(self) -> Point:
-        """Metres a second over the last second."""
-        (began, start), (ended, end) = next(one for one in self._way if self._way[-1][0] - one[0] <= 1.0), self._way[-1]
-        return (end - start) / (ended - began) if ended > began else np.zeros(2)
-
-    def place_at(self, at: float) -> Point | None:
-        """Where they were then, if that is known."""
-        before = [place for moment, place in self._way if moment <= at + 0.05]
-        return before[-1] if before else None
-
-
-def _is_at(sight: _Sight | None, at: float) -> bool:
+def _is_at(sight: Sight | None, at: float) -> bool:
     return sight is not None and sight.at == at
-
-
-def _weighed(sights: Sequence[_Sight]) -> tuple[Point, Spread]:
-    """The place that several cameras see, weighed by how sure each is, and how sure it is then."""
-    weights = np.array([np.linalg.inv(sight.spread) for sight in sights])
-    spread = np.linalg.inv(weights.sum(axis=0))
-    return spread @ np.einsum("nij,nj->i", weights, np.array([sight.place for sight in sights])), spread

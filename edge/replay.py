@@ -31,6 +31,7 @@ from edge.exchange.batch import Batch
 from edge.exchange.schema import FILE_NAME, connect
 from edge.exchange.writer import ThisBoot, Writer
 from edge.fixtures import Fixtures
+from edge.layout import layout_of
 from edge.output_files import written
 from edge.scene import Scene
 from edge.settings import BoxSettings, CameraSettings, DetectorSettings
@@ -220,7 +221,7 @@ class _Recorder:
     def _begin(self, size: tuple[int, int]) -> tuple[Scene, IgnoreMasks, Origin]:
         plan = self._plan
         reference = plan.camera.image_size or size
-        layout = reports.layout_of(plan.box, [plan.camera], {plan.camera.id: reference}, setups=plan.setups)
+        layout = layout_of(plan.box, [plan.camera], {plan.camera.id: reference}, setups=plan.setups)
         origin = Origin(venue=plan.box.venue, config=config_hash(layout), mode=plan.box.mode)
         self.writer.commit(Batch(origin=origin, drafts=[reports.configuration(layout, at=0.0)]))
         masks = IgnoreMasks(plan.camera.masks, reference_size=reference)

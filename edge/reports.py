@@ -3,19 +3,15 @@
 Each function takes an internal value and names, field by field, what of it leaves. Seconds leave with one decimal.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from edge.anonymity import Draft, draft
 from edge.camera.health import HealthChange, HealthState, Note
 from edge.exchange.batch import TilePart
-from edge.floor import space_slug
 from edge.minute import Minute
 from edge.scene import Scene
-from edge.settings import BoxSettings, CameraSettings, Settings
-from edge.view import floor_of
 from edge.visits import Visit
-from protocol import configuration as wire
-from protocol.configuration import Coordinates, Layout
+from protocol.configuration import Layout
 from protocol.events import (
     CameraHealth,
     CameraState,
@@ -33,7 +29,7 @@ from protocol.events import (
 from protocol.events import Visit as VisitItem
 from protocol.status import LiveScene, LiveZone
 from protocol.tiles import Layer
-from protocol.wire import MAX_ITEM_BYTES, ConfigHash, JsonObject
+from protocol.wire import JsonObject
 
 __all__ = [
     "camera_state",
@@ -41,11 +37,9 @@ __all__ = [
     "crossings",
     "health",
     "health_reason",
-    "layout_of",
     "live_scene",
     "minutely",
     "occupancy",
-    "oversized",
     "playing_state",
     "queues",
     "self_check",
@@ -53,11 +47,6 @@ __all__ = [
     "visit",
 ]
 
-_LAYOUT = 256
-_LARGEST_PICTURE = (16_384, 16_384)
-_ANY_SETUP = "0" * 32
-_ITEM_HEADER_BYTES = 512
-"""More than what stands beside a layout in its item."""
 _STATES = {
     HealthState.STARTING: CameraState.STARTING,
     HealthState.ONLINE: CameraState.ONLINE,
@@ -223,98 +212,6 @@ def live_scene(scene: Scene, now: float) -> JsonObject:
 def configuration(layout: Layout, *, at: float) -> Draft:
     """The layout that items are made under from now on."""
     return draft(Configuration, at=at, layout=layout)
-
-
-def layout_of(
-    box: BoxSettings,
-    cameras: Sequence[CameraSettings],
-    sizes: Mapping[str, tuple[int, int]],
-    *,
-    setups: Mapping[str, ConfigHash],
-) -> Layout:
-    """What the settings say about places; `sizes` are the reference sizes of the cameras seen so far.
-
-    `setups` are those of the lines, by `edge.setup`.
-    """
-    spaces = [_space(camera, sizes, box=box.id) for camera in cameras]
-    return Layout(
-        mode=box.mode,
-        k=box.k,
-        scenes=tuple(
-            wire.Scene(scene=scene, counting=counting)
-            for scene, counting in {camera.scene_id: camera.counting for camera in cameras}.items()
-        ),
-        cameras=tuple(
-            wire.Camera(camera=camera.id, scene=camera.scene_id, space=space.space)
-            for camera, space in zip(cameras, spaces, strict=True)
-        ),
-        spaces=tuple({space.space: space for space in spaces}.values()),
-        lines=tuple(
-            wire.Line(
-                line=line.id,
-                scene=camera.scene_id,
-                camera=camera.id,
-                kind=line.kind,
-                coordinates=_coordinates(camera),
-                a=line.a,
-                b=line.b,
-                setup=setups.get(line.id),
-            )
-            for camera in cameras
-            for line in camera.lines
-        ),
-        zones=tuple(
-            wire.Zone(
-                zone=zone.id,
-                scene=camera.scene_id,
-                camera=camera.id,
-                kind=zone.kind,
-                coordinates=_coordinates(camera),
-                polygon=zone.polygon,
-            )
-            for camera in cameras
-            for zone in camera.zones
-        ),
-    )
-
-
-def oversized(settings: Settings) -> list[str]:
-    """Why these settings cannot be said in one message, as sentences; none where they can."""
-    counts = {
-        "zones": sum(len(camera.zones) for camera in settings.cameras),
-        "lines": sum(len(camera.lines) for camera in settings.cameras),
-    }
-    many = [
-        f"found {count} {what}; allowed are {_LAYOUT} on one box" for what, count in counts.items() if count > _LAYOUT
-    ]
-    if many:
-        return many
-    sizes = {camera.id: _LARGEST_PICTURE for camera in settings.cameras}
-    setups = {line.id: _ANY_SETUP for camera in settings.cameras for line in camera.lines}
-    size = len(layout_of(settings.box, settings.cameras, sizes, setups=setups).to_json()) + _ITEM_HEADER_BYTES
-    if size > MAX_ITEM_BYTES:
-        found = f"found cameras, zones and lines that take {size} bytes as one message"
-        return [f"{found}; allowed are {MAX_ITEM_BYTES}: draw with fewer points, or share the cameras among two boxes"]
-    return []
-
-
-def _space(camera: CameraSettings, sizes: Mapping[str, tuple[int, int]], *, box: str) -> wire.Space:
-    size = camera.image_size or sizes.get(camera.id)
-    if size is None:
-        unsized = space_slug(f"{box}--{camera.id}-unsized")
-        return wire.Space(space=unsized, coordinates=Coordinates.IMAGE, cell=camera.cell_px)
-    floor = floor_of(camera, size, box=box)
-    if camera.calibration is not None:
-        return wire.Space(
-            space=floor.space_id, coordinates=Coordinates.FLOOR, floor=camera.calibration.floor, cell=floor.cell
-        )
-    return wire.Space(
-        space=floor.space_id, coordinates=Coordinates.IMAGE, cell=floor.cell, width=size[0], height=size[1]
-    )
-
-
-def _coordinates(camera: CameraSettings) -> Coordinates:
-    return Coordinates.IMAGE if camera.calibration is None else Coordinates.FLOOR
 
 
 def _seconds(milliseconds: int) -> float:

@@ -8,11 +8,10 @@ The loop is single-threaded. Threads exist only at its rims: one per camera befo
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
 from edge import reports
 from edge.anonymity import Origin
-from edge.camera.fitness import Fitness, Flaw
 from edge.camera.frames import Frame
 from edge.camera.health import HealthChange, HealthState
 from edge.camera.latest import Cameras
@@ -20,42 +19,29 @@ from edge.camera.masks import IgnoreMasks
 from edge.clock import Fix
 from edge.detector.detections import Detector
 from edge.exchange.batch import Batch, Checkpointed
-from edge.fixtures import Fixtures
+from edge.layout import layout_of
 from edge.minute import Minute
 from edge.passages import LineSeen, Passages, subject_of
 from edge.scene import Scene
 from edge.scheduler import Scheduler
-from edge.settings import Settings
+from edge.self_check import SelfCheck
+from edge.settings import CameraSettings, Settings
 from edge.setup import setups_of
-from edge.visits import Checkpoint, Visit, interrupted
+from edge.visits import Visit
 from protocol.configuration import Layout, config_hash
 from protocol.events import CameraState, HealthReason
 from protocol.modes import DISCLOSURE
 from protocol.status import CameraStatus, ModelStatus
 from protocol.wire import JsonObject
 
-__all__ = ["LeftOver", "Vision", "minute_end", "resumable", "watch"]
+__all__ = ["Vision", "minute_end", "watch"]
 
 _TURN_SECONDS = 0.25
 _MINUTE_SECONDS = 60.0
 _LIVE_SECONDS = 5.0
 _IDLE_AFTER_SECONDS = 2.0
-_RESUME_WITHIN_SECONDS = 300.0
-"""People who were there when the last run broke off are still the same people within this time."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeftOver:
-    """A visit that the last run did not end; `boot` is the boot whose clock its times are of.
-
-    `origin` is what that run made it under: the box may have moved since, or have other zones.
-    """
-
-    boot: str
-    origin: Origin
-    checkpoint: Checkpoint
 
 
 class Vision:
@@ -81,9 +67,7 @@ class Vision:
         self._scenes: dict[str, Scene] = {}
         self._masks: dict[str, IgnoreMasks] = {}
         self._reasons: dict[str, HealthReason] = {}
-        self._fitness = {camera.id: Fitness() for camera in settings.cameras}
-        self._fixtures = {camera.id: Fixtures() for camera in settings.cameras}
-        self._findings: dict[str, HealthReason] = {}
+        self._checks = {camera.id: SelfCheck() for camera in settings.cameras}
         self._is_overloaded = False
         self._dropped: dict[str, int] = {}
         self._frames: dict[str, int] = {}
@@ -104,9 +88,10 @@ class Vision:
         scene = self._scene_for(frame)
         size = (frame.image.shape[1], frame.image.shape[0])
         seen = replace(frame, image=self._masks[frame.camera].apply(frame.image))
-        found = self._fixtures[frame.camera].without(self._detector.detect(seen), seen.image, frame.at)
-        is_fit = reports.playing_state(self._check(frame)) is CameraState.ONLINE
-        _, closed = scene.observe(found, at=frame.at, image_size=size, camera=frame.camera, is_fit=is_fit)
+        people = self._checks[frame.camera].people_among(self._detector.detect(seen), seen)
+        _, closed = scene.observe(
+            people, at=frame.at, image_size=size, camera=frame.camera, is_fit=self._finds_itself_fit(frame)
+        )
         self._note_crossings(scene)
         self._last_frame_at[frame.camera] = frame.at
         self._frames[frame.camera] = self._frames.get(frame.camera, 0) + 1
@@ -116,8 +101,7 @@ class Vision:
         """Note changes of cameras' health."""
         for change in changes:
             self._reasons[change.camera] = reports.health_reason(change)
-            self._fitness[change.camera].begin_anew()
-            self._findings.pop(change.camera, None)
+            self._checks[change.camera].begin_anew()
             draft = reports.health(change, scene=self._cameras[change.camera].scene_id)
             self._put(Batch(origin=self._origin_from(change.at), drafts=[draft]))
 
@@ -163,39 +147,14 @@ class Vision:
         for scene in self._scenes.values():
             self._say_closed(scene, scene.finish())
 
-    def close_left_over(self, left_over: Sequence[LeftOver]) -> None:
-        """End, as interrupted, what the last run could not; it stays of the venue and layout it was made under."""
-        made: dict[tuple[str, Origin], list[Checkpoint]] = {}
-        for item in left_over:
-            made.setdefault((item.boot, item.origin), []).append(item.checkpoint)
-        for (boot, origin), checkpoints in made.items():
-            self._put(
-                Batch(
-                    origin=origin,
-                    drafts=[reports.visit(interrupted(checkpoint)) for checkpoint in checkpoints],
-                    checkpoints=[
-                        Checkpointed(scene=scene, visits=())
-                        for scene in sorted({checkpoint.scene for checkpoint in checkpoints})
-                    ],
-                    boot=boot,
-                )
-            )
-
-    def _check(self, frame: Frame) -> HealthReason:
-        """What a camera finds out about itself, worst first; what changes is said."""
-        flaw = self._fitness[frame.camera].look(frame.image, frame.at)
-        if flaw is not Flaw.NONE:
-            reason = HealthReason(str(flaw))
-        elif self._is_overloaded:
-            reason = HealthReason.OVERLOADED
-        else:
-            reason = HealthReason.STATIC_OBJECT if self._fixtures[frame.camera].count else HealthReason.NONE
-        if reason is not self._findings.get(frame.camera, HealthReason.NONE):
-            self._findings[frame.camera] = reason
+    def _finds_itself_fit(self, frame: Frame) -> bool:
+        """Whether a camera's pictures are fit to count in; what changes about it is said."""
+        check = self._checks[frame.camera]
+        if check.look(frame, is_overloaded=self._is_overloaded):
             scene = self._cameras[frame.camera].scene_id
-            said = reports.self_check(reason, camera=frame.camera, scene=scene, at=frame.at)
+            said = reports.self_check(check.finding, camera=frame.camera, scene=scene, at=frame.at)
             self._put(Batch(origin=self._origin_from(frame.at), drafts=[said]))
-        return reason
+        return reports.playing_state(check.finding) is CameraState.ONLINE
 
     def _scene_for(self, frame: Frame) -> Scene:
         name = self._cameras[frame.camera].scene_id
@@ -255,7 +214,7 @@ class Vision:
         """What is made from `at` on is made under this; the layout goes first when it is new."""
         if self._layout is None:
             sizes = {name: size for scene in self._scenes.values() for name, size in scene.image_sizes.items()}
-            self._layout = reports.layout_of(self._settings.box, self._settings.cameras, sizes, setups=self._setups)
+            self._layout = layout_of(self._settings.box, self._settings.cameras, sizes, setups=self._setups)
         if self._layout != self._layout_said:
             self._layout_said = self._layout
             box = self._settings.box
@@ -273,17 +232,7 @@ class Vision:
             "vision": {"config": config, "models": [model.to_object() for model in self._models()]},
         }
         for camera in self._settings.cameras:
-            state, reason = reports.camera_state(states[camera.id]), self._reasons.get(camera.id, HealthReason.NONE)
-            finding = self._findings.get(camera.id, HealthReason.NONE)
-            if state is CameraState.ONLINE and finding is not HealthReason.NONE:
-                state, reason = reports.playing_state(finding), finding
-            said[f"camera/{camera.id}"] = CameraStatus(
-                camera=camera.id,
-                scene=camera.scene_id,
-                state=state,
-                reason=reason,
-                frames_per_second=self.rates.get(camera.id, 0.0),
-            ).to_object()
+            said[f"camera/{camera.id}"] = self._camera_status(camera, states[camera.id]).to_object()
             for line in camera.lines:
                 said[subject_of(line.id)] = LineSeen(
                     line=line.id,
@@ -295,6 +244,20 @@ class Vision:
         for scene in self._scenes.values():
             said[f"scene/{scene.id}"] = reports.live_scene(scene, now)
         return said
+
+    def _camera_status(self, camera: CameraSettings, played: HealthState) -> CameraStatus:
+        """A camera's own finding tells of it where it plays."""
+        state, reason = reports.camera_state(played), self._reasons.get(camera.id, HealthReason.NONE)
+        finding = self._checks[camera.id].finding
+        if state is CameraState.ONLINE and finding is not HealthReason.NONE:
+            state, reason = reports.playing_state(finding), finding
+        return CameraStatus(
+            camera=camera.id,
+            scene=camera.scene_id,
+            state=state,
+            reason=reason,
+            frames_per_second=self.rates.get(camera.id, 0.0),
+        )
 
 
 def watch(
@@ -339,15 +302,6 @@ def watch(
 def minute_end(now: float, *, offset_ms: int) -> float:
     """When the minute running at `now` ends, both monotonic seconds; minutes are whole in now + offset_ms."""
     return ((round(now * 1000) + offset_ms) // 60_000 * 60_000 + 60_000 - offset_ms) / 1000
-
-
-def resumable(left_over: Sequence[LeftOver], *, boot: str, now: float) -> dict[str, int]:
-    """How many people of each scene may still be there, by the last run's checkpoints."""
-    counts: dict[str, int] = {}
-    for item in left_over:
-        if item.boot == boot and now - item.checkpoint.last_seen <= _RESUME_WITHIN_SECONDS:
-            counts[item.checkpoint.scene] = counts.get(item.checkpoint.scene, 0) + 1
-    return counts
 
 
 def _checkpointed(scene: Scene) -> Checkpointed:

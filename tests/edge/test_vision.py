@@ -11,7 +11,7 @@ from typing import cast
 import numpy as np
 import pytest
 
-from edge.anonymity import Draft, Origin
+from edge.anonymity import Draft
 from edge.backoff import Backoff
 from edge.camera.frames import Frame
 from edge.camera.health import HealthChange, HealthState
@@ -22,10 +22,8 @@ from edge.detector.detections import Detections, Detector
 from edge.exchange.batch import Batch
 from edge.passages import LineSeen
 from edge.settings import Settings
-from edge.vision import LeftOver, Vision, minute_end, resumable, watch
-from edge.visits import Checkpoint
+from edge.vision import Vision, minute_end, watch
 from protocol.envelope import ClockSource
-from protocol.modes import Mode
 from protocol.status import ModelStatus
 from tests.support.exchange import NTP, Exchange, opened
 from tests.support.people import boxes_at
@@ -152,23 +150,6 @@ def offline(at: float) -> HealthChange:
     return HealthChange(
         camera="till", at=at, state=HealthState.OFFLINE, reason=Trouble.WRONG_PASSWORD, detail="till: rtsp://***@x"
     )
-
-
-BEFORE = Origin(venue="old-shop", config="a" * 32, mode=Mode.STATISTICS)
-
-
-def left_over(last_seen: float, *, boot: str = "this", scene: str = "door", origin: Origin = BEFORE) -> LeftOver:
-    checkpoint = Checkpoint(
-        scene=scene,
-        first_seen=last_seen - 30.0,
-        last_seen=last_seen,
-        began="appeared",
-        zone_milliseconds={},
-        crossings={},
-        frames=300,
-        mean_confidence=0.9,
-    )
-    return LeftOver(boot=boot, origin=origin, checkpoint=checkpoint)
 
 
 @pytest.mark.parametrize("act", [act for _, act in FIRST_ACTS], ids=[name for name, _ in FIRST_ACTS])
@@ -406,22 +387,8 @@ def test_dropped_frames_are_those_since_the_last_report() -> None:
     assert dropped == [5, 0, 7]
 
 
-def test_after_a_crash_visits_are_closed_as_interrupted_and_people_still_there_are_not_new() -> None:
-    left = [left_over(990.0), left_over(995.0), left_over(400.0, boot="before", scene="till")]
-    counts = resumable(left, boot="this", now=1000.0)
-    assert counts == {"door": 2}
-    box = bench(resumed=counts)
-    box.vision.close_left_over(left)
-    closed = {batch.boot: batch for batch in box.batches if batch.boot}
-    assert {batch.origin for batch in closed.values()} == {BEFORE}
-    assert {boot: [draft.body["ended"] for draft in batch.drafts] for boot, batch in closed.items()} == {
-        "this": ["interrupted", "interrupted"],
-        "before": ["interrupted"],
-    }
-    assert {boot: [(one.scene, one.visits) for one in batch.checkpoints] for boot, batch in closed.items()} == {
-        "this": [("door", ())],
-        "before": [("till", ())],
-    }
+def test_people_still_there_after_a_crash_are_not_new() -> None:
+    box = bench(resumed={"door": 2})
     box.watch(10.0, (150, 300), (320, 300), (490, 300))
     box.watch(51.0)
     assert sorted(
@@ -433,19 +400,6 @@ def test_after_a_crash_visits_are_closed_as_interrupted_and_people_still_there_a
     ]
     entries = [tile for batch in box.batches for tile in batch.tiles if tile.layer == "entries"]
     assert sum(sum(tile.cells.values()) for tile in entries) == 1
-
-
-@pytest.mark.parametrize(
-    ("left", "counts"),
-    [
-        (left_over(900.0), {"door": 1}),
-        (left_over(600.0), {}),
-        (left_over(990.0, boot="before"), {}),
-    ],
-    ids=["a moment ago", "long ago", "before the last boot"],
-)
-def test_who_may_still_be_there(left: LeftOver, counts: dict[str, int]) -> None:
-    assert resumable([left], boot="this", now=1000.0) == counts
 
 
 def test_health_says_state_and_reason_and_no_address() -> None:
