@@ -171,7 +171,7 @@ def _keep_film(settings: Settings, path: Path) -> None:
     for one in certificates:
         if setups.get(one.line) != one.setup:
             raise EdgeError(
-                f"{path}: line {one.line} was checked with another line, camera, model or confidence than this box has"
+                f"{path}: line {one.line} was checked with another line, camera or detector than this box has"
             )
     with _exchange(settings) as outbox:
         for one in certificates:

@@ -174,7 +174,7 @@ def test_a_film_makes_a_certificate_that_the_box_keeps_while_it_sees_the_same(bo
 
     box.configure("synthetic = {}\nrate = 5\n")
     refused = box.certify("--from", film)
-    assert (refused.returncode, "another line, camera, model or confidence" in refused.stderr) == (1, True)
+    assert (refused.returncode, "another line, camera or detector" in refused.stderr) == (1, True)
 
 
 @pytest.mark.parametrize(
