@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 
 TESTS = """
@@ -25,14 +27,16 @@ def test_slowly_on_assets(assets): pass
 """
 
 
-def test_a_run_leaves_its_record(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_run_leaves_its_record(tmp_path: Path, workers: str) -> None:
     file, report = tmp_path / "test_sample.py", tmp_path / "report.json"
     file.write_text(TESTS)
     for folder in ("models", "videos"):
         (tmp_path / folder).mkdir()
     environment = {**os.environ, "FOOTFALL_TEST_REPORT": str(report), "FOOTFALL_ASSETS": str(tmp_path)}
     options = ["--confcutdir", str(ROOT), "-p", "no:cacheprovider", "-p", "tests.conftest", "-c", "pyproject.toml"]
-    command = [sys.executable, "-m", "pytest", "-q", *options, "-m", "not acceptance", str(file)]
+    chosen = ["--numprocesses", workers, "-m", "not acceptance", str(file)]
+    command = [sys.executable, "-m", "pytest", "-q", *options, *chosen]
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 1, ended.stdout + ended.stderr
     assert "on real assets: 1 passed of 1 chosen, 2 committed" in ended.stdout

@@ -8,10 +8,15 @@ import pytest
 
 __all__ = ["OutcomeRecorder"]
 
+_COMMITTED = "committed_on_assets"
+
 
 @dataclass(kw_only=True, slots=True, eq=False)
 class OutcomeRecorder:
-    """A pytest plugin: how each test ended, and which tests on real assets are committed, chosen in this run or not."""
+    """A pytest plugin: how each test ended, and which tests on real assets are committed, chosen in this run or not.
+
+    Where pytest-xdist shares the tests among workers, each of them collects, and the one that they report to records.
+    """
 
     report_path: Path | None
     outcomes: dict[str, str] = field(default_factory=dict)
@@ -21,6 +26,16 @@ class OutcomeRecorder:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Note the tests on assets, before options such as `-m` take any of them away."""
         self.committed_on_assets |= {item.nodeid for item in items if item.get_closest_marker("assets")}
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: object) -> None:
+        """Take over what a worker has collected; one that crashed tells nothing."""
+        self.committed_on_assets |= set(getattr(node, "workeroutput", {}).get(_COMMITTED, ()))
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Hand over what this worker has collected."""
+        if hasattr(session.config, "workeroutput"):
+            session.config.workeroutput[_COMMITTED] = sorted(self.committed_on_assets)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note a file that was skipped or failed as a whole."""

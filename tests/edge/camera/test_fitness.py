@@ -63,7 +63,7 @@ def blurred(image: Image) -> Image:
 @pytest.mark.parametrize(
     ("spoil", "flaw"),
     [(dark, Flaw.TOO_DARK), (covered, Flaw.COVERED), (blurred, Flaw.BLURRED)],
-    ids=str,
+    ids=["dark", "covered", "blurred"],
 )
 def test_a_flaw_is_said_once_it_lasts_and_taken_back_once_it_is_over(
     spoil: Callable[[Image], Image], flaw: Flaw, shop: list[Image]
