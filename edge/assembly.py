@@ -150,6 +150,7 @@ def run_vision(settings: Settings, stop: threading.Event, *, environment: dict[s
                 put=journal.put,
                 fix=lambda: journal.fix,
                 resumable=resumable(left_over, boot=clock.boot_id(), now=clock.monotonic()),
+                inside=writer.inside(),
             )
             ended = _watched(vision, settings, stop, metrics=metrics, environment=environment)
         if ended:

@@ -8,7 +8,7 @@ nothing of the wire, of files or of any clock.
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from edge.minute import LineTally, Minute, ZoneTally
 from edge.queues import QueueWatch
 from edge.settings import CameraSettings, LineSettings
 from edge.stitching import People
-from edge.view import View, WatchedTime
+from edge.view import View
 from edge.visits import Checkpoint, Visit, VisitBook, VisitSettings
 from edge.walkers import Walkers
 from edge.zones import Zone, ZoneWatch
@@ -37,7 +37,8 @@ _PEOPLE_GONE_SECONDS = 3.0
 class Scene:
     """The cameras of one scene; `image_sizes` are the references that their shapes are in, by camera.
 
-    Several cameras are calibrated on one floor.
+    Several cameras are calibrated on one floor. What an earlier run left: visits still open (`resumable`), and how many
+    people were `inside`.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Scene:
         box: str,
         image_sizes: Mapping[str, tuple[int, int]],
         resumable: int = 0,
+        inside: int = 0,
     ) -> None:
         first = cameras[0]
         self.id = first.scene_id
@@ -75,9 +77,8 @@ class Scene:
             )
         )
         self._presence = Presence()
-        self._inside = _Inside(empty_seconds=max(camera.empty_seconds for camera in cameras))
+        self._inside = _Inside(inside, empty_seconds=max(camera.empty_seconds for camera in cameras))
         self._tally = _Tally(zones=len(zones))
-        self._watched_time = WatchedTime()
         self._now = float("-inf")
         self.crossed: tuple[Crossing, ...] = ()
         """Crossings of which the newest call left no doubt."""
@@ -108,20 +109,21 @@ class Scene:
         people, seen = view.see(detections, at, image_size, is_fit=is_fit)
         # Frames of several cameras may come a little out of order.
         self._now = at = max(at, self._now)
-        passed_ms = self._watched_time.until(at)
         fused = self._fused(view, people, seen, at)
         there = fused.people
         milliseconds = self._credited(fused)
         self._merge(fused.merged)
         zones = self._zones.update(there.ids, there.places, at)
-        for line, till, queue in self._queues:
-            at_till = np.zeros(len(there), np.bool_) if till is None else zones.inside[:, till]
-            queue.update(there.ids, zones.inside[:, line], at_till, at, passed_ms=passed_ms)
+        for queue in self._queues:
+            at_till = np.zeros(len(there), np.bool_) if queue.till is None else zones.inside[:, queue.till]
+            passed_ms = view.just_watched_ms if queue.camera == view.camera else 0
+            queue.watch.update(there.ids, zones.inside[:, queue.line], at_till, at, passed_ms=passed_ms)
         in_zones = zones.inside.astype(np.int64) * milliseconds[:, None]
         shown = there.rows(fused.in_frame)
         self._lines.meet(shown.ids, shown.first_places, shown.bodies, at)
         crossings = self._lines.update(shown.ids, shown.places, shown.bodies, at, doubted=fused.doubted)
-        self._cross(crossings, at, busy=bool(len(there)) or not passed_ms)
+        is_watched = all(each.is_watching(at) for each in self._views.values())
+        self._cross(crossings, at, busy=bool(len(there)) or not is_watched)
         turnover = self._visits.update(shown, in_zones[fused.in_frame], crossings)
         view.credit(there.places, milliseconds, people=int(fused.credited.sum()))
         view.heat.enter(self._entry_places(shown)[turnover.begun])
@@ -159,7 +161,7 @@ class Scene:
                     max_people=view.max_people,
                     zones=self._zone_tallies(tally) if is_first else (),
                     lines=tally.lines() if is_first else (),
-                    queues=tuple(queue.minute() for _, _, queue in self._queues) if is_first else (),
+                    queues=tuple(queue.watch.minute() for queue in self._queues) if is_first else (),
                     tiles=view.heat.take(),
                     inside=inside if is_first else None,
                     drift=drift if is_first else None,
@@ -191,8 +193,8 @@ class Scene:
         """Have everybody know the second of each pair as the first."""
         for elder, younger in pairs:
             self._zones.merge(elder, younger)
-            for _, _, queue in self._queues:
-                queue.merge(elder, younger)
+            for queue in self._queues:
+                queue.watch.merge(elder, younger)
             self._lines.merge(elder, younger)
             self._visits.merge(elder, younger)
 
@@ -257,10 +259,10 @@ class _Tally:
 
 
 class _Inside:
-    """In − out since the scene was last known empty: watched without a break, nobody seen, no entrance crossed."""
+    """In − out since the scene was last known empty: each of its cameras watched, nobody seen, no entrance crossed."""
 
-    def __init__(self, *, empty_seconds: float) -> None:
-        self.count = 0
+    def __init__(self, count: int, *, empty_seconds: float) -> None:
+        self.count = count
         self._drift: int | None = None
         self._empty_seconds = empty_seconds
         self._busy_at: float | None = None
@@ -279,17 +281,27 @@ class _Inside:
         return self.count, drift
 
 
-def _queues(cameras: Sequence[CameraSettings]) -> list[tuple[int, int | None, QueueWatch]]:
-    """Each line of people: its zone's column, that of the zone in which they are served, and who follows them."""
-    zones = [zone for camera in cameras for zone in camera.zones]
-    columns = {zone.id: column for column, zone in enumerate(zones)}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Queue:
+    """A line of people: the camera that answers for it, and the columns of its zone and of the till's."""
+
+    camera: str
+    line: int
+    till: int | None
+    watch: QueueWatch
+
+
+def _queues(cameras: Sequence[CameraSettings]) -> list[_Queue]:
+    zones = [(zone, camera.id) for camera in cameras for zone in camera.zones]
+    columns = {zone.id: column for column, (zone, _) in enumerate(zones)}
     return [
-        (
-            columns[zone.id],
-            None if zone.served_in is None else columns[zone.served_in],
-            QueueWatch(zone.id, has_till=zone.served_in is not None),
+        _Queue(
+            camera=camera,
+            line=columns[zone.id],
+            till=None if zone.served_in is None else columns[zone.served_in],
+            watch=QueueWatch(zone.id, has_till=zone.served_in is not None),
         )
-        for zone in zones
+        for zone, camera in zones
         if zone.kind is ZoneKind.QUEUE
     ]
 

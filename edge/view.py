@@ -19,7 +19,7 @@ from edge.stitching import People, Stitcher, StitchingSettings
 from edge.tracker import LibraryTracker, Tracker, TrackerSettings
 from edge.walkers import Walkers
 
-__all__ = ["View", "WatchedTime", "floor_of", "tracker_of"]
+__all__ = ["View", "floor_of", "tracker_of"]
 
 _log = logging.getLogger(__name__)
 
@@ -30,20 +30,6 @@ _ACROSS, _DOWN = 0.05, 0.06
 _CUT = 4.0
 """How many times less sure the feet are below the picture's edge."""
 _LEAST_M, _MOST_M = 0.05, 10.0
-
-
-class WatchedTime:
-    """Which of the time between frames was watched."""
-
-    def __init__(self) -> None:
-        self._last_ms: int | None = None
-
-    def until(self, at: float) -> int:
-        """Milliseconds since the last frame, if they were watched, else none."""
-        now_ms = round(at * 1000)
-        passed_ms = 0 if self._last_ms is None else now_ms - self._last_ms
-        self._last_ms = now_ms
-        return passed_ms if 0 < passed_ms <= _WATCHED_GAP_MS else 0
 
 
 class View:
@@ -60,7 +46,9 @@ class View:
         self._stitcher = Stitcher(
             image_size, StitchingSettings(gap_seconds=camera.gap_seconds), floor=self.floor, doorways=doorways
         )
-        self._watched_time = WatchedTime()
+        self._last_ms: int | None = None
+        self.just_watched_ms = 0
+        """How much of the time before the last frame was watched."""
         self.clear()
 
     def clear(self) -> None:
@@ -74,8 +62,9 @@ class View:
 
         Time whose pictures are not fit to count in is not watched.
         """
-        passed_ms = self._watched_time.until(at)
-        self.watched_ms += passed_ms if is_fit else 0
+        self.just_watched_ms = self._passed_ms(at) if is_fit else 0
+        self._last_ms = round(at * 1000)
+        self.watched_ms += self.just_watched_ms
         self.frames += 1
         people = self._stitcher.update(self._tracker.update(self._in_reference(detections, image_size), at))
         floor = self.floor
@@ -91,6 +80,10 @@ class View:
             at_edge=people.at_edge,
         )
         return people, walkers
+
+    def is_watching(self, at: float) -> bool:
+        """Whether its newest frame is of now, and the time before it was watched."""
+        return bool(self.just_watched_ms and self._last_ms and round(at * 1000) - self._last_ms <= _WATCHED_GAP_MS)
 
     def credit(self, places: npt.NDArray[np.float64], milliseconds: npt.NDArray[np.int64], *, people: int) -> None:
         """Book time (n,) that was spent at places (n, 2), and how many `people` this camera answers for now."""
@@ -115,6 +108,11 @@ class View:
         return np.asarray(
             np.einsum("ni,nj->nij", sideways, sideways) + np.einsum("ni,nj->nij", away, away) + np.eye(2) * _LEAST_M**2
         )
+
+    def _passed_ms(self, at: float) -> int:
+        """Since the last frame; none where that is too long to have been watched."""
+        passed_ms = 0 if self._last_ms is None else round(at * 1000) - self._last_ms
+        return passed_ms if 0 < passed_ms <= _WATCHED_GAP_MS else 0
 
     def _in_reference(self, detections: Detections, image_size: tuple[int, int]) -> Detections:
         """Boxes in reference pixels, whatever size the camera sends now."""

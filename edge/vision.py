@@ -56,7 +56,9 @@ class Vision:
         put: Callable[[Batch], None],
         fix: Callable[[], Fix | None],
         resumable: Mapping[str, int] | None = None,
+        inside: Mapping[str, int] | None = None,
     ) -> None:
+        """`resumable` and `inside` are what the last run left of each scene: open visits, and people."""
         self._settings = settings
         self._cameras = {camera.id: camera for camera in settings.cameras}
         self._detector = detector
@@ -64,6 +66,7 @@ class Vision:
         self._put = put
         self._fix = fix
         self._resumable = dict(resumable or {})
+        self._inside = dict(inside or {})
         self._scenes: dict[str, Scene] = {}
         self._masks: dict[str, IgnoreMasks] = {}
         self._reasons: dict[str, HealthReason] = {}
@@ -165,7 +168,11 @@ class Vision:
             sizes = {camera.id: camera.image_size or size for camera in cameras}
             self._layout = None
             self._scenes[name] = Scene(
-                cameras, box=self._settings.box.id, image_sizes=sizes, resumable=self._resumable.pop(name, 0)
+                cameras,
+                box=self._settings.box.id,
+                image_sizes=sizes,
+                resumable=self._resumable.pop(name, 0),
+                inside=self._inside.pop(name, 0),
             )
             for camera in cameras:
                 self._masks[camera.id] = IgnoreMasks(camera.masks, reference_size=sizes[camera.id])
@@ -305,4 +312,5 @@ def minute_end(now: float, *, offset_ms: int) -> float:
 
 
 def _checkpointed(scene: Scene) -> Checkpointed:
-    return Checkpointed(scene=scene.id, visits=[asdict(checkpoint) for checkpoint in scene.checkpoints()])
+    visits = [asdict(checkpoint) for checkpoint in scene.checkpoints()]
+    return Checkpointed(scene=scene.id, visits=visits, inside=scene.inside)

@@ -25,10 +25,11 @@ class TilePart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpointed:
-    """All open visits of one scene, replacing what was kept for it."""
+    """All open visits of one scene, and how many are inside where that is known, replacing what was kept for it."""
 
     scene: str
     visits: Sequence[JsonObject]
+    inside: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

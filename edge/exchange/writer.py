@@ -39,6 +39,9 @@ __all__ = ["Budget", "ThisBoot", "Writer"]
 _SPARE_BYTES = 256 * 2**10
 """On a full disk shedding goes on until so much of the file itself is free."""
 
+_INSIDE = "inside:"
+"""Before a scene's name: the key under which is kept how many are inside."""
+
 _SHED_TO = 0.9
 """Shedding goes on until this share of the budget is in use, so that it does not run at every commit."""
 
@@ -105,6 +108,11 @@ class Writer:
             LeftBehind(boot=boot, origin=Origin(venue=venue, config=config, mode=Mode(mode)), visit=json.loads(body))
             for boot, venue, config, mode, body in rows
         ]
+
+    def inside(self) -> dict[str, int]:
+        """How many people were inside each scene, by the last checkpoint of any run."""
+        rows = self._connection.execute("SELECT key, value FROM meta WHERE key GLOB ?", (f"{_INSIDE}*",))
+        return {key.removeprefix(_INSIDE): int(value) for key, value in rows}
 
     def certificates(self) -> list[str]:
         """The newest certificate of each line, by the lines' names; see `edge.exchange.certificates`."""
@@ -238,6 +246,8 @@ class Writer:
                 ],
             )  # fmt: skip
             for checkpointed in batch.checkpoints:
+                if checkpointed.inside is not None:
+                    set_meta(connection, _INSIDE + checkpointed.scene, str(checkpointed.inside))
                 connection.execute("DELETE FROM checkpoint WHERE scene = ?", (checkpointed.scene,))
                 connection.executemany(
                     "INSERT INTO checkpoint (boot, scene, venue, config, mode, body) VALUES (?, ?, ?, ?, ?, ?)",

@@ -11,6 +11,7 @@ from edge.scene import Scene
 from edge.settings import CameraSettings
 from edge.synthetic.film import Film
 from edge.synthetic.lens import lens_of
+from edge.synthetic.plan import DOOR, ViewName
 from edge.synthetic.sight import IN_SIGHT, Truth
 from edge.visits import Visit
 from tests.support.people import boxes_at, perfect
@@ -21,6 +22,13 @@ RATE = 10.0
 
 def camera(**settings: object) -> CameraSettings:
     return CameraSettings.model_validate({"id": "door", "image_size": SIZE, "synthetic": {}, **settings})
+
+
+def on_one_floor(view: ViewName, **settings: object) -> CameraSettings:
+    """A camera of the made-up shop that shares its scene with others."""
+    image_points, floor_points = lens_of(view, SIZE).calibration()
+    calibration = {"floor": "ground", "image_points": image_points, "floor_points": floor_points}
+    return camera(id=view, scene="shop", calibration=calibration, empty_seconds=60, **settings)
 
 
 def scene(**settings: object) -> Scene:
@@ -312,6 +320,47 @@ def test_an_outage_is_no_proof_of_emptiness() -> None:
     film.now += 600.0
     assert film.empty(55.0).minute().inside == 1
     assert film.empty(10.0).minute().drift == 1
+
+
+def test_pictures_that_are_unfit_are_no_proof_of_emptiness_and_no_queue_is_watched_in_them() -> None:
+    line = {"id": "till", "kind": "queue", "polygon": LEFT_HALF["polygon"]}
+    film = door(Staged(scene(line=[LINE], zone=[line], empty_seconds=60)), "in")
+    film.minute()
+    for _ in range(1200):
+        film.scene.observe(Detections.none(), at=film.now, image_size=SIZE, is_fit=False)
+        film.now += 1 / RATE
+    minute = film.minute()
+    assert (minute.inside, minute.drift, minute.watched_ms, minute.queues[0].watched_ms) == (1, None, 0, 0)
+    assert film.empty(55.0).minute().inside == 1
+    minute = film.empty(10.0).minute()
+    assert (minute.inside, minute.drift, minute.queues[0].watched_ms) == (0, 1, 10_000)
+
+
+def test_a_scene_is_known_to_be_empty_only_while_each_of_its_cameras_watches() -> None:
+    line = {"id": "till", "kind": "queue", "polygon": [(0, 0), (3, 0), (3, 3), (0, 3)]}
+    cameras = [
+        on_one_floor("door", line=[{"id": "entrance", "a": DOOR.a, "b": DOOR.b}]),
+        on_one_floor("till", zone=[line]),
+    ]
+    watched = Scene(cameras, box="box-1", image_sizes={"door": SIZE, "till": SIZE}, inside=5)
+    now = 1000.0
+    for number in range(1500):
+        watched.observe(Detections.none(), at=now, image_size=SIZE, camera="door")
+        if not 50 <= number < 750:  # for 70 seconds this one sends nothing
+            watched.observe(Detections.none(), at=now, image_size=SIZE, camera="till")
+        now += 1 / RATE
+        if number == 749:
+            by_door, by_till = watched.minutes(began=0.0, ended=0.0)
+            assert (by_door.inside, by_door.drift, by_till.watched_ms) == (5, None, 4_900)
+            assert by_door.queues[0].watched_ms == 4_900
+    minute, _ = watched.minutes(began=0.0, ended=0.0)
+    assert (minute.inside, minute.drift) == (0, 5)
+
+
+def test_who_was_inside_before_a_restart_still_is() -> None:
+    film = door(door(Staged(scene(line=[LINE])), "in"), "in")
+    again = Scene([camera(line=[LINE])], box="box-1", image_sizes={"door": SIZE}, inside=film.scene.inside or 0)
+    assert door(Staged(again), "out").minute().inside == 1
 
 
 def test_an_outage_is_not_watched() -> None:

@@ -111,6 +111,7 @@ def bench(
     *,
     detector: Detector | None = None,
     resumed: Mapping[str, int] | None = None,
+    inside: Mapping[str, int] | None = None,
     together: bool = False,
     **door: object,
 ) -> Bench:
@@ -125,6 +126,7 @@ def bench(
         put=batches.append,
         fix=lambda: fixes[0],
         resumable=resumed,
+        inside=inside,
     )
     return Bench(vision=vision, detector=scripted, fixes=fixes, providers=providers, batches=batches)
 
@@ -385,6 +387,16 @@ def test_dropped_frames_are_those_since_the_last_report() -> None:
         last = [draft for draft in box.drafts("occupancy") if draft.body["scene"] == "door"][-1]
         dropped.append(figures(last)["dropped_frames"])
     assert dropped == [5, 0, 7]
+
+
+def test_who_was_inside_when_the_last_run_ended_still_is() -> None:
+    line = [{"id": "entrance", "a": (640, 300), "b": (0, 300)}]
+    box = bench(inside={"door": 3}, line=line, image_size=SIZE)
+    box.watch(1.0)
+    box.turn(60.0)
+    (report, *_) = [draft for draft in box.drafts("occupancy") if draft.body["scene"] == "door"]
+    assert report.body["inside"] == 3
+    assert {one.scene: one.inside for batch in box.batches for one in batch.checkpoints} == {"door": 3}
 
 
 def test_people_still_there_after_a_crash_are_not_new() -> None:

@@ -84,6 +84,16 @@ def test_checkpoints_are_left_over_by_a_run_that_did_not_end(exchange: Exchange)
         assert writer.left_over() == [yard]
 
 
+def test_how_many_are_inside_outlasts_the_run(exchange: Exchange) -> None:
+    with exchange.writer() as writer:
+        assert writer.inside() == {}
+        both = [Checkpointed(scene="floor", visits=(), inside=4), Checkpointed(scene="yard", visits=())]
+        writer.commit(Batch(origin=ORIGIN, checkpoints=both))
+        writer.commit(Batch(origin=ORIGIN, checkpoints=[Checkpointed(scene="floor", visits=(), inside=-2)]))
+    with exchange.writer() as writer:
+        assert writer.inside() == {"floor": -2}
+
+
 def test_what_an_earlier_run_said_of_the_present_is_forgotten(exchange: Exchange) -> None:
     with exchange.writer() as writer, exchange.outbox() as outbox:
         writer.commit(Batch(origin=ORIGIN, live={"camera/gone": {"n": 1}}))
