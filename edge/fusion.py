@@ -35,7 +35,7 @@ class FusionSettings:
     """When two cameras show one person. Metres and seconds.
 
     fresh_seconds: so long what a camera saw last is where somebody is now.
-    gap_seconds: how long somebody may be seen by nobody.
+    gap_seconds: how long somebody may be seen by nobody. probation_seconds: so late a camera may be sure of somebody.
     error_m: what cameras disagree by, calibrated as well as people do it, beside what their pixels explain.
     gate: the largest halved squared distance, in standard deviations, of two views of one person when one is new.
     slack_m, walking, turning: as in stitching: what places may be off by, the fastest walk in metres a second, and
@@ -50,6 +50,7 @@ class FusionSettings:
 
     fresh_seconds: float = 0.6
     gap_seconds: float = 5.0
+    probation_seconds: float = 2.2
     error_m: float = 0.45
     gate: float = 1.5
     slack_m: float = 0.85
@@ -144,10 +145,10 @@ class Fusion:
         settings, gap = self._settings, sight.at - somebody.seen_at
         if gap <= settings.fresh_seconds:
             return self._disagreement(somebody, sight)
-        if gap > settings.gap_seconds:
+        unseen = max(sight.since - somebody.seen_at, 0.0)
+        if unseen > settings.gap_seconds:
             return math.inf
         walked = math.dist(sight.first_place, somebody.place)
-        unseen = max(sight.since - somebody.seen_at, 0.0)
         if walked > settings.slack_m + settings.walking * unseen:
             return math.inf
         if unseen > settings.doorway_seconds and self._goes_and_comes(somebody, sight):
@@ -273,7 +274,7 @@ class Fusion:
         return float(miss @ np.linalg.solve(spread + np.eye(2) * self._settings.error_m**2, miss)) / 2
 
     def _forget(self, at: float) -> None:
-        keep = self._settings.gap_seconds
+        keep = self._settings.gap_seconds + self._settings.probation_seconds
         self._people = {key: one for key, one in self._people.items() if at - one.seen_at <= keep}
         for one in self._people.values():
             one.views = {camera: sight for camera, sight in one.views.items() if at - sight.at <= keep}

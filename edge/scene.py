@@ -20,7 +20,7 @@ from edge.lines import Crossing, Line, LineWatch
 from edge.minute import LineTally, Minute, ZoneTally
 from edge.queues import QueueWatch
 from edge.settings import CameraSettings, LineSettings
-from edge.stitching import People
+from edge.stitching import People, StitchingSettings
 from edge.view import View
 from edge.visits import Checkpoint, Visit, VisitBook, VisitSettings
 from edge.walkers import Walkers
@@ -56,9 +56,15 @@ class Scene:
         self._views = {
             camera.id: View(camera, box=box, image_size=image_sizes[camera.id], doorways=doorways) for camera in cameras
         }
-        self._gap_seconds = max(camera.gap_seconds for camera in cameras)
+        stitching = StitchingSettings(gap_seconds=max(camera.gap_seconds for camera in cameras))
+        self._longest_absence = stitching.longest_absence
         self._fusion = (
-            Fusion(FusionSettings(gap_seconds=self._gap_seconds), doorways=doorways) if len(cameras) > 1 else None
+            Fusion(
+                FusionSettings(gap_seconds=stitching.gap_seconds, probation_seconds=stitching.crowded_seconds),
+                doorways=doorways,
+            )
+            if len(cameras) > 1
+            else None
         )
         zones = [zone for camera in cameras for zone in camera.zones]
         lines = [line for camera in cameras for line in camera.lines]
@@ -72,7 +78,7 @@ class Scene:
                 scene=self.id,
                 zones=tuple(zone.id for zone in zones),
                 entrances=self._entrances,
-                end_seconds=self._gap_seconds,
+                end_seconds=self._longest_absence,
                 resumable=resumable,
             )
         )
@@ -224,7 +230,7 @@ class Scene:
 
         Who comes back after the end of a visit enters where they are now; who was first seen on no floor does too.
         """
-        is_new = shown.at - shown.since <= self._gap_seconds
+        is_new = shown.at - shown.since <= self._longest_absence
         is_new &= np.isfinite(shown.first_places).all(axis=1)
         return np.where(is_new[:, None], shown.first_places, shown.places)
 

@@ -93,6 +93,11 @@ class StitchingSettings:
     unlikelihood: float = 5.0
     edge_gap_seconds: float = 1.0
 
+    @property
+    def longest_absence(self) -> float:
+        """Seconds after which nobody who was lost is found again: the gap, and the probation of who comes after it."""
+        return self.gap_seconds + self.crowded_seconds
+
 
 class Stitcher:
     """Gives person ids to the tracks of one camera."""
@@ -187,7 +192,7 @@ class Stitcher:
         """Whether the gap is short enough, not across the picture's edge or out and in of a door, and within a walk."""
         settings, unit = self._settings, self._ruler.unit(former, new)
         gap = new.first.at - former.last.at
-        if gap < -settings.overlap_seconds or new.last.at - former.last.at > settings.gap_seconds:
+        if not -settings.overlap_seconds <= gap <= settings.gap_seconds + _ROUNDING_SECONDS:
             return False
         leaves = self._ruler.leaves(former.last, former.drift()) or self._ruler.leaves(new.first, -new.drift())
         went = self._doorways.walks_out(self._ruler.feet(former.last), former.velocity(), body=unit)
@@ -198,7 +203,7 @@ class Stitcher:
         return walked <= settings.slack + settings.walking * max(gap, 0.0)
 
     def _forget(self, at: float) -> None:
-        keep = self._settings.gap_seconds
+        keep = self._settings.longest_absence
         self._lives = {track: life for track, life in self._lives.items() if at - life.last.at <= keep}
 
     def _people(self, tracks: Tracks) -> People:
@@ -293,6 +298,7 @@ class _Life:
 
 
 _MEMORY_SECONDS = 1.0
+_ROUNDING_SECONDS = 1e-6
 _COASTING_SECONDS = 1.5
 _EDGE_MARGIN = 0.25
 _STROLLING = 0.1

@@ -164,7 +164,7 @@ def test_seconds_go_to_the_zone_of_the_feet() -> None:
     assert left.person_ms == pytest.approx(21_500, abs=1000)
     assert right.person_ms == pytest.approx(12_500, abs=700)
     assert (left.max_people, right.max_people) == (1, 1)
-    (visit,) = film.empty(6.0).visits
+    (visit,) = film.empty(8.0).visits
     assert visit.zone_milliseconds == {"left": left.person_ms, "right": right.person_ms}
 
 
@@ -176,7 +176,7 @@ def door(film: Staged, direction: str) -> Staged:
     """Somebody comes, crosses the line, and is gone."""
     ends = [(300, 180), (300, 440)]
     start, end = ends if direction == "in" else ends[::-1]
-    return film.stand(start, 2.0).walk(start, end, 4.0).stand(end, 1.0).empty(6.0)
+    return film.stand(start, 2.0).walk(start, end, 4.0).stand(end, 1.0).empty(8.0)
 
 
 def test_a_crossing_counts_once_and_in_its_direction() -> None:
@@ -226,7 +226,7 @@ def test_a_walk_that_the_detector_loses_now_and_then_is_one_crossing(rate: float
     film = Staged(scene(line=[LINE]), rate=rate).stand((300, 180), 2.0)
     lost = np.random.default_rng(2).random(200) < 0.3
     film.play(4.0, lambda now: {} if lost[round(now * rate)] else {"one": (300, 180 + 65 * now)})
-    film.stand((300, 440), 2.0).empty(6.0)
+    film.stand((300, 440), 2.0).empty(8.0)
     assert (counted(film), film.scene.inside, len(film.visits)) == ([(1, 0)], 1, 1)
 
 
@@ -251,7 +251,7 @@ def test_boxes_that_lose_their_legs_now_and_then_cross_nothing(rate: float) -> N
 )
 def test_who_goes_in_unseen(rate: float, hidden_seconds: float, expected: list[tuple[int, int]], inside: int) -> None:
     film = Staged(scene(line=[LINE]), rate=rate)
-    film.walk((300, 140), (300, 240), 2.0).empty(hidden_seconds).walk((300, 340), (300, 440), 2.0).empty(6.0)
+    film.walk((300, 140), (300, 240), 2.0).empty(hidden_seconds).walk((300, 340), (300, 440), 2.0).empty(8.0)
     assert (counted(film), film.scene.inside) == (expected, inside)
 
 
@@ -294,7 +294,7 @@ def test_lines_visits_and_in_less_out_agree_in_a_crowd() -> None:
 
 
 def test_who_steps_into_view_just_before_a_line_is_counted() -> None:
-    film = Staged(scene(line=[LINE])).walk((320, 270), (320, 450), 2.0).empty(7.0)
+    film = Staged(scene(line=[LINE])).walk((320, 270), (320, 450), 2.0).empty(8.0)
     assert [(line.inward, line.outward) for line in film.minute().lines] == [(1, 0)]
     assert [visit.began for visit in film.visits] == ["entered"]
 
@@ -397,14 +397,22 @@ def test_a_camera_that_changes_resolution_keeps_its_places(size: tuple[int, int]
     assert presence_cells == [[6 * 32 + 9]]
     assert [zone.person_ms for zone in minute.zones] == [0, minute.person_ms]
     assert minute.space == "box-1--door-640x480-40px".replace("40px", "50px")
-    assert len(film.empty(6.0).visits) == 1
+    assert len(film.empty(8.0).visits) == 1
+
+
+@pytest.mark.parametrize(("gap", "hidden", "visits"), [(5, 4.7, 1), (5, 5.2, 2), (2, 1.7, 1), (2, 2.2, 2)])
+def test_who_is_hidden_for_the_gap_stays_one_and_being_sure_of_them_does_not_count(
+    gap: float, hidden: float, visits: int
+) -> None:
+    film = Staged(scene(gap_seconds=gap)).stand((300, 300), 5.0).empty(hidden).stand((300, 300), 5.0).empty(8.0)
+    assert len(film.visits) == visits
 
 
 def test_visits_end_while_a_camera_is_dead() -> None:
     film = Staged(scene()).stand((300, 300), 10.0)
     assert len(film.scene.checkpoints()) == 1
-    assert film.scene.idle(film.now + 4.5) == ()
-    (visit,) = film.scene.idle(film.now + 5.5)
+    assert film.scene.idle(film.now + 6.5) == ()
+    (visit,) = film.scene.idle(film.now + 7.5)
     assert (visit.began, visit.ended) == ("appeared", "lost")
     assert visit.dwell_seconds == pytest.approx(9.9, abs=0.11)
     assert film.scene.checkpoints() == film.scene.idle(film.now + 60.0) == ()
@@ -449,7 +457,7 @@ def test_feet_on_no_floor_are_in_no_sum() -> None:
 
 def test_people_of_the_run_before_are_not_counted_again() -> None:
     film = Staged(Scene([camera()], box="box-1", image_sizes={"door": SIZE}, resumable=1))
-    film.play(10.0, lambda _: {"one": (150, 300), "other": (450, 300)}).empty(6.0)
+    film.play(10.0, lambda _: {"one": (150, 300), "other": (450, 300)}).empty(8.0)
     assert sorted(visit.began for visit in film.visits) == ["appeared", "resumed"]
     assert entries([film.minute()]) == 1
 
