@@ -87,6 +87,11 @@ class Floor:
         """The largest distance between a calibration point and where it is mapped to; 0 when uncalibrated."""
         return self._projection.residual_m if self._projection else 0.0
 
+    @property
+    def is_mirrored(self) -> bool:
+        """Whether the camera sees the mirror image of the plan: a plan whose y runs down, or a camera that mirrors."""
+        return self._projection is not None and self._projection.is_mirrored
+
     def feet(self, boxes: npt.NDArray[np.floating]) -> Points:
         """Bottom centres of boxes (n, 4), in reference pixels; those that reach the picture's edge stay within it."""
         centres = np.stack([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3]], axis=1).astype(np.float64)
@@ -135,6 +140,8 @@ class _Projection:
                 "are they in the same order in the picture and on the floor?"
             )
         self._homography *= np.sign(depths[0])
+        # In the picture y runs down, on the plan up, so that one is turned over into the other.
+        self.is_mirrored = bool(np.linalg.det(self._homography) > 0)
         self.residual_m = float(np.linalg.norm(self.place(image) - floor, axis=1).max())
 
     def perspective(self, image_size: tuple[int, int]) -> Perspective | None:

@@ -17,6 +17,7 @@ from edge.configuration import load
 from edge.errors import ConfigurationError
 from edge.overlap import shared_m2
 from edge.settings import CameraSettings, DetectorSettings, ExchangeSettings, Settings
+from edge.view import floor_of
 
 __all__ = ["check_configuration", "survey"]
 
@@ -53,7 +54,7 @@ def _settings(config: Path, *, is_named: bool) -> tuple[Settings | None, list[Fi
         return None, [fail("configuration", line, advice) for line in str(error).splitlines()]
     cameras = f"{len(settings.cameras)} camera{'s' if len(settings.cameras) > 1 else ''}"
     said = f"{config}: box {settings.box.id} of {settings.box.venue}, {cameras}"
-    return settings, [ok("configuration", said), *_scenes(settings.cameras)]
+    return settings, [ok("configuration", said), *_scenes(settings.cameras), *_floors(settings.cameras)]
 
 
 def _scenes(cameras: Sequence[CameraSettings]) -> Iterator[Finding]:
@@ -65,6 +66,22 @@ def _scenes(cameras: Sequence[CameraSettings]) -> Iterator[Finding]:
             yield ok(
                 f"scene {scene}", f"whom several of its cameras see counts once; floor in common: {', '.join(shares)}"
             )
+
+
+def _floors(cameras: Sequence[CameraSettings]) -> Iterator[Finding]:
+    """Calibrations that are possible, and unlikely to be meant."""
+    for camera in cameras:
+        if camera.calibration is None or camera.image_size is None:
+            continue
+        floor = floor_of(camera, camera.image_size, box="any")
+        if floor.is_mirrored:
+            said = "the camera sees a mirror image of its plan, so `in` and `out` of its lines are the wrong way round"
+            advice = "on the plan x runs right and y up: give floor_points so, unless the camera mirrors its picture"
+            yield warn(f"calibration {camera.id}", said, advice)
+        if floor.perspective() is None:
+            said = "its points do not say where the camera hangs, so it follows people in the picture, not on the floor"
+            advice = "it should hang more than 2 m above the floor, and floor_points be metres: docs/edge.md"
+            yield warn(f"calibration {camera.id}", said, advice)
 
 
 def _detector(settings: Settings | None, *, environment: Mapping[str, str]) -> Iterator[Finding]:
