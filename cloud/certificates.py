@@ -3,6 +3,11 @@
 A certificate holds as long as the layout gives its line the same setup, and for counts from before it too; of several
 with one setup the newest counts. It ends when its camera is said to look elsewhere, unless the same run of the box
 takes that back: a box that starts anew no longer knows where the camera looked.
+
+What a box made without knowing the time stands where it was made at the latest, by the box's own word: the start of
+the next run that knew, and so after all that was timed before and before all that was timed since. When it came in says
+nothing: it may have waited for days, and a box sends its newest first. Of one moment, seq tells the order within an
+epoch; of two epochs, a camera that looks elsewhere counts as the later, which claims less.
 """
 
 from collections.abc import Mapping
@@ -11,7 +16,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
-from sqlalchemy import func
+from sqlalchemy import or_
 from sqlmodel import Session, col, select
 
 from cloud.certainty import Accuracy, RestsOn, accuracy
@@ -150,7 +155,7 @@ def _shown_direction(row: Certificate, direction: DirectionBin) -> CheckedDirect
 
 
 def _read(session: Session, *, venue: str) -> Certificates:
-    age = func.coalesce(col(Certificate.at_ms), 0), col(Certificate.received_ms), col(Certificate.seq)
+    age = col(Certificate.latest_ms), col(Certificate.seq), col(Certificate.received_ms)
     rows = session.exec(select(Certificate).where(col(Certificate.venue) == venue).order_by(*age)).all()
     newest = {((row.box, row.line), row.setup): row for row in rows}
     moved = {key: _moved_ms(session, row=row) for key, row in newest.items()}
@@ -162,9 +167,10 @@ def _moved_ms(session: Session, *, row: Certificate) -> int | None:
     query = select(CameraState).where(
         col(CameraState.box) == row.box,
         col(CameraState.camera) == row.camera,
-        col(CameraState.at_ms) >= (row.at_ms or 0),
+        col(CameraState.at_ms) >= row.latest_ms,
+        or_(col(CameraState.epoch) != row.epoch, col(CameraState.seq) > row.seq),
     )
-    order = (col(CameraState.at_ms), col(CameraState.received_ms), col(CameraState.seq))
+    order = (col(CameraState.at_ms), col(CameraState.seq), col(CameraState.received_ms))
     moved: CameraState | None = None
     for state in session.exec(query.order_by(*order)):
         if state.reason == HealthReason.MOVED:

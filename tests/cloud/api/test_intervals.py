@@ -1,11 +1,12 @@
 """What counts rest on: a line's certificate while it holds, else the published benchmark."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from pydantic import JsonValue
 
+from protocol.wire import format_utc
 from tests.support.api import Api
 from tests.support.envelopes import (
     BOX,
@@ -56,12 +57,29 @@ def summary(api: Api) -> Any:
     return api.read("/venues/corner-shop/summary")["interval"]
 
 
+def moved(seq: int, *, at: datetime | None, camera: str = "cam-1", **fields: JsonValue) -> JsonObject:
+    return {**camera_health(seq, at=at, camera=camera, state="degraded"), "reason": "moved", **fields}
+
+
+def back(seq: int, *, at: datetime | None, camera: str = "cam-1", **fields: JsonValue) -> JsonObject:
+    return {**camera_health(seq, at=at, camera=camera, state="online"), "reason": "none", **fields}
+
+
+def standing(api: Api) -> tuple[bool, str | None]:
+    """Whether the only certificate holds, and why not."""
+    (shown,) = api.read("/venues/corner-shop/cameras")[0]["certificates"]
+    return shown["holds"], shown["ended"]
+
+
 def span(low: int, high: int | None, rests_on: str) -> dict[str, JsonValue]:
     return {"low": low, "high": high, "rests_on": rests_on}
 
 
 BENCHMARK = span(91, 110, "benchmark")
 CERTIFIED = span(83, 120, "certificate")
+POORLY_CERTIFIED = span(42, 235, "certificate")
+POOR: JsonObject = {"counted": 20, "by_hand": 20, "matched": 10}
+NEXT_RUN = "b" * 16
 
 
 def test_without_a_certificate_the_published_benchmark_stands_in(door: Api) -> None:
@@ -89,9 +107,75 @@ def test_each_direction_rests_on_its_own_check(door: Api) -> None:
 
 
 def test_the_newest_of_one_setup_counts_in_whichever_order_they_come(door: Api) -> None:
-    poor: JsonObject = {"counted": 20, "by_hand": 20, "matched": 10}
-    send(door, certificate(4, at=NOW), certificate(3, at=NOW - timedelta(minutes=5), ways={"in": poor}))
+    send(door, certificate(4, at=NOW), certificate(3, at=NOW - timedelta(minutes=5), ways={"in": POOR}))
     assert summary(door) == CERTIFIED
+
+
+def test_one_without_a_time_stands_where_it_was_made_at_the_latest(door: Api) -> None:
+    send(door, certificate(3, at=NOW - timedelta(days=30)))
+    send(door, certificate(4, at=None, ways={"in": POOR}))
+    assert summary(door) == POORLY_CERTIFIED
+    send(door, certificate(5, at=NOW))
+    assert summary(door) == CERTIFIED
+
+
+def test_one_that_waited_without_a_time_is_older_than_what_was_timed_meanwhile(door: Api) -> None:
+    send(door, certificate(3, at=NOW - timedelta(days=2)))
+    late = {**certificate(1, at=None, ways={"in": POOR}), "latest": format_utc(NOW - timedelta(days=3))}
+    door.send(_key(door), late, epoch=NEXT_RUN)
+    assert summary(door) == CERTIFIED
+
+
+def test_of_two_without_a_time_the_later_of_the_run_counts_whichever_comes_first(door: Api) -> None:
+    send(door, certificate(4, at=None, ways={"in": POOR}))
+    door.clock.now += timedelta(minutes=1)
+    send(door, certificate(3, at=None))
+    assert summary(door) == POORLY_CERTIFIED
+
+
+def test_a_time_that_is_yet_to_come_is_none(door: Api) -> None:
+    send(door, {**certificate(3, at=None), "latest": "2036-01-01T00:00:00Z"})
+    door.clock.now += timedelta(minutes=10)
+    send(door, certificate(4, at=door.clock.now, ways={"in": POOR}))
+    assert summary(door) == POORLY_CERTIFIED
+
+
+def test_one_without_a_time_is_newer_than_an_earlier_move(door: Api) -> None:
+    send(door, moved(3, at=HOUR))
+    door.send(_key(door), certificate(1, at=None), epoch=NEXT_RUN)
+    assert standing(door) == (True, None)
+    assert summary(door) == CERTIFIED
+
+
+def test_one_that_waited_without_a_time_is_ended_by_a_move_since(door: Api) -> None:
+    send(door, {**certificate(3, at=None), "latest": format_utc(NOW - timedelta(days=3))})
+    door.send(_key(door), moved(1, at=NOW - timedelta(days=2)), epoch=NEXT_RUN)
+    assert standing(door) == (False, "moved")
+    assert summary(door) == BENCHMARK
+
+
+def test_a_move_without_a_time_ends_it_and_can_be_taken_back(door: Api) -> None:
+    send(door, certificate(3))
+    at: Any = {"earliest": format_utc(HOUR), "latest": format_utc(HOUR)}
+    door.send(_key(door), moved(1, at=None, **at), epoch=NEXT_RUN)
+    assert standing(door) == (False, "moved")
+    assert summary(door)["rests_on"] == "mixed"
+    door.send(_key(door), back(2, at=None, **at), epoch=NEXT_RUN)
+    assert standing(door) == (True, None)
+    assert summary(door) == CERTIFIED
+
+
+@pytest.mark.parametrize(("seq", "holds"), [(3, True), (5, False)])
+def test_of_one_run_without_a_time_a_move_ends_what_was_made_before_it(door: Api, seq: int, holds: bool) -> None:
+    send(door, certificate(4, at=None))
+    send(door, moved(seq, at=None))
+    assert standing(door) == (holds, None if holds else "moved")
+
+
+def test_of_two_runs_without_a_time_the_move_counts_as_the_later(door: Api) -> None:
+    send(door, moved(9, at=None))
+    door.send(_key(door), certificate(1, at=None), epoch=NEXT_RUN)
+    assert standing(door) == (False, "moved")
 
 
 def test_it_ends_with_the_setup_and_stays_true_of_what_was_counted_before(door: Api) -> None:
@@ -99,37 +183,29 @@ def test_it_ends_with_the_setup_and_stays_true_of_what_was_counted_before(door: 
     changed = configuration(4, at=HOUR + timedelta(minutes=30), entrance="door", setup=OTHER_SETUP, config="e" * 32)
     send(door, changed, crossing(5, at=HOUR + timedelta(minutes=50), inward=100))
     assert summary(door) == span(175, 229, "mixed")
-    (camera,) = door.read("/venues/corner-shop/cameras")
-    (shown,) = camera["certificates"]
-    assert (shown["holds"], shown["ended"]) == (False, "changed")
+    assert standing(door) == (False, "changed")
     send(door, certificate(6, at=NOW, setup=OTHER_SETUP))
-    (shown,) = door.read("/venues/corner-shop/cameras")[0]["certificates"]
-    assert (shown["holds"], shown["ended"]) == (True, None)
+    assert standing(door) == (True, None)
     assert summary(door) == span(167, 239, "certificate")
 
 
 @pytest.mark.parametrize(("state", "reason"), [("online", "none"), ("degraded", "overloaded")])
 def test_it_ends_while_its_camera_looks_elsewhere(door: Api, state: str, reason: str) -> None:
     send(door, certificate(3))
-    moved = {**camera_health(4, at=HOUR + timedelta(minutes=10), state="degraded"), "reason": "moved"}
-    send(door, moved)
-    (shown,) = door.read("/venues/corner-shop/cameras")[0]["certificates"]
-    assert (shown["holds"], shown["ended"]) == (False, "moved")
+    send(door, moved(4, at=HOUR + timedelta(minutes=10)))
+    assert standing(door) == (False, "moved")
     assert summary(door)["rests_on"] == "mixed"
     (line,) = door.read("/venues/corner-shop/lines")["lines"]
     assert line["interval_in"]["rests_on"] == "mixed"
-    back = {**camera_health(5, at=HOUR + timedelta(minutes=40), state=state), "reason": reason}
-    send(door, back)
+    send(door, back(5, at=HOUR + timedelta(minutes=40), state=state, reason=reason))
     assert summary(door) == CERTIFIED
 
 
 def test_a_box_that_starts_anew_cannot_say_that_its_camera_looks_where_it_did(door: Api) -> None:
     send(door, certificate(3))
-    send(door, {**camera_health(4, at=HOUR + timedelta(minutes=10), state="degraded"), "reason": "moved"})
-    again = {**camera_health(1, at=HOUR + timedelta(minutes=40), state="online"), "reason": "none"}
-    door.send(_key(door), again, epoch="b" * 16)
-    (shown,) = door.read("/venues/corner-shop/cameras")[0]["certificates"]
-    assert (shown["holds"], shown["ended"]) == (False, "moved")
+    send(door, moved(4, at=HOUR + timedelta(minutes=10)))
+    door.send(_key(door), back(1, at=HOUR + timedelta(minutes=40)), epoch=NEXT_RUN)
+    assert standing(door) == (False, "moved")
 
 
 def test_a_camera_shows_its_lines_checks(door: Api) -> None:
