@@ -1,5 +1,6 @@
 """What counts rest on: a line's certificate while it holds, else the published benchmark."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,12 +28,15 @@ HOUR = NOW - timedelta(hours=1)
 OTHER_SETUP = "0d" * 16
 
 
-def watched(*, minutes: int = 60) -> list[JsonObject]:
-    camera: JsonObject = {
-        "camera": "cam-1", "watched_seconds": 60.0, "analysed_frames": 1, "dropped_frames": 0, "person_seconds": 0.0,
-        "max_people": 0,
-    }  # fmt: skip
-    return [occupancy(100 + n, at=HOUR + timedelta(minutes=n), cameras=[camera]) for n in range(minutes)]
+def watched(*, minutes: int = 60, cameras: Sequence[str] = ("cam-1",)) -> list[JsonObject]:
+    each: list[JsonValue] = [
+        {
+            "camera": camera, "watched_seconds": 60.0, "analysed_frames": 1, "dropped_frames": 0, "person_seconds": 0.0,
+            "max_people": 0,
+        }
+        for camera in cameras
+    ]  # fmt: skip
+    return [occupancy(100 + n, at=HOUR + timedelta(minutes=n), cameras=each) for n in range(minutes)]
 
 
 @pytest.fixture
@@ -206,6 +210,80 @@ def test_a_box_that_starts_anew_cannot_say_that_its_camera_looks_where_it_did(do
     send(door, moved(4, at=HOUR + timedelta(minutes=10)))
     door.send(_key(door), back(1, at=HOUR + timedelta(minutes=40)), epoch=NEXT_RUN)
     assert standing(door) == (False, "moved")
+
+
+@pytest.fixture
+def two_cameras(api: Api) -> Api:
+    """A certified door in a scene of two cameras, of which the other has moved, and moved back, before."""
+    api.make_venue(**OPEN)  # type: ignore[arg-type]
+    layout = configuration(1, at=HOUR, entrance="door", setup=SETUP, cameras=["cam-1", "cam-2"])
+    api.send(api.make_box(), layout, *watched(cameras=["cam-1", "cam-2"]), certificate(4))
+    passed = [crossing(5 + n, inward=50, outward=50, at=HOUR + timedelta(minutes=20 * n)) for n in (0, 2)]
+    send(api, moved(2, at=HOUR - timedelta(hours=2), camera="cam-2"), *passed)
+    api.clock.now = NOW + timedelta(minutes=2)
+    return api
+
+
+def test_another_camera_of_the_scene_that_looks_elsewhere_ends_it(two_cameras: Api) -> None:
+    assert standing(two_cameras) == (True, None)
+    assert summary(two_cameras) == CERTIFIED
+    send(two_cameras, moved(8, at=HOUR + timedelta(minutes=30), camera="cam-2"))
+    assert standing(two_cameras) == (False, "moved")
+    half = span(87, 115, "mixed")
+    assert summary(two_cameras) == half
+    (line,) = two_cameras.read("/venues/corner-shop/lines")["lines"]
+    assert (line["interval_in"], line["interval_out"]) == (half, half)
+    hours = {hour["hour"][11:13]: hour["interval"] for hour in two_cameras.read("/venues/corner-shop/hourly")["hours"]}
+    assert hours["09"] == span(0, 0, "certificate")
+    assert hours["12"] == half
+    assert hours["14"] == span(0, 0, "benchmark")
+    send(two_cameras, back(9, at=HOUR + timedelta(minutes=50), camera="cam-2"))
+    assert standing(two_cameras) == (True, None)
+    assert summary(two_cameras) == CERTIFIED
+
+
+def test_the_first_camera_of_the_scene_to_look_elsewhere_ends_it(two_cameras: Api) -> None:
+    send(two_cameras, moved(8, at=HOUR, camera="cam-2"), moved(9, at=HOUR + timedelta(minutes=50)))
+    assert summary(two_cameras) == {**BENCHMARK, "rests_on": "mixed"}
+    send(two_cameras, back(10, at=HOUR + timedelta(minutes=50), camera="cam-2"))
+    assert summary(two_cameras) == {**CERTIFIED, "rests_on": "mixed"}
+    assert standing(two_cameras) == (False, "moved")
+
+
+def test_a_camera_of_another_scene_ends_nothing(door: Api) -> None:
+    with_a_till: Any = configuration(3, at=HOUR, entrance="door", setup=SETUP, cameras=["cam-1", "cam-2"])
+    with_a_till["layout"]["scenes"].append({"scene": "till", "counting": False})
+    with_a_till["layout"]["cameras"][1]["scene"] = "till"
+    send(door, with_a_till, certificate(4), moved(5, at=HOUR, camera="cam-2"))
+    assert standing(door) == (True, None)
+    assert summary(door) == CERTIFIED
+
+
+def test_only_cameras_that_were_of_its_scene_when_it_was_checked_end_it(door: Api) -> None:
+    both = configuration(3, at=NOW, entrance="door", setup=OTHER_SETUP, config="e" * 32, cameras=["cam-1", "cam-2"])
+    send(door, certificate(4), both, moved(7, at=HOUR, camera="cam-2"))
+    assert standing(door) == (False, "changed")
+    assert summary(door) == {**CERTIFIED, "rests_on": "mixed"}
+    send(door, certificate(6, at=HOUR - timedelta(minutes=1), setup=OTHER_SETUP))
+    assert standing(door) == (False, "moved")
+    assert summary(door) == {**CERTIFIED, "rests_on": "mixed"}
+
+
+def test_a_camera_of_the_same_name_on_another_box_ends_nothing(door: Api) -> None:
+    other = door.make_box("box-2")
+    door.send(other, configuration(1, at=HOUR, entrance="door", setup=SETUP), *watched(), box="box-2")
+    door.send(other, crossing(2, inward=100, at=HOUR), certificate(3, ways={"in": POOR}), box="box-2")
+    send(door, certificate(3))
+    assert summary(door) == span(126, 354, "certificate")
+    door.send(other, moved(4, at=HOUR), box="box-2")
+    shown = {camera["box"]: camera["certificates"] for camera in door.read("/venues/corner-shop/cameras")}
+    assert {box: (one["holds"], one["inward"]["matched"]) for box, (one,) in shown.items()} == {
+        "box-1": (True, 20),
+        "box-2": (False, 10),
+    }
+    lines = {line["box"]: line["interval_in"] for line in door.read("/venues/corner-shop/lines")["lines"]}
+    assert lines == {"box-1": CERTIFIED, "box-2": {**BENCHMARK, "rests_on": "mixed"}}
+    assert summary(door)["rests_on"] == "mixed"
 
 
 def test_a_camera_shows_its_lines_checks(door: Api) -> None:
