@@ -1,8 +1,14 @@
 """Certificates of lines: how well each was found to count by hand, and whether that still holds.
 
 A certificate holds as long as the layout gives its line the same setup, and for counts from before it too; of several
-with one setup the newest counts. It ends when its camera is said to look elsewhere, unless the same run of the box
-takes that back: a box that starts anew no longer knows where the camera looked.
+with one setup the newest counts. It ends when a camera of the line's scene is said to look elsewhere, unless the same
+run of the box takes that back: a box that starts anew no longer knows where the camera looked. Which cameras those are
+is told by the layouts that give the line the setup that was checked, as all of one setup have the same.
+
+What a box made without knowing the time stands where it was made at the latest, by the box's own word: the start of
+the next run that knew, and so after all that was timed before and before all that was timed since. When it came in says
+nothing: it may have waited for days, and a box sends its newest first. Of one moment, seq tells the order within an
+epoch; of two epochs, a camera that looks elsewhere counts as the later, which claims less.
 """
 
 from collections.abc import Mapping
@@ -11,7 +17,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
-from sqlalchemy import func
+from sqlalchemy import or_
 from sqlmodel import Session, col, select
 
 from cloud.certainty import Accuracy, RestsOn, accuracy
@@ -19,7 +25,9 @@ from cloud.layouts import Place, VenueLayout
 from cloud.periods import format_local
 from cloud.store.metrics import BUCKET_MS, DirectionBin
 from cloud.store.tables import CameraState, Certificate, Venue
+from cloud.store.tables import Layout as LayoutRow
 from cloud.venues import zone_of
+from protocol.configuration import Layout
 from protocol.events import CameraState as State
 from protocol.events import HealthReason
 from protocol.proportions import wilson
@@ -35,7 +43,7 @@ class CertificateEnd(StrEnum):
     CHANGED = "changed"
     """The line, its cameras or the model are not those that were checked."""
     MOVED = "moved"
-    """The camera looks elsewhere than it did."""
+    """A camera of the line's scene looks elsewhere than it did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,21 +158,42 @@ def _shown_direction(row: Certificate, direction: DirectionBin) -> CheckedDirect
 
 
 def _read(session: Session, *, venue: str) -> Certificates:
-    age = func.coalesce(col(Certificate.at_ms), 0), col(Certificate.received_ms), col(Certificate.seq)
+    age = col(Certificate.latest_ms), col(Certificate.seq), col(Certificate.received_ms)
     rows = session.exec(select(Certificate).where(col(Certificate.venue) == venue).order_by(*age)).all()
     newest = {((row.box, row.line), row.setup): row for row in rows}
-    moved = {key: _moved_ms(session, row=row) for key, row in newest.items()}
-    return Certificates(newest=newest, moved_ms={key: at_ms for key, at_ms in moved.items() if at_ms is not None})
+    moved_ms: dict[tuple[Place, str], int] = {}
+    for key, cameras in _cameras(session, venue=venue, newest=newest).items():
+        moved = [_moved_ms(session, row=newest[key], camera=camera) for camera in cameras]
+        if since := [at_ms for at_ms in moved if at_ms is not None]:
+            moved_ms[key] = min(since)
+    return Certificates(newest=newest, moved_ms=moved_ms)
 
 
-def _moved_ms(session: Session, *, row: Certificate) -> int | None:
-    """Since when its camera has looked elsewhere, after the certificate; None where it does not, or does no more."""
+def _cameras(
+    session: Session, *, venue: str, newest: Mapping[tuple[Place, str], Certificate]
+) -> dict[tuple[Place, str], set[str]]:
+    """The cameras of each line's scene in the setup that was checked; of one that no layout has, its own alone."""
+    cameras = {key: {row.camera} for key, row in newest.items()}
+    boxes = {row.box for row in newest.values()}
+    query = select(LayoutRow).where(col(LayoutRow.venue) == venue, col(LayoutRow.box).in_(boxes))
+    for row in session.exec(query):
+        layout = Layout.read(row.body)
+        for line in layout.lines:
+            known = cameras.get(((row.box, line.line), line.setup or ""))
+            if known is not None:
+                known |= {camera.camera for camera in layout.cameras if camera.scene == line.scene}
+    return cameras
+
+
+def _moved_ms(session: Session, *, row: Certificate, camera: str) -> int | None:
+    """Since when a camera has looked elsewhere, after the certificate; None where it does not, or does no more."""
     query = select(CameraState).where(
         col(CameraState.box) == row.box,
-        col(CameraState.camera) == row.camera,
-        col(CameraState.at_ms) >= (row.at_ms or 0),
+        col(CameraState.camera) == camera,
+        col(CameraState.at_ms) >= row.latest_ms,
+        or_(col(CameraState.epoch) != row.epoch, col(CameraState.seq) > row.seq),
     )
-    order = (col(CameraState.at_ms), col(CameraState.received_ms), col(CameraState.seq))
+    order = (col(CameraState.at_ms), col(CameraState.seq), col(CameraState.received_ms))
     moved: CameraState | None = None
     for state in session.exec(query.order_by(*order)):
         if state.reason == HealthReason.MOVED:

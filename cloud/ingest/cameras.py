@@ -1,13 +1,15 @@
 """Which cameras a box has and how they fare, as configurations, health changes and minute reports tell it.
 
 The newest configuration decides which cameras there are; the newest health change decides a camera's state. Both
-are looked up in what is stored, so that the order in which items arrive changes nothing.
+are looked up in what is stored, so that the order in which items arrive changes nothing. A health change without a
+place in time is placed at the latest that it can have been.
 """
 
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, delete, desc, func, select, update
 
+from cloud.ingest.judgement import Counted
 from cloud.store.body import body_of
 from cloud.store.metrics import Peak, Scope
 from cloud.store.tables import Camera, CameraState, Layout, LayoutChange, RollupPeak
@@ -38,17 +40,17 @@ class CameraNews:
     states: list[Row] = field(default_factory=list)
     reported: dict[tuple[str, str], int] = field(default_factory=dict)
 
-    def note(self, *, box: str, epoch: str, read: ReadItem, at_ms: int | None, received_ms: int) -> None:
+    def note(self, *, box: str, epoch: str, read: ReadItem, counted: Counted, received_ms: int) -> None:
         """Take from an item what it says about cameras."""
-        item = read.item
+        item, at_ms = counted.item, counted.at_ms
         match item:
             case Configuration():
                 body = body_of(read.raw.get("layout"))
                 self.configured.append(
                     _Configured(box=box, epoch=epoch, at_ms=at_ms, received_ms=received_ms, item=item, body=body)
                 )
-            case CameraHealth() if at_ms is not None:
-                self.states.append(_state_row(box, epoch, item, at_ms, received_ms))
+            case CameraHealth():
+                self.states.append(_state_row(box, epoch, item, counted.latest_ms, received_ms))
             case Occupancy() if at_ms is not None:
                 for camera in item.cameras:
                     key = (box, camera.camera)

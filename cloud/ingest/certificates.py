@@ -1,12 +1,13 @@
 """A certificate of a line, as a row."""
 
+from cloud.ingest.judgement import Counted
 from cloud.store.upsert import Row
 from protocol.events import CameraCertificate, Checked
 
 __all__ = ["certificate_row"]
 
 
-def certificate_row(item: CameraCertificate, *, box: str, epoch: str, at_ms: int | None, received_ms: int) -> Row:
+def certificate_row(item: CameraCertificate, counted: Counted, *, box: str, epoch: str, received_ms: int) -> Row:
     """The row that keeps it."""
     return {
         "box": box,
@@ -20,7 +21,8 @@ def certificate_row(item: CameraCertificate, *, box: str, epoch: str, at_ms: int
         "model_digest": item.model_digest,
         "method": str(item.method),
         "length_seconds": item.length_seconds,
-        "at_ms": at_ms,
+        "at_ms": counted.at_ms,
+        "latest_ms": counted.latest_ms,
         "received_ms": received_ms,
         **_columns("in", item.inward),
         **_columns("out", item.outward),

@@ -40,10 +40,14 @@ class Enrolled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
-    """Store it and count it; at_ms is None for an item without a place in time, which counts nowhere."""
+    """Store it and count it; at_ms is None for an item without a place in time, which counts nowhere.
+
+    latest_ms is at_ms, or by when such an item must have been made: what orders it among others of its box.
+    """
 
     item: Item
     at_ms: int | None
+    latest_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,12 +84,17 @@ def judge(read: ReadItem, *, enrolments: Iterable[Enrolled], cloned: bool, now_m
         return HeldBack(reason=HoldReason.FUTURE, due_ms=at_ms)
     if not any(_covers(enrolled, read.item) for enrolled in enrolments):
         return HeldBack(reason=HoldReason.NOT_ENROLLED)
-    return Counted(item=read.item, at_ms=at_ms)
+    return Counted(item=read.item, at_ms=at_ms, latest_ms=_latest_ms(read.item, now_ms) if at_ms is None else at_ms)
 
 
 def to_milliseconds(duration: timedelta) -> int:
     """A duration in whole milliseconds."""
     return duration // timedelta(milliseconds=1)
+
+
+def _latest_ms(item: Item, now_ms: int) -> int:
+    """By when an item without a place in time was made; not after now, whatever its box took the time for."""
+    return now_ms if item.latest is None else min(to_ms(item.latest), now_ms)
 
 
 def _covers(enrolled: Enrolled, item: Item) -> bool:

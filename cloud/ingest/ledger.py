@@ -151,14 +151,11 @@ class Ledger:
             }
         )
         self.cameras.note(
-            box=arrival.box, epoch=arrival.epoch, read=read, at_ms=counted.at_ms, received_ms=arrival.received_ms
+            box=arrival.box, epoch=arrival.epoch, read=read, counted=counted, received_ms=arrival.received_ms
         )
         if isinstance(item, CameraCertificate):
-            self.certificates.append(
-                certificate_row(
-                    item, box=arrival.box, epoch=arrival.epoch, at_ms=counted.at_ms, received_ms=arrival.received_ms
-                )
-            )
+            row = certificate_row(item, counted, box=arrival.box, epoch=arrival.epoch, received_ms=arrival.received_ms)
+            self.certificates.append(row)
         if counted.at_ms is None:
             return
         if isinstance(item, Tile):

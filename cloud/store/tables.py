@@ -254,7 +254,7 @@ class Camera(SQLModel, table=True):
 
 
 class CameraState(SQLModel, table=True):
-    """A change of a camera's health, from `camera-health` items."""
+    """A change of a camera's health, from `camera-health` items; `at_ms` is when, or the latest it can have been."""
 
     __tablename__ = "camera_state"
     __table_args__ = (Index("camera_state_by_camera", "box", "camera", "at_ms"),)
@@ -272,7 +272,8 @@ class CameraState(SQLModel, table=True):
 class Certificate(SQLModel, table=True):
     """How a line's counts compare with a person's, from a `camera-certificate` item; null for a direction not checked.
 
-    It is of the line while the layout in force gives it the same `setup`.
+    It is of the line while the layout in force gives it the same `setup`. `latest_ms` is `at_ms`, or where that is null
+    the latest it can have been.
     """
 
     __tablename__ = "certificate"
@@ -288,6 +289,7 @@ class Certificate(SQLModel, table=True):
     method: str
     length_seconds: int
     at_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
+    latest_ms: int = Field(sa_column=_big())
     received_ms: int = Field(sa_column=_big())
     in_counted: int | None = None
     in_by_hand: int | None = None

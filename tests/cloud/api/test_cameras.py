@@ -1,5 +1,8 @@
 from datetime import UTC, datetime, timedelta
 
+from pydantic import JsonValue
+
+from protocol.wire import format_utc
 from tests.support.api import Api
 from tests.support.envelopes import BOX, camera_health, configuration, occupancy
 
@@ -68,6 +71,22 @@ def test_a_quick_restart_leaves_no_camera_offline(api: Api, device_key: str) -> 
     assert camera["state"] == "online"
     timeline = api.read(f"/venues/corner-shop/cameras/{BOX}/cam-1")["timeline"]
     assert [one["state"] for one in timeline] == ["online"]
+
+
+def test_a_state_without_a_time_stands_where_it_was_at_the_latest(api: Api, device_key: str) -> None:
+    _day(api, device_key)
+    at: dict[str, JsonValue] = {"earliest": format_utc(MORNING), "latest": format_utc(MORNING + timedelta(hours=3))}
+    api.send(device_key, {**camera_health(200, at=None), **at}, epoch="b" * 16)
+    (camera, _) = api.read("/venues/corner-shop/cameras")
+    assert (camera["state"], camera["since"]) == ("offline", "2026-11-20T12:00:00+01:00")
+    at["latest"] = format_utc(MORNING + timedelta(hours=2))
+    api.send(device_key, {**camera_health(201, at=None, state="degraded"), **at}, epoch="c" * 16)
+    timeline = api.read(f"/venues/corner-shop/cameras/{BOX}/cam-1")["timeline"]
+    assert [(one["start"][11:16], one["state"]) for one in timeline][2:] == [
+        ("11:00", "degraded"),
+        ("11:30", "online"),
+        ("12:00", "offline"),
+    ]
 
 
 def test_a_camera_that_is_not_there_is_said_so(api: Api, device_key: str) -> None:

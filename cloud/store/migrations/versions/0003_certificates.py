@@ -25,6 +25,7 @@ def upgrade() -> None:
         sa.Column("method", sa.String(), nullable=False),
         sa.Column("length_seconds", sa.Integer(), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), autoincrement=False, nullable=True),
+        sa.Column("latest_ms", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("received_ms", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("in_counted", sa.Integer(), nullable=True),
         sa.Column("in_by_hand", sa.Integer(), nullable=True),
