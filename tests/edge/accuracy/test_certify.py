@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +17,11 @@ import av
 import numpy as np
 import pytest
 
+from edge.camera.file import FileSource
+from edge.camera.frames import Frame
 from edge.exchange.certificates import KIND
 from edge.exchange.outbox import Outbox
+from footfall import main
 from protocol.envelope import read_item
 from protocol.events import CameraCertificate
 from tests.support.golden import read_golden
@@ -201,6 +204,35 @@ def test_a_certificate_of_a_film_needs_a_truth_with_crossings(box: Box, tmp_path
     silent = run("replay", tmp_path / "walks.mp4", "--truth", tmp_path / "truth.csv", "--certificate", film)
     assert (silent.returncode, "no crossing of a line" in silent.stderr) == (2, True)
     assert not film.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "played"),
+    [
+        ("truth.csv", "visit,2,6\n", 0),
+        ("gt.txt", "1,7,10,98,20,47\n2,7,10,98,20,47\n", 1),
+    ],
+    ids=["written without crossings", "labels whose way crosses nothing"],
+)
+def test_without_crossings_no_film_is_played_in_vain(
+    box: Box, name: str, text: str, played: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (box.folder / "door.toml").write_text(CAMERA.format(""))
+    (box.folder / name).write_text(text)
+    plays: list[FileSource] = []
+    frames = FileSource.frames
+
+    def noted(source: FileSource) -> Iterator[Frame]:
+        plays.append(source)
+        return frames(source)
+
+    monkeypatch.setattr(FileSource, "frames", noted)
+    words = ["replay", "walks.mp4", "--camera", "door.toml", "--truth", name, "--certificate", "film.json"]
+    monkeypatch.chdir(box.folder)
+    assert main(["edge", *words]) == 2
+    assert "no crossing of a line" in capsys.readouterr().err
+    assert len(plays) == played
+    assert not Path("film.json").exists()
 
 
 def test_a_box_says_at_its_start_what_no_longer_holds_and_tells_it_once_all_the_same(box: Box) -> None:
