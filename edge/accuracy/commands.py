@@ -14,7 +14,7 @@ from pathlib import Path
 
 from edge import clock
 from edge.accuracy.certificate import Certificate, by_sums, checked_of, worth
-from edge.accuracy.onsite import Hand, LineFollower
+from edge.accuracy.onsite import Hand, LineFollower, is_running
 from edge.configuration import load
 from edge.detector.providers import Unbuilt
 from edge.errors import ConfigurationError, EdgeError
@@ -29,8 +29,6 @@ from protocol.wire import format_utc
 
 __all__ = ["certify"]
 
-_RUNNING_SECONDS = 10.0
-"""Vision that runs says something every five seconds."""
 _STARTING_SECONDS = 90.0
 _WALK = "Walk over line {line} of camera {camera}, at least 20 times each way, while nobody else is near it."
 _KEYS = f"""{_WALK}
@@ -58,9 +56,9 @@ def _check(settings: Settings, arguments: argparse.Namespace) -> None:
         raise ConfigurationError(f"{arguments.config}: there is no line {arguments.line!r}; there are {known}")
     by_keys = not arguments.totals and arguments.inward is None and arguments.outward is None
     with ExitStack() as stack:
-        stop = stack.enter_context(_vision(settings))
         outbox = stack.enter_context(_exchange(settings))
-        follower = LineFollower(outbox, arguments.line, monotonic=clock.monotonic)
+        stop, ended_run = stack.enter_context(_vision(settings, outbox))
+        follower = LineFollower(outbox, arguments.line, monotonic=clock.monotonic, ended=ended_run)
         _await(follower, stop)
         print((_KEYS if by_keys else _SUMS).format(line=arguments.line, camera=lines[arguments.line]))
         print("Counting from now.", flush=True)
@@ -220,30 +218,27 @@ def _exchange(settings: Settings) -> Iterator[Outbox]:
 
 
 @contextmanager
-def _vision(settings: Settings) -> Iterator[threading.Event]:
-    """The vision that runs on this box, or one meanwhile; the event is set when that one ends."""
+def _vision(settings: Settings, outbox: Outbox) -> Iterator[tuple[threading.Event, str | None]]:
+    """The vision that runs on this box, or one meanwhile.
+
+    Gives an event that is set when that one ends, and the epoch of the run before it.
+    """
     from edge.assembly import run_vision
 
     stop = threading.Event()
-    if _is_running(settings):
-        yield stop
+    print("Looking whether vision runs here …", flush=True)
+    if is_running(outbox, monotonic=clock.monotonic):
+        yield stop, None
         return
     print("Vision does not run here: it is started for the time of this check.", flush=True)
+    before = outbox.head()
     side = Side(lambda: run_vision(settings, stop, environment=dict(os.environ)), stop)
     side.start()
     try:
-        yield stop
+        yield stop, before
     finally:
         stop.set()
         side.finish()
-
-
-def _is_running(settings: Settings) -> bool:
-    if not (settings.exchange.folder / FILE_NAME).exists():
-        return False
-    with _exchange(settings) as outbox:
-        rows = outbox.live(now_ms=round(clock.monotonic() * 1000))
-    return any(row.subject == "vision" and row.age_seconds <= _RUNNING_SECONDS for row in rows)
 
 
 @contextmanager

@@ -19,22 +19,42 @@ from edge.passages import LineSeen, subject_of
 from protocol.events import CameraState
 from protocol.status import CameraStatus, ModelStatus
 
-__all__ = ["Hand", "LineFollower"]
+__all__ = ["Hand", "LineFollower", "is_running"]
 
 _LOOK_SECONDS = 0.5
 _SILENT_SECONDS = 30.0
+"""Vision that runs says something every five seconds; a slow disk may take its time over it."""
 _SETTLED_SECONDS = 3.0
 """A crossing is believed half a second after the feet are clear of the line, and crossing takes a second or two."""
 _KEYS: dict[str, Direction] = {"i": "in", "o": "out"}
 
 
-class LineFollower:
-    """Follows one line as vision shows it."""
+def is_running(outbox: Outbox, *, monotonic: Callable[[], float], sleep: Callable[[float], None] = time.sleep) -> bool:
+    """Whether vision runs now: it says something new before it has been silent for too long."""
+    first = _last_said_ms(outbox, monotonic())
+    while first is not None and monotonic() - first / 1000 <= _SILENT_SECONDS:
+        sleep(_LOOK_SECONDS)
+        if _last_said_ms(outbox, monotonic()) != first:
+            return True
+    return False
 
-    def __init__(self, outbox: Outbox, line: str, *, monotonic: Callable[[], float]) -> None:
+
+def _last_said_ms(outbox: Outbox, now: float) -> int | None:
+    """When vision last said anything, monotonic; a run that begins takes back what the one before it said."""
+    now_ms = round(now * 1000)
+    return next(
+        (now_ms - round(row.age_seconds * 1000) for row in outbox.live(now_ms=now_ms) if row.subject == "vision"), None
+    )
+
+
+class LineFollower:
+    """Follows one line as vision shows it; `ended` is the epoch of a run that is over, whose words count no more."""
+
+    def __init__(self, outbox: Outbox, line: str, *, monotonic: Callable[[], float], ended: str | None = None) -> None:
         self._outbox = outbox
         self._line = line
         self._monotonic = monotonic
+        self._ended = ended
         self._head: str | None = None
         self._rows: dict[str, LiveRow] = {}
         self._shown_at = float("-inf")
@@ -77,6 +97,8 @@ class LineFollower:
         return [passage for _, passage in sorted(self._passages.items()) if began <= passage.at <= ended]
 
     def _look(self) -> None:
+        if self._outbox.head() == self._ended:
+            return
         now = self._monotonic()
         self._rows = {row.subject: row for row in self._outbox.live(now_ms=round(now * 1000))}
         row = self._rows.get(subject_of(self._line))

@@ -118,6 +118,15 @@ def test_without_a_vision_it_runs_one_and_the_sums_become_the_lines_certificate(
 
 
 @pytest.mark.acceptance
+def test_right_behind_a_vision_that_has_ended_it_runs_one_of_its_own(box: Box) -> None:
+    started_and_stopped(box)
+    before = box.run_of_vision()
+    ended = box.certify("gate", "--in", "1", "--out", "1", "--seconds", "20")
+    assert (ended.returncode, "Vision does not run here" in ended.stdout) == (0, True), ended.stdout + ended.stderr
+    assert box.run_of_vision() != before
+
+
+@pytest.mark.acceptance
 def test_beside_a_running_vision_the_keys_are_matched_and_vision_tells_the_result(box: Box) -> None:
     vision = subprocess.Popen([FOOTFALL, "edge", "vision", "--config", box.folder / "edge.toml"])
     ours, theirs = pty.openpty()

@@ -1,13 +1,14 @@
 """The follower beside a real exchange, written as vision writes it, and the keys beside a real pipe."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from edge.accuracy.onsite import Hand, LineFollower
+from edge.accuracy.onsite import Hand, LineFollower, is_running
 from edge.errors import EdgeError
 from edge.exchange.batch import Batch
 from edge.exchange.outbox import Outbox
@@ -144,6 +145,53 @@ def test_another_run_of_vision_ends_the_check_though_it_sees_the_same(tmp_path: 
         with pytest.raises(EdgeError, match="started again"):
             follower.follow()
     outbox.close()
+
+
+def test_vision_runs_while_it_says_something_new(site: Site) -> None:
+    def runs(*, say: Callable[[float], None]) -> bool:
+        return is_running(site.outbox, monotonic=lambda: site.exchange.now, sleep=say)
+
+    def silence(seconds: float) -> None:
+        site.exchange.now += seconds
+
+    assert not runs(say=site.say)
+    site.say()
+    assert runs(say=site.say)
+    began = site.exchange.now
+    assert not runs(say=silence)
+    assert 30 <= site.exchange.now - began <= 31
+    assert not runs(say=site.say)
+
+
+def test_a_run_that_begins_meanwhile_is_running(tmp_path: Path) -> None:
+    exchange = Exchange(folder=tmp_path)
+    with exchange.outbox() as outbox, ExitStack() as stack:
+        with opened(exchange) as writer:
+            Site(exchange=exchange, writer=writer, outbox=outbox).say()
+
+        def begin(_: float) -> None:
+            stack.enter_context(opened(exchange))
+
+        assert is_running(outbox, monotonic=lambda: exchange.now, sleep=begin)
+
+
+def test_of_a_run_that_is_over_no_word_counts(tmp_path: Path) -> None:
+    exchange = Exchange(folder=tmp_path)
+    with exchange.outbox() as outbox:
+        with opened(exchange) as writer:
+            site = Site(exchange=exchange, writer=writer, outbox=outbox)
+            site.say()
+        follower = LineFollower(outbox, "entrance", monotonic=lambda: exchange.now, ended=outbox.head())
+        assert not follower.is_watched()
+        assert "vision does not run" in follower.why_not()
+        with opened(exchange) as writer:
+            site.writer = writer
+            assert not follower.is_watched()
+            site.say()
+            assert follower.is_watched()
+            follower.begin()
+            site.say()
+            follower.follow()
 
 
 def test_keys_are_crossings_and_the_last_can_be_taken_back() -> None:
