@@ -107,8 +107,10 @@ def _certificate(
     follower: LineFollower, checked: Mapping[str, Checked | None], *, seconds: float, by_keys: bool
 ) -> Certificate:
     seen = follower.seen
-    if seen is None or not any(each and each.matched for each in checked.values()):
-        raise EdgeError("no crossing was counted both by hand and by this box, so there is nothing to certify")
+    if seen is None:
+        raise EdgeError(f"the line is not watched: {follower.why_not()}")
+    if not any(checked.values()):
+        raise EdgeError("nobody was counted by hand, so there is nothing to certify: begin anew, and count who walks")
     return Certificate(
         scene=seen.scene,
         camera=seen.camera,

@@ -50,6 +50,14 @@ def write_walks(path: Path) -> Path:
     return path
 
 
+CERTIFICATE = {
+    name: value
+    for name, value in read_golden("item-camera-certificate").items()
+    if name not in {"seq", "venue", "config", "at"}
+}
+"""Of another line than the box's, as it leaves a box."""
+
+
 @dataclass
 class Box:
     """A box whose camera shows the film again and again."""
@@ -68,6 +76,17 @@ class Box:
 
     def certify(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
         return run("certify", *words, "--config", self.folder / "edge.toml")
+
+    def keep(self, **item: object) -> None:
+        """A certificate of the gate."""
+        (self.folder / "exchange").mkdir()
+        with closing(Outbox(self.folder / "exchange", boot="another")) as outbox:
+            body = json.dumps({"checked": None, "item": {**item, "line": "gate"}})
+            outbox.receive(kind=KIND, name="gate", body=body)
+
+    def kept(self) -> list[dict[str, object]]:
+        with closing(Outbox(self.folder / "exchange", boot="another")) as outbox:
+            return [json.loads(body)["item"] for body in outbox.certificates()]
 
     def run_of_vision(self) -> str | None:
         """The epoch in which the camera was last online."""
@@ -164,6 +183,23 @@ def test_beside_a_running_vision_the_keys_are_matched_and_vision_tells_the_resul
     assert 14 <= told.length_seconds <= 25
 
 
+def test_a_check_in_which_nothing_was_found_takes_the_place_of_a_good_one(box: Box) -> None:
+    box.keep(**CERTIFICATE)
+    blind = box.certify("gate", "--in", "20", "--out", "0", "--seconds", "1")
+    assert blind.returncode == 0, blind.stderr
+    assert "0 of 20 (0–16 %)" in blind.stdout
+    (kept,) = box.kept()
+    assert (kept["in"], "out" in kept) == ({"counted": 0, "by_hand": 20, "matched": 0}, False)
+    assert box.certify().stdout.startswith("gate: holds")
+
+
+def test_a_check_in_which_nobody_walked_by_hand_is_none(box: Box) -> None:
+    box.keep(**CERTIFICATE)
+    nobody = box.certify("gate", "--in", "0", "--out", "0", "--seconds", "1")
+    assert (nobody.returncode, "nobody was counted by hand" in nobody.stderr) == (1, True), nobody.stderr
+    assert box.kept() == [{**CERTIFICATE, "line": "gate"}]
+
+
 def test_a_film_makes_a_certificate_that_the_box_keeps_while_it_sees_the_same(box: Box, tmp_path: Path) -> None:
     (tmp_path / "door.toml").write_text(CAMERA.format(""))
     (tmp_path / "truth.csv").write_text(TRUTH)
@@ -245,12 +281,7 @@ def test_without_crossings_no_film_is_played_in_vain(
 
 
 def test_a_box_says_at_its_start_what_no_longer_holds_and_tells_it_once_all_the_same(box: Box) -> None:
-    golden = read_golden("item-camera-certificate")
-    item = {name: value for name, value in golden.items() if name not in {"seq", "venue", "config", "at"}}
-    (box.folder / "exchange").mkdir()
-    with closing(Outbox(box.folder / "exchange", boot="another")) as outbox:
-        body = json.dumps({"checked": None, "item": {**item, "line": "gate"}})
-        outbox.receive(kind=KIND, name="gate", body=body)
+    box.keep(**CERTIFICATE)
     for _ in range(2):
         assert "The certificate of line gate does not hold" in started_and_stopped(box)
         assert len(box.told()) == 1
