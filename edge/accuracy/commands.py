@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from edge import clock
+from edge.accuracy.brought import brought, lines_of, no_line
 from edge.accuracy.certificate import Certificate, by_sums, checked_of, worth
 from edge.accuracy.onsite import Hand, LineFollower, is_running
 from edge.configuration import load
@@ -40,6 +41,7 @@ Count them each way, and press Enter a few seconds after the last crossing."""
 
 def certify(arguments: argparse.Namespace) -> None:
     """Check a line, keep a film's certificates, or show what is kept; raises EdgeError."""
+    _refuse_mixtures(arguments)
     settings = load(arguments.config, places=True)
     if arguments.film is not None:
         _keep_film(settings, arguments.film)
@@ -49,18 +51,30 @@ def certify(arguments: argparse.Namespace) -> None:
         _check(settings, arguments)
 
 
+def _refuse_mixtures(arguments: argparse.Namespace) -> None:
+    """Refuse what would be passed over: options of a count where nothing is counted."""
+    options = {"--totals": "totals", "--in": "inward", "--out": "outward", "--seconds": "seconds"}
+    values = {option: getattr(arguments, name) for option, name in options.items()}
+    given = [option for option, value in values.items() if value is not None and value is not False]
+    if arguments.film is not None and (given or arguments.line is not None):
+        found = " and ".join([*([] if arguments.line is None else [arguments.line]), *given])
+        raise ConfigurationError(f"--from: found {found} too; allowed is --from FILE.json alone, which names its lines")
+    if arguments.line is None and given:
+        found = " and ".join(given)
+        raise ConfigurationError(f"{found}: found without a line; needed is the one to count at, as in certify LINE")
+
+
 def _check(settings: Settings, arguments: argparse.Namespace) -> None:
-    lines = {line.id: camera.id for camera in settings.cameras for line in camera.lines}
+    lines = lines_of(settings)
     if arguments.line not in lines:
-        known = ", ".join(lines) or "none: draw one first"
-        raise ConfigurationError(f"{arguments.config}: there is no line {arguments.line!r}; there are {known}")
+        raise ConfigurationError(f"{arguments.config}: {no_line(arguments.line, lines)}")
     by_keys = not arguments.totals and arguments.inward is None and arguments.outward is None
     with ExitStack() as stack:
         outbox = stack.enter_context(_exchange(settings))
         stop, ended_run = stack.enter_context(_vision(settings, outbox))
         follower = LineFollower(outbox, arguments.line, monotonic=clock.monotonic, ended=ended_run)
         _await(follower, stop)
-        print((_KEYS if by_keys else _SUMS).format(line=arguments.line, camera=lines[arguments.line]))
+        print((_KEYS if by_keys else _SUMS).format(line=arguments.line, camera=lines[arguments.line].id))
         print("Counting from now.", flush=True)
         began = follower.begin()
         hand = Hand(descriptor=sys.stdin.fileno(), monotonic=clock.monotonic, line=arguments.line)
@@ -160,19 +174,7 @@ def _keep(outbox: Outbox, certificate: Certificate) -> None:
 
 
 def _keep_film(settings: Settings, path: Path) -> None:
-    try:
-        items = json.loads(path.read_text())["certificates"]
-        certificates = [Certificate.read(item) for item in items]
-    except OSError as error:
-        raise ConfigurationError(f"{path}: {error.strerror}; needed is a file that this user may read") from error
-    except (ValueError, TypeError, KeyError, ConfigurationError):
-        raise ConfigurationError(f"{path}: allowed is what `footfall edge replay --certificate` wrote") from None
-    setups = _setups(settings)
-    for one in certificates:
-        if setups.get(one.line) != one.setup:
-            raise EdgeError(
-                f"{path}: line {one.line} was checked with another line, camera or detector than this box has"
-            )
+    certificates = brought(path, settings, setups=_setups(settings))
     with _exchange(settings) as outbox:
         for one in certificates:
             print(*one.lines(), sep="\n")

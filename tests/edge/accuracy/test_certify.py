@@ -21,6 +21,8 @@ from edge.camera.file import FileSource
 from edge.camera.frames import Frame
 from edge.exchange.certificates import KIND
 from edge.exchange.outbox import Outbox
+from edge.synthetic.lens import lens_of
+from edge.synthetic.plan import ViewName
 from footfall import main
 from protocol.envelope import read_item
 from protocol.events import CameraCertificate
@@ -50,6 +52,20 @@ def write_walks(path: Path) -> Path:
     return path
 
 
+def calibration(view: ViewName) -> str:
+    """A camera's of the made-up shop."""
+    image_points, floor_points = lens_of(view, SIZE).calibration()
+    told = f"image_points = {json.dumps(image_points)}, floor_points = {json.dumps(floor_points)}"
+    return f'calibration = {{{{floor = "ground", {told}}}}}\n'
+
+
+TOGETHER = (
+    f'id = "door"\nscene = "hall"\nimage_size = [320, 240]\n{calibration("door")}'
+    '[[{}line]]\nid = "gate"\na = [1, 1]\nb = [3, 1]\n'
+    '[[camera]]\nid = "till"\nscene = "hall"\nimage_size = [320, 240]\nsynthetic = {{view = "till"}}\n'
+    f"{calibration('till')}"
+)
+"""Two cameras of one scene, the first of which has the line."""
 CERTIFICATE = {
     name: value
     for name, value in read_golden("item-camera-certificate").items()
@@ -213,6 +229,17 @@ def test_a_film_makes_a_certificate_that_the_box_keeps_while_it_sees_the_same(bo
     assert (item["line"], item["method"], item["length_seconds"]) == ("gate", "film", 14)
     assert (item["in"]["by_hand"], item["out"]["by_hand"]) == (1, 1)
 
+    for changed, said in (
+        ({"camera": "back"}, "line gate: found camera back; here it is one of camera door: replay the film"),
+        ({"scene": "hall"}, "line gate: found scene hall; here it is in scene door: replay the film"),
+        ({"line": "away"}, "there is no line 'away'; there are gate"),
+    ):
+        other = tmp_path / "other.json"
+        other.write_text(json.dumps({"certificates": [item, {**item, **changed}]}))
+        refused = box.certify("--from", other)
+        assert (refused.returncode, f"{other}: {said}" in refused.stderr) == (1, True), refused.stderr
+        assert not (tmp_path / "exchange").exists()
+
     kept = box.certify("--from", film)
     assert kept.returncode == 0, kept.stderr
     assert "matched by moments, on film" in kept.stdout
@@ -230,12 +257,18 @@ def test_a_film_makes_a_certificate_that_the_box_keeps_while_it_sees_the_same(bo
     [
         (["nowhere"], 2, "there is no line 'nowhere'; there are gate"),
         (["gate", "--in", "-3"], 2, "allowed is a whole number"),
+        (["--in", "3"], 2, "--in: found without a line; needed is the one to count at, as in certify LINE"),
+        (["--totals", "--seconds", "0"], 2, "--totals and --seconds: found without a line"),
+        (["gate", "--from", "absent.json"], 2, "--from: found gate too; allowed is --from FILE.json alone"),
+        (["--from", "absent.json", "--out", "0"], 2, "--from: found --out too; allowed is --from FILE.json alone"),
+        (["--from", "none.json"], 2, "none.json: found no certificate; needed is one at least"),
         (["--from", "absent.json"], 2, "absent.json: No such file"),
         (["--from", "edge.toml"], 2, "allowed is what `footfall edge replay --certificate` wrote"),
     ],
 )
 def test_what_cannot_be_is_said(box: Box, words: list[str], code: int, said: str) -> None:
-    named = [str(box.folder / word) if word.startswith(("absent", "edge")) else word for word in words]
+    (box.folder / "none.json").write_text('{"certificates": []}')
+    named = [str(box.folder / word) if word.startswith(("absent", "edge", "none")) else word for word in words]
     ended = box.certify(*named)
     assert (ended.returncode, said in ended.stderr) == (code, True), ended.stderr
     assert "Traceback" not in ended.stderr
@@ -303,3 +336,11 @@ def wait_for(condition: Callable[[], object], what: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain for {what}"
         time.sleep(0.2)
+
+
+def test_the_film_of_one_camera_certifies_no_line_that_several_watch(box: Box) -> None:
+    box.configure('synthetic = {view = "door"}\n', camera=TOGETHER)
+    film = box.folder / "film.json"
+    film.write_text(json.dumps({"certificates": [{**CERTIFICATE, "line": "gate"}]}))
+    refused = box.certify("--from", film)
+    assert (refused.returncode, "gate is watched by door and till together" in refused.stderr) == (1, True), refused
