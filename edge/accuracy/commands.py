@@ -15,17 +15,17 @@ from pathlib import Path
 from edge import clock
 from edge.accuracy.brought import brought, lines_of, no_line
 from edge.accuracy.certificate import Certificate, by_sums, checked_of, worth
-from edge.accuracy.onsite import Hand, LineFollower, is_running
+from edge.accuracy.onsite import Hand, LineFollower, is_running, refuse_turned, turned_in
 from edge.configuration import load
 from edge.detector.providers import Unbuilt
 from edge.errors import ConfigurationError, EdgeError
 from edge.exchange.certificates import KIND
-from edge.exchange.outbox import Outbox
+from edge.exchange.outbox import LiveRow, Outbox
 from edge.exchange.schema import FILE_NAME
 from edge.settings import Settings
 from edge.setup import setups_of
 from edge.side import Side
-from protocol.events import Checked, CheckMethod, HealthReason
+from protocol.events import Checked, CheckMethod
 from protocol.wire import format_utc
 
 __all__ = ["certify"]
@@ -177,20 +177,20 @@ def _keep_film(settings: Settings, path: Path) -> None:
     certificates = brought(path, settings, setups=_setups(settings))
     with _exchange(settings) as outbox:
         for one in certificates:
+            refuse_turned(one.scene, _live(outbox))
+        for one in certificates:
             print(*one.lines(), sep="\n")
             _keep(outbox, one)
 
 
 def _list(settings: Settings) -> None:
-    setups, kept, moved = _setups(settings), dict[str, tuple[str | None, Certificate]](), set[str]()
+    setups, kept, rows = _setups(settings), dict[str, tuple[str | None, Certificate]](), list[LiveRow]()
     if (settings.exchange.folder / FILE_NAME).exists():
         with _exchange(settings) as outbox:
             for body in map(json.loads, outbox.certificates()):
                 certificate = Certificate.read(body["item"])
                 kept[certificate.line] = body["checked"], certificate
-            for row in outbox.live(now_ms=round(clock.monotonic() * 1000)):
-                if row.subject.startswith("camera/") and json.loads(row.body).get("reason") == HealthReason.MOVED:
-                    moved.add(row.subject.removeprefix("camera/"))
+            rows = _live(outbox)
     for line, setup in setups.items():
         if line not in kept:
             print(f"{line}: no certificate; `footfall edge certify {line}` makes one")
@@ -199,8 +199,8 @@ def _list(settings: Settings) -> None:
         when = "" if checked is None else f", checked {datetime.fromisoformat(checked):%Y-%m-%d %H:%M} UTC"
         if certificate.setup != setup:
             print(f"{line}: does not hold: the line, its cameras or the model have changed since{when}")
-        elif certificate.camera in moved:
-            print(f"{line}: does not hold: the camera looks elsewhere than before{when}")
+        elif (turned := turned_in(certificate.scene, rows)) is not None:
+            print(f"{line}: does not hold: camera {turned} looks elsewhere than before{when}")
         else:
             print(f"{line}: holds{when}")
         print(*certificate.lines(), sep="\n")
@@ -211,6 +211,10 @@ def _setups(settings: Settings) -> dict[str, str]:
 
     models = eyes(settings.detector, environment=dict(os.environ), unbuilt=Unbuilt.LEAVE).models()
     return setups_of(settings.cameras, detector=settings.detector, models=models)
+
+
+def _live(outbox: Outbox) -> list[LiveRow]:
+    return outbox.live(now_ms=round(clock.monotonic() * 1000))
 
 
 @contextmanager

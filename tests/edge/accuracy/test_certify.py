@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import secrets
 import signal
 import sqlite3
 import subprocess
@@ -17,15 +18,21 @@ import av
 import numpy as np
 import pytest
 
+from edge import clock
 from edge.camera.file import FileSource
 from edge.camera.frames import Frame
+from edge.configuration import load
+from edge.exchange.batch import Batch
 from edge.exchange.certificates import KIND
 from edge.exchange.outbox import Outbox
+from edge.setup import setups_of
 from edge.synthetic.lens import lens_of
 from edge.synthetic.plan import ViewName
 from footfall import main
 from protocol.envelope import read_item
-from protocol.events import CameraCertificate
+from protocol.events import CameraCertificate, CameraState, HealthReason
+from protocol.status import CameraStatus, ModelStatus
+from tests.support.exchange import ORIGIN, Exchange
 from tests.support.golden import read_golden
 
 FOOTFALL = Path(sys.executable).with_name("footfall")
@@ -99,6 +106,18 @@ class Box:
         with closing(Outbox(self.folder / "exchange", boot="another")) as outbox:
             body = json.dumps({"checked": None, "item": {**item, "line": "gate"}})
             outbox.receive(kind=KIND, name="gate", body=body)
+
+    def say_moved(self, camera: str, *, scene: str) -> None:
+        """As vision does of a camera that was turned elsewhere."""
+        status = CameraStatus(camera=camera, scene=scene, state=CameraState.DEGRADED, reason=HealthReason.MOVED)
+        exchange = Exchange(folder=self.folder / "exchange", now=clock.monotonic(), boot=clock.boot_id())
+        with exchange.writer(epoch=secrets.token_hex(8)) as writer:
+            writer.commit(Batch(origin=ORIGIN, live={f"camera/{camera}": status.to_object()}))
+
+    def setup(self) -> str:
+        """Of the gate."""
+        settings = load(self.folder / "edge.toml", places=True)
+        return setups_of(settings.cameras, detector=settings.detector, models=[ModelStatus(name="motion")])["gate"]
 
     def kept(self) -> list[dict[str, object]]:
         with closing(Outbox(self.folder / "exchange", boot="another")) as outbox:
@@ -344,3 +363,23 @@ def test_the_film_of_one_camera_certifies_no_line_that_several_watch(box: Box) -
     film.write_text(json.dumps({"certificates": [{**CERTIFICATE, "line": "gate"}]}))
     refused = box.certify("--from", film)
     assert (refused.returncode, "gate is watched by door and till together" in refused.stderr) == (1, True), refused
+
+
+def test_no_certificate_holds_or_is_kept_while_a_camera_of_the_scene_looks_elsewhere(box: Box) -> None:
+    box.configure('synthetic = {view = "door"}\n', camera=TOGETHER)
+    box.keep(**{**CERTIFICATE, "camera": "door", "scene": "hall", "setup": box.setup()})
+    assert box.certify().stdout.startswith("gate: holds")
+    box.say_moved("till", scene="hall")
+    assert box.certify().stdout.startswith("gate: does not hold: camera till looks elsewhere than before")
+
+    box.configure("synthetic = {}\n")
+    film = box.folder / "film.json"
+    item = {**CERTIFICATE, "line": "gate", "camera": "door", "scene": "door", "setup": box.setup()}
+    film.write_text(json.dumps({"certificates": [item]}))
+    before = box.kept()
+    box.say_moved("door", scene="door")
+    refused = box.certify("--from", film)
+    assert (refused.returncode, "camera door looks elsewhere than before" in refused.stderr) == (1, True), refused
+    assert box.kept() == before
+    box.say_moved("back", scene="back")
+    assert box.certify("--from", film).returncode == 0

@@ -31,6 +31,8 @@ class Site:
     passages: Passages = field(default_factory=Passages)
     setup: str = "c" * 32
     state: CameraState = CameraState.ONLINE
+    reason: HealthReason = HealthReason.NONE
+    others: dict[str, CameraStatus] = field(default_factory=dict)
 
     @property
     def follower(self) -> LineFollower:
@@ -46,12 +48,13 @@ class Site:
             line="entrance", camera="door", scene="hall", setup=self.setup,
             passages=self.passages.shown(self.exchange.now),
         )  # fmt: skip
-        camera = CameraStatus(camera="door", scene="hall", state=self.state, reason=HealthReason.NONE)
+        camera = CameraStatus(camera="door", scene="hall", state=self.state, reason=self.reason)
         model = ModelStatus(name="yolox-nano", digest="a" * 64)
         live: dict[str, JsonObject] = {
             "vision": {"models": [model.to_object()]},
             "camera/door": camera.to_object(),
             "line/entrance": line.to_object(),
+            **{f"camera/{name}": status.to_object() for name, status in self.others.items()},
         }
         self.writer.commit(Batch(origin=ORIGIN, live=live))
 
@@ -128,6 +131,31 @@ def test_a_vision_that_starts_anew_falls_silent_or_sees_otherwise_ends_the_check
     site.say()
     with pytest.raises(EdgeError, match="camera door is offline"):
         follower.follow()
+
+
+def moved(camera: str, *, scene: str) -> CameraStatus:
+    return CameraStatus(camera=camera, scene=scene, state=CameraState.DEGRADED, reason=HealthReason.MOVED)
+
+
+def test_a_camera_that_was_turned_is_no_place_for_a_check(site: Site) -> None:
+    site.state, site.reason = CameraState.DEGRADED, HealthReason.MOVED
+    site.say()
+    with pytest.raises(EdgeError, match=r"camera door looks elsewhere .* turn it back .* start vision again"):
+        site.follower.is_watched()
+
+
+def test_a_camera_of_the_same_scene_that_was_turned_counts_as_much(site: Site) -> None:
+    site.others["yard"] = moved("yard", scene="yard")
+    site.say()
+    follower = site.follower
+    assert follower.is_watched()
+    follower.begin()
+    site.others["till"] = moved("till", scene="hall")
+    site.say()
+    with pytest.raises(EdgeError, match="camera till looks elsewhere"):
+        follower.follow()
+    with pytest.raises(EdgeError, match="camera till looks elsewhere"):
+        site.follower.is_watched()
 
 
 def test_another_run_of_vision_ends_the_check_though_it_sees_the_same(tmp_path: Path) -> None:
