@@ -149,13 +149,15 @@ def _certify(arguments: argparse.Namespace) -> None:
 
 
 def _replay(arguments: argparse.Namespace) -> None:
+    from edge.accuracy.account import Truth
     from edge.accuracy.film import film_certificates
     from edge.accuracy.rates import judge
+    from edge.accuracy.reading import Accuracy
     from edge.accuracy.truth import read_truth
     from edge.assembly import eyes
     from edge.detector.detections import Detector
     from edge.output_files import refuse_clashes, written
-    from edge.replay import Outputs, Replay, footage, replay
+    from edge.replay import Outputs, Replay, Result, footage, replay
 
     if arguments.certificate and not arguments.truth:
         raise ConfigurationError("--certificate: needed is --truth FILE too, with crossings")
@@ -174,22 +176,28 @@ def _replay(arguments: argparse.Namespace) -> None:
     )
     film = footage(arguments.video)
     truth = read_truth(arguments.truth, camera=camera, footage=film) if arguments.truth else None
+    if arguments.certificate and truth is not None and not truth.tells_crossings:
+        raise ConfigurationError(
+            f"--certificate: {arguments.truth} has no crossing of a line of the camera; needed are some"
+        )
 
     def detector() -> Detector:
         return eyes(detecting, environment=dict(os.environ)).watching([camera])
 
     outputs = Outputs(tracks=arguments.tracks, events=arguments.events, summary=arguments.summary)
     try:
-        with _progress(arguments.video.name, film.frames and film.frames * (3 if truth else 1)) as progress:
-            judging = (
-                None
-                if truth is None
-                else partial(judge, plan, truth, film_rate=film.rate, detector=detector, progress=progress)
-            )
-            with written(arguments.certificate) as certificate:
-                result = replay(plan, seen_with.watching([camera]), outputs, progress=progress, judge=judging)
-                if truth is not None and arguments.certificate:
+        with (
+            _progress(arguments.video.name, film.frames and film.frames * (3 if truth else 1)) as progress,
+            written(arguments.certificate) as certificate,
+        ):
+
+            def judged(result: Result, truth: Truth) -> Accuracy:
+                if arguments.certificate:
                     certificate.write(film_certificates(plan, result, truth.account(result.film)))
+                return judge(plan, truth, result, film_rate=film.rate, detector=detector, progress=progress)
+
+            judging = partial(judged, truth=truth) if truth else None
+            result = replay(plan, seen_with.watching([camera]), outputs, progress=progress, judge=judging)
     except OSError as error:
         raise EdgeError(f"writing the results of {arguments.video}: {error.strerror}") from error
     if result.accuracy is not None:

@@ -50,6 +50,11 @@ class Film:
 class Truth(Protocol):
     """What truly happened in a film."""
 
+    @property
+    def tells_crossings(self) -> bool:
+        """Whether crossings may be in it, as far as is known before the film is played."""
+        ...
+
     def account(self, film: Film) -> Account:
         """The truth in seconds of this film. Raises ConfigurationError when it is another's."""
         ...

@@ -13,24 +13,23 @@ from datetime import datetime
 from pathlib import Path
 
 from edge import clock
+from edge.accuracy.brought import brought, lines_of, no_line
 from edge.accuracy.certificate import Certificate, by_sums, checked_of, worth
-from edge.accuracy.onsite import Hand, LineFollower
+from edge.accuracy.onsite import Hand, LineFollower, is_running, refuse_turned, turned_in
 from edge.configuration import load
 from edge.detector.providers import Unbuilt
 from edge.errors import ConfigurationError, EdgeError
 from edge.exchange.certificates import KIND
-from edge.exchange.outbox import Outbox
+from edge.exchange.outbox import LiveRow, Outbox
 from edge.exchange.schema import FILE_NAME
 from edge.settings import Settings
 from edge.setup import setups_of
 from edge.side import Side
-from protocol.events import Checked, CheckMethod, HealthReason
+from protocol.events import Checked, CheckMethod
 from protocol.wire import format_utc
 
 __all__ = ["certify"]
 
-_RUNNING_SECONDS = 10.0
-"""Vision that runs says something every five seconds."""
 _STARTING_SECONDS = 90.0
 _WALK = "Walk over line {line} of camera {camera}, at least 20 times each way, while nobody else is near it."
 _KEYS = f"""{_WALK}
@@ -42,6 +41,7 @@ Count them each way, and press Enter a few seconds after the last crossing."""
 
 def certify(arguments: argparse.Namespace) -> None:
     """Check a line, keep a film's certificates, or show what is kept; raises EdgeError."""
+    _refuse_mixtures(arguments)
     settings = load(arguments.config, places=True)
     if arguments.film is not None:
         _keep_film(settings, arguments.film)
@@ -51,18 +51,30 @@ def certify(arguments: argparse.Namespace) -> None:
         _check(settings, arguments)
 
 
+def _refuse_mixtures(arguments: argparse.Namespace) -> None:
+    """Refuse what would be passed over: options of a count where nothing is counted."""
+    options = {"--totals": "totals", "--in": "inward", "--out": "outward", "--seconds": "seconds"}
+    values = {option: getattr(arguments, name) for option, name in options.items()}
+    given = [option for option, value in values.items() if value is not None and value is not False]
+    if arguments.film is not None and (given or arguments.line is not None):
+        found = " and ".join([*([] if arguments.line is None else [arguments.line]), *given])
+        raise ConfigurationError(f"--from: found {found} too; allowed is --from FILE.json alone, which names its lines")
+    if arguments.line is None and given:
+        found = " and ".join(given)
+        raise ConfigurationError(f"{found}: found without a line; needed is the one to count at, as in certify LINE")
+
+
 def _check(settings: Settings, arguments: argparse.Namespace) -> None:
-    lines = {line.id: camera.id for camera in settings.cameras for line in camera.lines}
+    lines = lines_of(settings)
     if arguments.line not in lines:
-        known = ", ".join(lines) or "none: draw one first"
-        raise ConfigurationError(f"{arguments.config}: there is no line {arguments.line!r}; there are {known}")
+        raise ConfigurationError(f"{arguments.config}: {no_line(arguments.line, lines)}")
     by_keys = not arguments.totals and arguments.inward is None and arguments.outward is None
     with ExitStack() as stack:
-        stop = stack.enter_context(_vision(settings))
         outbox = stack.enter_context(_exchange(settings))
-        follower = LineFollower(outbox, arguments.line, monotonic=clock.monotonic)
+        stop, ended_run = stack.enter_context(_vision(settings, outbox))
+        follower = LineFollower(outbox, arguments.line, monotonic=clock.monotonic, ended=ended_run)
         _await(follower, stop)
-        print((_KEYS if by_keys else _SUMS).format(line=arguments.line, camera=lines[arguments.line]))
+        print((_KEYS if by_keys else _SUMS).format(line=arguments.line, camera=lines[arguments.line].id))
         print("Counting from now.", flush=True)
         began = follower.begin()
         hand = Hand(descriptor=sys.stdin.fileno(), monotonic=clock.monotonic, line=arguments.line)
@@ -109,8 +121,10 @@ def _certificate(
     follower: LineFollower, checked: Mapping[str, Checked | None], *, seconds: float, by_keys: bool
 ) -> Certificate:
     seen = follower.seen
-    if seen is None or not any(each and each.matched for each in checked.values()):
-        raise EdgeError("no crossing was counted both by hand and by this box, so there is nothing to certify")
+    if seen is None:
+        raise EdgeError(f"the line is not watched: {follower.why_not()}")
+    if not any(checked.values()):
+        raise EdgeError("nobody was counted by hand, so there is nothing to certify: begin anew, and count who walks")
     return Certificate(
         scene=seen.scene,
         camera=seen.camera,
@@ -160,35 +174,23 @@ def _keep(outbox: Outbox, certificate: Certificate) -> None:
 
 
 def _keep_film(settings: Settings, path: Path) -> None:
-    try:
-        items = json.loads(path.read_text())["certificates"]
-        certificates = [Certificate.read(item) for item in items]
-    except OSError as error:
-        raise ConfigurationError(f"{path}: {error.strerror}; needed is a file that this user may read") from error
-    except (ValueError, TypeError, KeyError, ConfigurationError):
-        raise ConfigurationError(f"{path}: allowed is what `footfall edge replay --certificate` wrote") from None
-    setups = _setups(settings)
-    for one in certificates:
-        if setups.get(one.line) != one.setup:
-            raise EdgeError(
-                f"{path}: line {one.line} was checked with another line, camera or detector than this box has"
-            )
+    certificates = brought(path, settings, setups=_setups(settings))
     with _exchange(settings) as outbox:
+        for one in certificates:
+            refuse_turned(one.scene, _live(outbox))
         for one in certificates:
             print(*one.lines(), sep="\n")
             _keep(outbox, one)
 
 
 def _list(settings: Settings) -> None:
-    setups, kept, moved = _setups(settings), dict[str, tuple[str | None, Certificate]](), set[str]()
+    setups, kept, rows = _setups(settings), dict[str, tuple[str | None, Certificate]](), list[LiveRow]()
     if (settings.exchange.folder / FILE_NAME).exists():
         with _exchange(settings) as outbox:
             for body in map(json.loads, outbox.certificates()):
                 certificate = Certificate.read(body["item"])
                 kept[certificate.line] = body["checked"], certificate
-            for row in outbox.live(now_ms=round(clock.monotonic() * 1000)):
-                if row.subject.startswith("camera/") and json.loads(row.body).get("reason") == HealthReason.MOVED:
-                    moved.add(row.subject.removeprefix("camera/"))
+            rows = _live(outbox)
     for line, setup in setups.items():
         if line not in kept:
             print(f"{line}: no certificate; `footfall edge certify {line}` makes one")
@@ -197,8 +199,8 @@ def _list(settings: Settings) -> None:
         when = "" if checked is None else f", checked {datetime.fromisoformat(checked):%Y-%m-%d %H:%M} UTC"
         if certificate.setup != setup:
             print(f"{line}: does not hold: the line, its cameras or the model have changed since{when}")
-        elif certificate.camera in moved:
-            print(f"{line}: does not hold: the camera looks elsewhere than before{when}")
+        elif (turned := turned_in(certificate.scene, rows)) is not None:
+            print(f"{line}: does not hold: camera {turned} looks elsewhere than before{when}")
         else:
             print(f"{line}: holds{when}")
         print(*certificate.lines(), sep="\n")
@@ -211,6 +213,10 @@ def _setups(settings: Settings) -> dict[str, str]:
     return setups_of(settings.cameras, detector=settings.detector, models=models)
 
 
+def _live(outbox: Outbox) -> list[LiveRow]:
+    return outbox.live(now_ms=round(clock.monotonic() * 1000))
+
+
 @contextmanager
 def _exchange(settings: Settings) -> Iterator[Outbox]:
     with suppress(OSError):  # said better of the file itself
@@ -220,30 +226,27 @@ def _exchange(settings: Settings) -> Iterator[Outbox]:
 
 
 @contextmanager
-def _vision(settings: Settings) -> Iterator[threading.Event]:
-    """The vision that runs on this box, or one meanwhile; the event is set when that one ends."""
+def _vision(settings: Settings, outbox: Outbox) -> Iterator[tuple[threading.Event, str | None]]:
+    """The vision that runs on this box, or one meanwhile.
+
+    Gives an event that is set when that one ends, and the epoch of the run before it.
+    """
     from edge.assembly import run_vision
 
     stop = threading.Event()
-    if _is_running(settings):
-        yield stop
+    print("Looking whether vision runs here …", flush=True)
+    if is_running(outbox, monotonic=clock.monotonic):
+        yield stop, None
         return
     print("Vision does not run here: it is started for the time of this check.", flush=True)
+    before = outbox.head()
     side = Side(lambda: run_vision(settings, stop, environment=dict(os.environ)), stop)
     side.start()
     try:
-        yield stop
+        yield stop, before
     finally:
         stop.set()
         side.finish()
-
-
-def _is_running(settings: Settings) -> bool:
-    if not (settings.exchange.folder / FILE_NAME).exists():
-        return False
-    with _exchange(settings) as outbox:
-        rows = outbox.live(now_ms=round(clock.monotonic() * 1000))
-    return any(row.subject == "vision" and row.age_seconds <= _RUNNING_SECONDS for row in rows)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ def film_certificates(plan: Replay, result: Result, true: Account) -> str:
     """JSON of a certificate for each line that somebody truly crossed; raises ConfigurationError without any."""
     certificates = list(_certificates(plan, result, true))
     if not certificates:
-        raise ConfigurationError("--certificate: the truth has no crossing of a line of the camera")
+        raise ConfigurationError("--certificate: the truth has no crossing of a line of the camera; needed are some")
     return json.dumps({"certificates": [one.item() for one in certificates]}, indent=2) + "\n"
 
 

@@ -25,6 +25,9 @@ from edge.view import floor_of
 
 __all__ = ["Label", "Labels", "passages"]
 
+_LARGEST = 10
+"""Whoever stands right before a camera may be labelled as larger than the picture, but not by this factor."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
@@ -44,12 +47,17 @@ class Labels:
     camera: CameraSettings
     labels: tuple[Label, ...]
 
+    @property
+    def tells_crossings(self) -> bool:
+        """See `Truth`."""
+        return bool(self.camera.lines)
+
     def account(self, film: Film) -> Account:
         """See `Truth`."""
         for label in self.labels:
-            if label.frame > len(film.moments):
-                message = f"found frame {label.frame}; the film has {len(film.moments)}"
-                raise ConfigurationError(f"{self.path}, line {label.line}: {message}")
+            mistake = _mistake(label, film)
+            if mistake is not None:
+                raise ConfigurationError(f"{self.path}, line {label.line}: {mistake}")
         floor = floor_of(self.camera, self.camera.image_size or film.image_size, box="truth")
         lines = [line_of(line) for line in self.camera.lines]
         tracks = list(self._tracks(film, floor))
@@ -76,6 +84,20 @@ class Labels:
             ends = [*(np.flatnonzero(np.diff(times) > self.camera.gap_seconds) + 1).tolist(), len(times)]
             for start, end in pairwise([0, *ends]):
                 yield Track(times=times[start:end].tolist(), places=places[start:end], bodies=bodies[start:end])
+
+
+def _mistake(label: Label, film: Film) -> str | None:
+    """What of a label cannot be in this film."""
+    if label.frame > len(film.moments):
+        return f"found frame {label.frame}; the film has {len(film.moments)}"
+    width, height = film.image_size
+    left, top, right, bottom = label.box
+    is_outside = right <= 0 or bottom <= 0 or left >= width or top >= height
+    if is_outside or right - left > _LARGEST * width or bottom - top > _LARGEST * height:
+        found = f"found a box from {left:g}, {top:g} to {right:g}, {bottom:g}"
+        allowed = f"one that lies in them at least in part and is at most {_LARGEST} times as large"
+        return f"{found}; the film's pictures are {width} × {height}, and allowed is {allowed}"
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

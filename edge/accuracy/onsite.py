@@ -8,7 +8,7 @@ import json
 import os
 import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from edge.accuracy.account import Passage
@@ -16,25 +16,63 @@ from edge.errors import EdgeError
 from edge.exchange.outbox import LiveRow, Outbox
 from edge.lines import Direction
 from edge.passages import LineSeen, subject_of
-from protocol.events import CameraState
+from protocol.events import CameraState, HealthReason
 from protocol.status import CameraStatus, ModelStatus
 
-__all__ = ["Hand", "LineFollower"]
+__all__ = ["Hand", "LineFollower", "is_running", "refuse_turned", "turned_in"]
 
 _LOOK_SECONDS = 0.5
 _SILENT_SECONDS = 30.0
+"""Vision that runs says something every five seconds; a slow disk may take its time over it."""
 _SETTLED_SECONDS = 3.0
 """A crossing is believed half a second after the feet are clear of the line, and crossing takes a second or two."""
 _KEYS: dict[str, Direction] = {"i": "in", "o": "out"}
 
 
-class LineFollower:
-    """Follows one line as vision shows it."""
+def is_running(outbox: Outbox, *, monotonic: Callable[[], float], sleep: Callable[[float], None] = time.sleep) -> bool:
+    """Whether vision runs now: it says something new before it has been silent for too long."""
+    first = _last_said_ms(outbox, monotonic())
+    while first is not None and monotonic() - first / 1000 <= _SILENT_SECONDS:
+        sleep(_LOOK_SECONDS)
+        if _last_said_ms(outbox, monotonic()) != first:
+            return True
+    return False
 
-    def __init__(self, outbox: Outbox, line: str, *, monotonic: Callable[[], float]) -> None:
+
+def _last_said_ms(outbox: Outbox, now: float) -> int | None:
+    """When vision last said anything, monotonic; a run that begins takes back what the one before it said."""
+    now_ms = round(now * 1000)
+    return next(
+        (now_ms - round(row.age_seconds * 1000) for row in outbox.live(now_ms=now_ms) if row.subject == "vision"), None
+    )
+
+
+def turned_in(scene: str, rows: Iterable[LiveRow]) -> str | None:
+    """The camera of a scene that looks elsewhere than before, as vision last said."""
+    cameras = (CameraStatus.model_validate_json(row.body) for row in rows if row.subject.startswith("camera/"))
+    turned = (one.camera for one in cameras if one.scene == scene and one.reason is HealthReason.MOVED)
+    return next(turned, None)
+
+
+def refuse_turned(scene: str, rows: Iterable[LiveRow]) -> None:
+    """Raises EdgeError where a check makes no sense, because a camera of the scene looks elsewhere than before."""
+    camera = turned_in(scene, rows)
+    if camera is not None:
+        raise EdgeError(
+            f"camera {camera} looks elsewhere than before, so no check of a line of its scene would tell anything: turn"
+            " it back and wait until it is online; or, if it shall hang so, draw its lines and zones anew and start"
+            " vision again"
+        )
+
+
+class LineFollower:
+    """Follows one line as vision shows it; `ended` is the epoch of a run that is over, whose words count no more."""
+
+    def __init__(self, outbox: Outbox, line: str, *, monotonic: Callable[[], float], ended: str | None = None) -> None:
         self._outbox = outbox
         self._line = line
         self._monotonic = monotonic
+        self._ended = ended
         self._head: str | None = None
         self._rows: dict[str, LiveRow] = {}
         self._shown_at = float("-inf")
@@ -44,7 +82,10 @@ class LineFollower:
         self.model = ModelStatus(name="unknown")
 
     def is_watched(self) -> bool:
-        """Whether vision runs and shows this line, and pictures that are fit to count in come from its camera."""
+        """Whether vision runs and shows this line, and pictures that are fit to count in come from its camera.
+
+        Raises EdgeError where a camera of its scene was turned elsewhere.
+        """
         self._look()
         return self.seen is not None and self._trouble() is None
 
@@ -77,6 +118,8 @@ class LineFollower:
         return [passage for _, passage in sorted(self._passages.items()) if began <= passage.at <= ended]
 
     def _look(self) -> None:
+        if self._outbox.head() == self._ended:
+            return
         now = self._monotonic()
         self._rows = {row.subject: row for row in self._outbox.live(now_ms=round(now * 1000))}
         row = self._rows.get(subject_of(self._line))
@@ -85,6 +128,7 @@ class LineFollower:
             return
         self._shown_at = now - row.age_seconds
         self.seen = LineSeen.read(row.body)
+        refuse_turned(self.seen.scene, self._rows.values())
         for passage in self.seen.passages:
             self._passages[passage.number] = Passage(at=passage.at, line=self._line, direction=passage.direction)
         models = json.loads(self._rows["vision"].body).get("models") if "vision" in self._rows else None

@@ -12,7 +12,7 @@ import csv
 import difflib
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -28,12 +28,13 @@ __all__ = ["read_truth"]
 _TOLD = 20
 _END_SECONDS = 1.0
 """Whoever watches a film to its end may write down a moment a little behind it."""
-_MOMENT = re.compile(r"(?:(?:(\d+):)?([0-5]?\d):(?=[0-5]?\d(?:\.|$)))?(\d+(?:\.\d*)?)")
+_MOMENT = re.compile(r"(?:(?:(\d{1,4}):)?([0-5]?\d):(?=[0-5]?\d(?:\.|$)))?(\d{1,9}(?:\.\d*)?)")
 _VISIT, _CROSSING = "visit,FIRST,LAST as in visit,3.2,41", "crossing,MOMENT,LINE,in or crossing,MOMENT,LINE,out"
 _BOX = "frame,id,left,top,width,height and up to four more numbers, as in 1,9,312,98.5,19,47,1,1,1"
 _PEDESTRIAN = 1
 _WITH_CLASS = 9
-
+_SHOWN = 60
+"""So much of what was found is told."""
 
 _Entry = TypeVar("_Entry")
 
@@ -69,6 +70,11 @@ class _Written:
         """See `Truth`."""
         return self.written
 
+    @property
+    def tells_crossings(self) -> bool:
+        """See `Truth`."""
+        return self.written.passages is not None
+
 
 def _written(path: Path, text: str, camera: CameraSettings, footage: Footage) -> Truth:
     lines = [line.id for line in camera.lines]
@@ -80,7 +86,7 @@ def _written(path: Path, text: str, camera: CameraSettings, footage: Footage) ->
             case "crossing":
                 return _passage(fields, footage.seconds, lines)
             case other:
-                raise _Mistake(f"found {other!r}; allowed is {_VISIT}, and {_CROSSING}")
+                raise _Mistake(f"found {other[:_SHOWN]!r}; allowed is {_VISIT}, and {_CROSSING}")
 
     entries = _read(path, text, read)
     if not entries:
@@ -95,9 +101,10 @@ def _read(path: Path, text: str, read: Callable[[int, list[str]], _Entry | None]
     """What each row says; raises ConfigurationError with the mistakes of all rows."""
     entries: list[_Entry] = []
     mistakes: list[str] = []
-    for number, fields in _rows(text):
+    for number, line in enumerate(text.splitlines(), 1):
         try:
-            entry = read(number, fields)
+            fields = _fields(line)
+            entry = read(number, fields) if fields else None
         except _Mistake as mistake:
             mistakes.append(f"{path}, line {number}: {mistake}")
         else:
@@ -108,15 +115,21 @@ def _read(path: Path, text: str, read: Callable[[int, list[str]], _Entry | None]
     return entries
 
 
-def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Lines that say something, with their numbers; a spreadsheet pads its rows with empty fields."""
-    reader = csv.reader(text.splitlines(), skipinitialspace=True)
-    for row in reader:
-        fields = [field.strip() for field in row]
-        while fields and not fields[-1]:
-            fields.pop()
-        if fields and not fields[0].startswith("#"):
-            yield reader.line_num, fields
+def _fields(line: str) -> list[str]:
+    """A line's fields, none where it is empty or a remark; a spreadsheet pads its rows with empty fields."""
+    if line.lstrip().startswith("#"):
+        return []
+    try:
+        # Each line by itself, or a quote that is left open would swallow those behind it.
+        fields = [field.strip() for row in csv.reader([line], skipinitialspace=True, strict=True) for field in row]
+    except csv.Error as error:
+        allowed = f'fields of up to {csv.field_size_limit():,} characters, with " at both ends or at none'
+        raise _Mistake(
+            f"found {line[:_SHOWN]!r}, of which no row can be read ({error}); allowed are {allowed}"
+        ) from None
+    while fields and not fields[-1]:
+        fields.pop()
+    return [] if fields and fields[0].startswith("#") else fields
 
 
 def _stay(fields: Sequence[str], film_seconds: float | None) -> Stay:
@@ -135,22 +148,26 @@ def _passage(fields: Sequence[str], film_seconds: float | None, lines: Sequence[
     if line not in lines:
         known = f"a line of the camera: {', '.join(lines)}" if lines else "none: the camera has no lines; give --camera"
         close = difflib.get_close_matches(line, lines, n=1)
-        raise _Mistake(f"found line {line!r}; allowed is {known}{f'; did you mean {close[0]}?' if close else ''}")
+        raise _Mistake(
+            f"found line {line[:_SHOWN]!r}; allowed is {known}{f'; did you mean {close[0]}?' if close else ''}"
+        )
     match direction.lower():
         case "in" | "out" as way:
             return Passage(at=_moment(moment, film_seconds), line=line, direction=way)
         case _:
-            raise _Mistake(f"found {direction!r}; allowed is in or out")
+            raise _Mistake(f"found {direction[:_SHOWN]!r}; allowed is in or out")
 
 
 def _moment(text: str, film_seconds: float | None) -> float:
     found = _MOMENT.fullmatch(text)
     if not found:
-        raise _Mistake(f"found {text!r}; allowed is a moment in seconds or minutes:seconds, as in 83.5 or 1:23.5")
+        raise _Mistake(
+            f"found {text[:_SHOWN]!r}; allowed is a moment in seconds or minutes:seconds, as in 83.5 or 1:23.5"
+        )
     hours, minutes, seconds = found.groups(default="0")
     moment = 3600 * int(hours) + 60 * int(minutes) + float(seconds)
     if film_seconds is not None and moment > film_seconds + _END_SECONDS:
-        raise _Mistake(f"found {text}; the film ends after {film_seconds:.1f} s")
+        raise _Mistake(f"found {text[:_SHOWN]}; the film ends after {film_seconds:.1f} s")
     return moment
 
 
@@ -178,7 +195,7 @@ def _label(fields: Sequence[str], number: int, frames: int | None) -> Label | No
     except ValueError:
         numbers = []
     if not 6 <= len(numbers) <= 10 or not all(map(math.isfinite, numbers)):
-        raise _Mistake(f"found {','.join(fields)[:60]!r}; allowed is {_BOX}")
+        raise _Mistake(f"found {','.join(fields)[:_SHOWN]!r}; allowed is {_BOX}")
     frame, person, left, top, width, height, *more = numbers
     if frame < 1 or frame % 1 or person % 1:
         raise _Mistake(f"found frame {fields[0]} and id {fields[1]}; allowed are whole numbers, frames from 1")

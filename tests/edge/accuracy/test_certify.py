@@ -3,12 +3,13 @@
 import json
 import os
 import pty
+import secrets
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +18,21 @@ import av
 import numpy as np
 import pytest
 
+from edge import clock
+from edge.camera.file import FileSource
+from edge.camera.frames import Frame
+from edge.configuration import load
+from edge.exchange.batch import Batch
 from edge.exchange.certificates import KIND
 from edge.exchange.outbox import Outbox
+from edge.setup import setups_of
+from edge.synthetic.lens import lens_of
+from edge.synthetic.plan import ViewName
+from footfall import main
 from protocol.envelope import read_item
-from protocol.events import CameraCertificate
+from protocol.events import CameraCertificate, CameraState, HealthReason
+from protocol.status import CameraStatus, ModelStatus
+from tests.support.exchange import ORIGIN, Exchange
 from tests.support.golden import read_golden
 
 FOOTFALL = Path(sys.executable).with_name("footfall")
@@ -47,6 +59,28 @@ def write_walks(path: Path) -> Path:
     return path
 
 
+def calibration(view: ViewName) -> str:
+    """A camera's of the made-up shop."""
+    image_points, floor_points = lens_of(view, SIZE).calibration()
+    told = f"image_points = {json.dumps(image_points)}, floor_points = {json.dumps(floor_points)}"
+    return f'calibration = {{{{floor = "ground", {told}}}}}\n'
+
+
+TOGETHER = (
+    f'id = "door"\nscene = "hall"\nimage_size = [320, 240]\n{calibration("door")}'
+    '[[{}line]]\nid = "gate"\na = [1, 1]\nb = [3, 1]\n'
+    '[[camera]]\nid = "till"\nscene = "hall"\nimage_size = [320, 240]\nsynthetic = {{view = "till"}}\n'
+    f"{calibration('till')}"
+)
+"""Two cameras of one scene, the first of which has the line."""
+CERTIFICATE = {
+    name: value
+    for name, value in read_golden("item-camera-certificate").items()
+    if name not in {"seq", "venue", "config", "at"}
+}
+"""Of another line than the box's, as it leaves a box."""
+
+
 @dataclass
 class Box:
     """A box whose camera shows the film again and again."""
@@ -65,6 +99,29 @@ class Box:
 
     def certify(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
         return run("certify", *words, "--config", self.folder / "edge.toml")
+
+    def keep(self, **item: object) -> None:
+        """A certificate of the gate."""
+        (self.folder / "exchange").mkdir()
+        with closing(Outbox(self.folder / "exchange", boot="another")) as outbox:
+            body = json.dumps({"checked": None, "item": {**item, "line": "gate"}})
+            outbox.receive(kind=KIND, name="gate", body=body)
+
+    def say_moved(self, camera: str, *, scene: str) -> None:
+        """As vision does of a camera that was turned elsewhere."""
+        status = CameraStatus(camera=camera, scene=scene, state=CameraState.DEGRADED, reason=HealthReason.MOVED)
+        exchange = Exchange(folder=self.folder / "exchange", now=clock.monotonic(), boot=clock.boot_id())
+        with exchange.writer(epoch=secrets.token_hex(8)) as writer:
+            writer.commit(Batch(origin=ORIGIN, live={f"camera/{camera}": status.to_object()}))
+
+    def setup(self) -> str:
+        """Of the gate."""
+        settings = load(self.folder / "edge.toml", places=True)
+        return setups_of(settings.cameras, detector=settings.detector, models=[ModelStatus(name="motion")])["gate"]
+
+    def kept(self) -> list[dict[str, object]]:
+        with closing(Outbox(self.folder / "exchange", boot="another")) as outbox:
+            return [json.loads(body)["item"] for body in outbox.certificates()]
 
     def run_of_vision(self) -> str | None:
         """The epoch in which the camera was last online."""
@@ -115,6 +172,15 @@ def test_without_a_vision_it_runs_one_and_the_sums_become_the_lines_certificate(
 
 
 @pytest.mark.acceptance
+def test_right_behind_a_vision_that_has_ended_it_runs_one_of_its_own(box: Box) -> None:
+    started_and_stopped(box)
+    before = box.run_of_vision()
+    ended = box.certify("gate", "--in", "1", "--out", "1", "--seconds", "20")
+    assert (ended.returncode, "Vision does not run here" in ended.stdout) == (0, True), ended.stdout + ended.stderr
+    assert box.run_of_vision() != before
+
+
+@pytest.mark.acceptance
 def test_beside_a_running_vision_the_keys_are_matched_and_vision_tells_the_result(box: Box) -> None:
     vision = subprocess.Popen([FOOTFALL, "edge", "vision", "--config", box.folder / "edge.toml"])
     ours, theirs = pty.openpty()
@@ -152,6 +218,23 @@ def test_beside_a_running_vision_the_keys_are_matched_and_vision_tells_the_resul
     assert 14 <= told.length_seconds <= 25
 
 
+def test_a_check_in_which_nothing_was_found_takes_the_place_of_a_good_one(box: Box) -> None:
+    box.keep(**CERTIFICATE)
+    blind = box.certify("gate", "--in", "20", "--out", "0", "--seconds", "1")
+    assert blind.returncode == 0, blind.stderr
+    assert "0 of 20 (0–16 %)" in blind.stdout
+    (kept,) = box.kept()
+    assert (kept["in"], "out" in kept) == ({"counted": 0, "by_hand": 20, "matched": 0}, False)
+    assert box.certify().stdout.startswith("gate: holds")
+
+
+def test_a_check_in_which_nobody_walked_by_hand_is_none(box: Box) -> None:
+    box.keep(**CERTIFICATE)
+    nobody = box.certify("gate", "--in", "0", "--out", "0", "--seconds", "1")
+    assert (nobody.returncode, "nobody was counted by hand" in nobody.stderr) == (1, True), nobody.stderr
+    assert box.kept() == [{**CERTIFICATE, "line": "gate"}]
+
+
 def test_a_film_makes_a_certificate_that_the_box_keeps_while_it_sees_the_same(box: Box, tmp_path: Path) -> None:
     (tmp_path / "door.toml").write_text(CAMERA.format(""))
     (tmp_path / "truth.csv").write_text(TRUTH)
@@ -164,6 +247,17 @@ def test_a_film_makes_a_certificate_that_the_box_keeps_while_it_sees_the_same(bo
     (item,) = json.loads(film.read_text())["certificates"]
     assert (item["line"], item["method"], item["length_seconds"]) == ("gate", "film", 14)
     assert (item["in"]["by_hand"], item["out"]["by_hand"]) == (1, 1)
+
+    for changed, said in (
+        ({"camera": "back"}, "line gate: found camera back; here it is one of camera door: replay the film"),
+        ({"scene": "hall"}, "line gate: found scene hall; here it is in scene door: replay the film"),
+        ({"line": "away"}, "there is no line 'away'; there are gate"),
+    ):
+        other = tmp_path / "other.json"
+        other.write_text(json.dumps({"certificates": [item, {**item, **changed}]}))
+        refused = box.certify("--from", other)
+        assert (refused.returncode, f"{other}: {said}" in refused.stderr) == (1, True), refused.stderr
+        assert not (tmp_path / "exchange").exists()
 
     kept = box.certify("--from", film)
     assert kept.returncode == 0, kept.stderr
@@ -182,12 +276,18 @@ def test_a_film_makes_a_certificate_that_the_box_keeps_while_it_sees_the_same(bo
     [
         (["nowhere"], 2, "there is no line 'nowhere'; there are gate"),
         (["gate", "--in", "-3"], 2, "allowed is a whole number"),
+        (["--in", "3"], 2, "--in: found without a line; needed is the one to count at, as in certify LINE"),
+        (["--totals", "--seconds", "0"], 2, "--totals and --seconds: found without a line"),
+        (["gate", "--from", "absent.json"], 2, "--from: found gate too; allowed is --from FILE.json alone"),
+        (["--from", "absent.json", "--out", "0"], 2, "--from: found --out too; allowed is --from FILE.json alone"),
+        (["--from", "none.json"], 2, "none.json: found no certificate; needed is one at least"),
         (["--from", "absent.json"], 2, "absent.json: No such file"),
         (["--from", "edge.toml"], 2, "allowed is what `footfall edge replay --certificate` wrote"),
     ],
 )
 def test_what_cannot_be_is_said(box: Box, words: list[str], code: int, said: str) -> None:
-    named = [str(box.folder / word) if word.startswith(("absent", "edge")) else word for word in words]
+    (box.folder / "none.json").write_text('{"certificates": []}')
+    named = [str(box.folder / word) if word.startswith(("absent", "edge", "none")) else word for word in words]
     ended = box.certify(*named)
     assert (ended.returncode, said in ended.stderr) == (code, True), ended.stderr
     assert "Traceback" not in ended.stderr
@@ -203,13 +303,37 @@ def test_a_certificate_of_a_film_needs_a_truth_with_crossings(box: Box, tmp_path
     assert not film.exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "played"),
+    [
+        ("truth.csv", "visit,2,6\n", 0),
+        ("gt.txt", "1,7,10,98,20,47\n2,7,10,98,20,47\n", 1),
+    ],
+    ids=["written without crossings", "labels whose way crosses nothing"],
+)
+def test_without_crossings_no_film_is_played_in_vain(
+    box: Box, name: str, text: str, played: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (box.folder / "door.toml").write_text(CAMERA.format(""))
+    (box.folder / name).write_text(text)
+    plays: list[FileSource] = []
+    frames = FileSource.frames
+
+    def noted(source: FileSource) -> Iterator[Frame]:
+        plays.append(source)
+        return frames(source)
+
+    monkeypatch.setattr(FileSource, "frames", noted)
+    words = ["replay", "walks.mp4", "--camera", "door.toml", "--truth", name, "--certificate", "film.json"]
+    monkeypatch.chdir(box.folder)
+    assert main(["edge", *words]) == 2
+    assert "no crossing of a line" in capsys.readouterr().err
+    assert len(plays) == played
+    assert not Path("film.json").exists()
+
+
 def test_a_box_says_at_its_start_what_no_longer_holds_and_tells_it_once_all_the_same(box: Box) -> None:
-    golden = read_golden("item-camera-certificate")
-    item = {name: value for name, value in golden.items() if name not in {"seq", "venue", "config", "at"}}
-    (box.folder / "exchange").mkdir()
-    with closing(Outbox(box.folder / "exchange", boot="another")) as outbox:
-        body = json.dumps({"checked": None, "item": {**item, "line": "gate"}})
-        outbox.receive(kind=KIND, name="gate", body=body)
+    box.keep(**CERTIFICATE)
     for _ in range(2):
         assert "The certificate of line gate does not hold" in started_and_stopped(box)
         assert len(box.told()) == 1
@@ -231,3 +355,31 @@ def wait_for(condition: Callable[[], object], what: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain for {what}"
         time.sleep(0.2)
+
+
+def test_the_film_of_one_camera_certifies_no_line_that_several_watch(box: Box) -> None:
+    box.configure('synthetic = {view = "door"}\n', camera=TOGETHER)
+    film = box.folder / "film.json"
+    film.write_text(json.dumps({"certificates": [{**CERTIFICATE, "line": "gate"}]}))
+    refused = box.certify("--from", film)
+    assert (refused.returncode, "gate is watched by door and till together" in refused.stderr) == (1, True), refused
+
+
+def test_no_certificate_holds_or_is_kept_while_a_camera_of_the_scene_looks_elsewhere(box: Box) -> None:
+    box.configure('synthetic = {view = "door"}\n', camera=TOGETHER)
+    box.keep(**{**CERTIFICATE, "camera": "door", "scene": "hall", "setup": box.setup()})
+    assert box.certify().stdout.startswith("gate: holds")
+    box.say_moved("till", scene="hall")
+    assert box.certify().stdout.startswith("gate: does not hold: camera till looks elsewhere than before")
+
+    box.configure("synthetic = {}\n")
+    film = box.folder / "film.json"
+    item = {**CERTIFICATE, "line": "gate", "camera": "door", "scene": "door", "setup": box.setup()}
+    film.write_text(json.dumps({"certificates": [item]}))
+    before = box.kept()
+    box.say_moved("door", scene="door")
+    refused = box.certify("--from", film)
+    assert (refused.returncode, "camera door looks elsewhere than before" in refused.stderr) == (1, True), refused
+    assert box.kept() == before
+    box.say_moved("back", scene="back")
+    assert box.certify("--from", film).returncode == 0

@@ -1,13 +1,14 @@
 """The follower beside a real exchange, written as vision writes it, and the keys beside a real pipe."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from edge.accuracy.onsite import Hand, LineFollower
+from edge.accuracy.onsite import Hand, LineFollower, is_running
 from edge.errors import EdgeError
 from edge.exchange.batch import Batch
 from edge.exchange.outbox import Outbox
@@ -30,6 +31,8 @@ class Site:
     passages: Passages = field(default_factory=Passages)
     setup: str = "c" * 32
     state: CameraState = CameraState.ONLINE
+    reason: HealthReason = HealthReason.NONE
+    others: dict[str, CameraStatus] = field(default_factory=dict)
 
     @property
     def follower(self) -> LineFollower:
@@ -45,12 +48,13 @@ class Site:
             line="entrance", camera="door", scene="hall", setup=self.setup,
             passages=self.passages.shown(self.exchange.now),
         )  # fmt: skip
-        camera = CameraStatus(camera="door", scene="hall", state=self.state, reason=HealthReason.NONE)
+        camera = CameraStatus(camera="door", scene="hall", state=self.state, reason=self.reason)
         model = ModelStatus(name="yolox-nano", digest="a" * 64)
         live: dict[str, JsonObject] = {
             "vision": {"models": [model.to_object()]},
             "camera/door": camera.to_object(),
             "line/entrance": line.to_object(),
+            **{f"camera/{name}": status.to_object() for name, status in self.others.items()},
         }
         self.writer.commit(Batch(origin=ORIGIN, live=live))
 
@@ -129,6 +133,31 @@ def test_a_vision_that_starts_anew_falls_silent_or_sees_otherwise_ends_the_check
         follower.follow()
 
 
+def moved(camera: str, *, scene: str) -> CameraStatus:
+    return CameraStatus(camera=camera, scene=scene, state=CameraState.DEGRADED, reason=HealthReason.MOVED)
+
+
+def test_a_camera_that_was_turned_is_no_place_for_a_check(site: Site) -> None:
+    site.state, site.reason = CameraState.DEGRADED, HealthReason.MOVED
+    site.say()
+    with pytest.raises(EdgeError, match=r"camera door looks elsewhere .* turn it back .* start vision again"):
+        site.follower.is_watched()
+
+
+def test_a_camera_of_the_same_scene_that_was_turned_counts_as_much(site: Site) -> None:
+    site.others["yard"] = moved("yard", scene="yard")
+    site.say()
+    follower = site.follower
+    assert follower.is_watched()
+    follower.begin()
+    site.others["till"] = moved("till", scene="hall")
+    site.say()
+    with pytest.raises(EdgeError, match="camera till looks elsewhere"):
+        follower.follow()
+    with pytest.raises(EdgeError, match="camera till looks elsewhere"):
+        site.follower.is_watched()
+
+
 def test_another_run_of_vision_ends_the_check_though_it_sees_the_same(tmp_path: Path) -> None:
     exchange = Exchange(folder=tmp_path)
     with opened(exchange) as writer:
@@ -144,6 +173,53 @@ def test_another_run_of_vision_ends_the_check_though_it_sees_the_same(tmp_path: 
         with pytest.raises(EdgeError, match="started again"):
             follower.follow()
     outbox.close()
+
+
+def test_vision_runs_while_it_says_something_new(site: Site) -> None:
+    def runs(*, say: Callable[[float], None]) -> bool:
+        return is_running(site.outbox, monotonic=lambda: site.exchange.now, sleep=say)
+
+    def silence(seconds: float) -> None:
+        site.exchange.now += seconds
+
+    assert not runs(say=site.say)
+    site.say()
+    assert runs(say=site.say)
+    began = site.exchange.now
+    assert not runs(say=silence)
+    assert 30 <= site.exchange.now - began <= 31
+    assert not runs(say=site.say)
+
+
+def test_a_run_that_begins_meanwhile_is_running(tmp_path: Path) -> None:
+    exchange = Exchange(folder=tmp_path)
+    with exchange.outbox() as outbox, ExitStack() as stack:
+        with opened(exchange) as writer:
+            Site(exchange=exchange, writer=writer, outbox=outbox).say()
+
+        def begin(_: float) -> None:
+            stack.enter_context(opened(exchange))
+
+        assert is_running(outbox, monotonic=lambda: exchange.now, sleep=begin)
+
+
+def test_of_a_run_that_is_over_no_word_counts(tmp_path: Path) -> None:
+    exchange = Exchange(folder=tmp_path)
+    with exchange.outbox() as outbox:
+        with opened(exchange) as writer:
+            site = Site(exchange=exchange, writer=writer, outbox=outbox)
+            site.say()
+        follower = LineFollower(outbox, "entrance", monotonic=lambda: exchange.now, ended=outbox.head())
+        assert not follower.is_watched()
+        assert "vision does not run" in follower.why_not()
+        with opened(exchange) as writer:
+            site.writer = writer
+            assert not follower.is_watched()
+            site.say()
+            assert follower.is_watched()
+            follower.begin()
+            site.say()
+            follower.follow()
 
 
 def test_keys_are_crossings_and_the_last_can_be_taken_back() -> None:

@@ -74,6 +74,14 @@ def test_who_wrote_down_one_kind_says_nothing_of_the_other(tmp_path: Path) -> No
         ("crossing,3,entrance", "found 3 fields; allowed is crossing,MOMENT,LINE,in or crossing,MOMENT,LINE,out"),
         ("crossing,3,entrence,in", "found line 'entrence'; allowed is a line of the camera: entrance, back; did you"),
         ("crossing,3,entrance,left", "found 'left'; allowed is in or out"),
+        pytest.param(
+            'visit,"3,4\n\n\nvisit,"5",6', "found 'visit,\"3,4', of which no row can be read", id="a quote left open"
+        ),
+        pytest.param(
+            f"visit,3,{'4' * 200_000}", f"found 'visit,3,{'4' * 52}', of which", id="a field beyond csv's limit"
+        ),
+        pytest.param(f"visit,{'0' * 5000}:00:03,4", f"found '{'0' * 60}'; allowed is a moment", id="hours without end"),
+        pytest.param(f"visit,3,{'4' * 5000}", f"found '{'4' * 60}'; allowed is a moment", id="seconds without end"),
     ],
 )
 def test_a_slip_is_told_with_its_line_and_what_would_be_right(row: str, told: str, tmp_path: Path) -> None:
@@ -81,6 +89,14 @@ def test_a_slip_is_told_with_its_line_and_what_would_be_right(row: str, told: st
         account(tmp_path, f"visit,1,2\n\n{row}\n")
     (line,) = str(error.value).splitlines()
     assert line.startswith(f"{tmp_path / 'truth.csv'}, line 3: {told}")
+
+
+def test_a_quote_left_open_hides_no_other_slip(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        account(tmp_path, 'visit,"1,2\nvisit,4,3\n# it\'s "open, "here\nvisit,5,6\n')
+    first, second = str(error.value).splitlines()
+    assert first.startswith(f"{tmp_path / 'truth.csv'}, line 1: found 'visit,\"1,2', of which")
+    assert second.startswith(f"{tmp_path / 'truth.csv'}, line 2: found a visit from 4 to 3")
 
 
 def test_all_slips_are_told_at_once_but_not_thousands(tmp_path: Path) -> None:
@@ -146,6 +162,24 @@ def test_a_film_that_does_not_say_how_long_it_is_is_known_once_it_was_played(tmp
     truth = read_truth(file, camera=camera(DOOR), footage=Footage())
     with pytest.raises(ConfigurationError, match=r"gt.txt, line 2: found frame 900; the film has 800"):
         truth.account(FILM)
+
+
+@pytest.mark.parametrize(
+    ("box", "found"),
+    [
+        ("1e300,98,20,47", "1e+300, 98 to 1e+300, 145"),
+        ("0,0,1e300,1e300", "0, 0 to 1e+300, 1e+300"),
+        ("-20,98,20,47", "-20, 98 to 0, 145"),
+        ("640,98,20,47", "640, 98 to 660, 145"),
+        ("300,-50,20,47", "300, -50 to 320, -3"),
+        ("300,480,20,47", "300, 480 to 320, 527"),
+    ],
+)
+def test_a_box_that_is_not_in_the_picture_is_told_with_its_line(box: str, found: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        account(tmp_path, f"1,7,-10,460,20,47\n2,7,{box}\n", "gt.txt")
+    told = f"{tmp_path / 'gt.txt'}, line 2: found a box from {found}; the film's pictures are 640 × 480, and allowed is"
+    assert str(error.value).startswith(told)
 
 
 @pytest.mark.parametrize(
