@@ -9,6 +9,7 @@ not told from a thing. Knows pictures and boxes; of each place where somebody wa
 grey cells, for minutes, of things for an hour.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -16,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.boxes import overlaps
-from edge.camera.frames import Image
-from edge.detector.detections import Detections
+from edge.camera.frames import Frame, Image
+from edge.detector.detections import Detections, Detector
 
-__all__ = ["FixtureSettings", "Fixtures"]
+__all__ = ["FixtureSettings", "Fixtures", "PeopleOnly"]
 
 _CELLS = (16, 32)
 _MOST_PLACES = 64
@@ -94,6 +95,18 @@ class Fixtures:
         is_new = ~(overlaps(boxes, found.boxes) >= settings.overlap).any(axis=0)
         begun = [_Place(box=box, patch=_patch(image, box), since=at, seen_at=at) for box in found.boxes[is_new]]
         self._places = sorted(kept + begun, key=lambda place: (-place.alike, place.seen_at))[:_MOST_PLACES]
+
+
+class PeopleOnly:
+    """The same detector, without the things among what it finds; `fixtures` are those of each camera."""
+
+    def __init__(self, detector: Detector, fixtures: Mapping[str, Fixtures]) -> None:
+        self._detector = detector
+        self._fixtures = fixtures
+
+    def detect(self, frame: Frame) -> Detections:
+        """The people in this frame."""
+        return self._fixtures[frame.camera].without(self._detector.detect(frame), frame.image, frame.at)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
