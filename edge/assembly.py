@@ -33,6 +33,7 @@ from edge.detector.motion import MotionDetector
 from edge.detector.providers import EngineState, Unbuilt
 from edge.errors import ExchangeFull
 from edge.exchange.writer import Budget, ThisBoot, Writer
+from edge.fixtures import Fixtures, PeopleOnly
 from edge.journal import Journal
 from edge.left_over import LeftOver, closed, resumable
 from edge.metrics.server import serving
@@ -89,12 +90,20 @@ class Eyes:
             self.serving.close()
 
     def watching(
-        self, cameras: Sequence[CameraSettings], *, idled: Callable[[str], None] = lambda _camera: None
+        self,
+        cameras: Sequence[CameraSettings],
+        *,
+        fixtures: Mapping[str, Fixtures] | None = None,
+        idled: Callable[[str], None] = lambda _camera: None,
     ) -> Detector:
-        """The detector as these cameras need it: idle where nobody is, but for one that lives on motion."""
+        """The detector as these cameras need it: without things, and idle where nobody is.
+
+        One that lives on motion never idles. `fixtures` learn each camera's things, which keep no detector awake.
+        """
+        people = PeopleOnly(self.detector, fixtures or {camera.id: Fixtures() for camera in cameras})
         if self.model == MOTION:
-            return self.detector
-        return Idling(self.detector, {camera.id: camera.motion_threshold for camera in cameras}, idled=idled)
+            return people
+        return Idling(people, {camera.id: camera.motion_threshold for camera in cameras}, idled=idled)
 
 
 def eyes(settings: DetectorSettings, *, environment: Mapping[str, str], unbuilt: Unbuilt = Unbuilt.WAIT) -> Eyes:
@@ -140,15 +149,17 @@ def run_vision(settings: Settings, stop: threading.Event, *, environment: dict[s
             for left in writer.left_over()
         ]
         _say_what_no_longer_holds(writer, settings, seen_with.models())
+        fixtures = {camera.id: Fixtures() for camera in settings.cameras}
         with Journal(writer, system_fix=lambda: clock.system_fix(settings.clock.trust)) as journal:
             for batch in closed(left_over):
                 journal.put(batch)
             vision = Vision(
                 settings,
-                detector=seen_with.watching(settings.cameras, idled=metrics.idled),
+                detector=seen_with.watching(settings.cameras, fixtures=fixtures, idled=metrics.idled),
                 models=seen_with.models,
                 put=journal.put,
                 fix=lambda: journal.fix,
+                things=lambda camera: fixtures[camera].count,
                 resumable=resumable(left_over, boot=clock.boot_id(), now=clock.monotonic()),
                 inside=writer.inside(),
             )

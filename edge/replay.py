@@ -30,7 +30,6 @@ from edge.errors import SourceError
 from edge.exchange.batch import Batch
 from edge.exchange.schema import FILE_NAME, connect
 from edge.exchange.writer import ThisBoot, Writer
-from edge.fixtures import Fixtures
 from edge.layout import layout_of
 from edge.output_files import written
 from edge.scene import Scene
@@ -193,7 +192,6 @@ class _Recorder:
             rotation=plan.camera.rotation,
         )
         scene: Scene | None = None
-        fixtures = Fixtures()
         minute, ends = 0.0, minute_end(0.0, offset_ms=offset_ms)
         for frame in source.frames():
             size = (frame.image.shape[1], frame.image.shape[0])
@@ -204,8 +202,7 @@ class _Recorder:
                 self._close_minute(scene, origin, minute, ends)
                 minute, ends = ends, minute_end(ends, offset_ms=offset_ms)
             self._now = frame.at
-            seen = replace(frame, image=masks.apply(frame.image))
-            found = fixtures.without(detector.detect(seen), seen.image, frame.at)
+            found = detector.detect(replace(frame, image=masks.apply(frame.image)))
             people, closed = scene.observe(found, at=frame.at, image_size=size)
             _write_tracks(tracks, frame.index + 1, people)
             self._keep(origin, closed)

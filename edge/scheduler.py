@@ -22,13 +22,19 @@ class SchedulerSettings:
     """How rates follow the load.
 
     window_seconds: how long frames are counted before anything is decided. tolerated: the share of them that may be
-    dropped. spare: where no more than this share is, the box may carry more; recovery: by what factor in a window.
+    dropped. spare: where no more than this share is, the box may carry more; recovery: by what factor it is tried.
+    patience: between two tries at most so many windows pass; the number doubles when a try fails, and halves else.
+    short_windows: so many running at the least rates and in want of lower ones begin an overload; well_windows: so many
+    running without want end it.
     """
 
     window_seconds: float = 5.0
     tolerated: float = 0.05
     spare: float = 0.01
     recovery: float = 1.08
+    patience: int = 12
+    short_windows: int = 3
+    well_windows: int = 12
 
 
 class Scheduler:
@@ -41,10 +47,16 @@ class Scheduler:
         self._began: float | None = None
         self._before = (0, 0)
         self._said = 1.0
+        self._patience = 1
+        self._since_try = 1
+        self._short = self._well = 0
         self.share = 1.0
         """Of its rate, at which each camera is analysed, down to 2 frames a second; 0 to 1."""
         self.is_overloaded = False
-        """Whether frames are dropped although no rate can sink any more: nobody can be followed then."""
+        """Whether frames are dropped although no rate can sink any more: nobody can be followed then.
+
+        It begins when that has lasted for a quarter of a minute, and ends when all has been well for a minute.
+        """
 
     def update(self, now: float, counters: Mapping[str, Counters]) -> None:
         """Take what became of each camera's frames since the start."""
@@ -62,14 +74,35 @@ class Scheduler:
         settings = self._settings
         if not self._samplers:
             return
-        self.is_overloaded = lost > settings.tolerated and self.share <= self._least
+        self._judge(lost)
+        self._since_try += 1
         if lost > settings.tolerated:
+            if self._since_try == 1:
+                self._patience = min(2 * self._patience, settings.patience)
             self.share = max(self.share * (1 - lost), self._least)
-        elif lost <= settings.spare:
-            self.share = min(self.share * settings.recovery, 1.0)
+        elif lost <= settings.spare and self.share < 1.0:
+            if self._since_try == 1:
+                self._patience = max(self._patience // 2, 1)
+            if self._since_try >= self._patience:
+                self.share = min(self.share * settings.recovery, 1.0)
+                self._since_try = 0
         for sampler, rate in self._samplers.values():
             sampler.rate = max(rate * self.share, min(rate, LEAST_RATE))
         self._say()
+
+    def _judge(self, lost: float) -> None:
+        """Whether the box is overloaded, by what it cannot carry of the least rates, whatever was tried above them."""
+        settings = self._settings
+        is_short = lost > settings.tolerated and self.share * (1 - lost) < self._least * (1 - settings.tolerated)
+        self._well = 0 if is_short else self._well + 1
+        if not is_short:
+            self._short = 0
+        elif self.share <= self._least or self._short:
+            self._short += 1
+        if self._short >= settings.short_windows:
+            self.is_overloaded = True
+        elif self._well >= settings.well_windows:
+            self.is_overloaded = False
 
     def _say(self) -> None:
         """Tell of the first shortage, of one that grew by much, and of the end."""

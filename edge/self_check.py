@@ -1,9 +1,7 @@
-"""What a camera that plays finds out about itself: whether its pictures are fit, and which things look like people."""
+"""What a camera that plays finds out about itself: whether its pictures are fit, and if it sees things for people."""
 
 from edge.camera.fitness import Fitness, Flaw
 from edge.camera.frames import Frame
-from edge.detector.detections import Detections
-from edge.fixtures import Fixtures
 from protocol.events import HealthReason
 
 __all__ = ["SelfCheck"]
@@ -14,16 +12,14 @@ class SelfCheck:
 
     def __init__(self) -> None:
         self._fitness = Fitness()
-        self._fixtures = Fixtures()
         self.finding = HealthReason.NONE
 
-    def people_among(self, found: Detections, frame: Frame) -> Detections:
-        """What was found in a frame, without the things that look like people."""
-        return self._fixtures.without(found, frame.image, frame.at)
+    def look(self, frame: Frame, *, things: int, is_overloaded: bool) -> bool:
+        """Judge a frame, unmasked; whether the finding has changed. An overloaded box sees too little of any camera.
 
-    def look(self, frame: Frame, *, is_overloaded: bool) -> bool:
-        """Judge a frame, unmasked; whether the finding has changed. An overloaded box sees too little of any camera."""
-        before, self.finding = self.finding, self._worst(frame, is_overloaded=is_overloaded)
+        things: how many of those it sees look like people.
+        """
+        before, self.finding = self.finding, self._worst(frame, things=things, is_overloaded=is_overloaded)
         return self.finding is not before
 
     def begin_anew(self) -> None:
@@ -31,10 +27,10 @@ class SelfCheck:
         self._fitness.begin_anew()
         self.finding = HealthReason.NONE
 
-    def _worst(self, frame: Frame, *, is_overloaded: bool) -> HealthReason:
+    def _worst(self, frame: Frame, *, things: int, is_overloaded: bool) -> HealthReason:
         flaw = self._fitness.look(frame.image, frame.at)
         if flaw is not Flaw.NONE:
             return HealthReason(str(flaw))
         if is_overloaded:
             return HealthReason.OVERLOADED
-        return HealthReason.STATIC_OBJECT if self._fixtures.count else HealthReason.NONE
+        return HealthReason.STATIC_OBJECT if things else HealthReason.NONE

@@ -55,16 +55,21 @@ class Vision:
         models: Callable[[], Sequence[ModelStatus]],
         put: Callable[[Batch], None],
         fix: Callable[[], Fix | None],
+        things: Callable[[str], int] = lambda _camera: 0,
         resumable: Mapping[str, int] | None = None,
         inside: Mapping[str, int] | None = None,
     ) -> None:
-        """`resumable` and `inside` are what the last run left of each scene: open visits, and people."""
+        """`things` says how many of a camera's things are known to look like people; the detector leaves them out.
+
+        `resumable` and `inside` are what the last run left of each scene: open visits, and people.
+        """
         self._settings = settings
         self._cameras = {camera.id: camera for camera in settings.cameras}
         self._detector = detector
         self._models = models
         self._put = put
         self._fix = fix
+        self._things = things
         self._resumable = dict(resumable or {})
         self._inside = dict(inside or {})
         self._scenes: dict[str, Scene] = {}
@@ -91,7 +96,7 @@ class Vision:
         scene = self._scene_for(frame)
         size = (frame.image.shape[1], frame.image.shape[0])
         seen = replace(frame, image=self._masks[frame.camera].apply(frame.image))
-        people = self._checks[frame.camera].people_among(self._detector.detect(seen), seen)
+        people = self._detector.detect(seen)
         _, closed = scene.observe(
             people, at=frame.at, image_size=size, camera=frame.camera, is_fit=self._finds_itself_fit(frame)
         )
@@ -153,7 +158,7 @@ class Vision:
     def _finds_itself_fit(self, frame: Frame) -> bool:
         """Whether a camera's pictures are fit to count in; what changes about it is said."""
         check = self._checks[frame.camera]
-        if check.look(frame, is_overloaded=self._is_overloaded):
+        if check.look(frame, things=self._things(frame.camera), is_overloaded=self._is_overloaded):
             scene = self._cameras[frame.camera].scene_id
             said = reports.self_check(check.finding, camera=frame.camera, scene=scene, at=frame.at)
             self._put(Batch(origin=self._origin_from(frame.at), drafts=[said]))

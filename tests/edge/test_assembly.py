@@ -1,13 +1,16 @@
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import footfall
-from edge.assembly import eyes, source_of
+from edge.assembly import MOTION, Eyes, eyes, source_of
 from edge.camera.frames import Frame
 from edge.camera.usb import UsbSource
+from edge.detector.detections import Detections
 from edge.errors import ModelError
+from edge.fixtures import Fixtures
 from edge.settings import CameraSettings, DetectorSettings
 from tests.support.onnx_models import write_answering_network
 
@@ -41,6 +44,36 @@ def test_a_box_uses_a_model_of_its_own_manifest(hall: DetectorSettings) -> None:
     picture = np.zeros((640, 640, 3), np.uint8)
     found = detector.detect(Frame(at=0.0, image=picture, camera="hall", index=0))
     assert found.confidence == pytest.approx([0.9])
+
+
+class Poster:
+    """A detector that takes a poster for a person."""
+
+    def detect(self, frame: Frame) -> Detections:
+        assert frame.camera == "hall"
+        return Detections(boxes=np.array([[10, 10, 30, 60]], np.float32), confidence=np.array([0.9], np.float32))
+
+
+@pytest.mark.parametrize(("model", "idle"), [("our-hall", 50), (MOTION, 0)])
+def test_a_thing_that_is_known_keeps_no_detector_awake(model: str, idle: int) -> None:
+    """Two frames a second, of which the first of each is looked at."""
+    camera, idled = CameraSettings.model_validate({"id": "hall", "device": "/dev/video0"}), Counter[str]()
+    fixtures = {"hall": Fixtures()}
+    detector = Eyes(detector=Poster(), model=model).watching(
+        [camera], fixtures=fixtures, idled=lambda name: idled.update([name])
+    )
+    picture = np.random.default_rng(1).integers(0, 255, (16, 16, 3), np.uint8).repeat(5, axis=0).repeat(5, axis=1)
+
+    def found(since: int, until: int) -> list[int]:
+        moments = np.arange(since, until, 0.5).tolist()
+        return [len(detector.detect(Frame(at=at, image=picture, camera="hall", index=0))) for at in moments]
+
+    assert found(0, 900) == [1] * 1800
+    assert idled["hall"] == fixtures["hall"].count == 0
+    assert found(900, 910)[2:] == [0] * 18
+    idled.clear()
+    assert found(910, 960) == [0] * 100
+    assert (fixtures["hall"].count, idled["hall"]) == (1, idle)
 
 
 def test_a_model_of_ones_own_is_unknown_without_its_manifest(hall: DetectorSettings) -> None:

@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -52,7 +53,7 @@ def poster(second: int) -> Moment:
     return shop((1, POSTER), noise=second), found(POSTER)
 
 
-def test_what_is_found_for_a_quarter_of_an_hour_without_a_pixel_changing_is_a_thing() -> None:
+def test_what_is_found_for_a_quarter_of_an_hour_unmoved_is_a_thing() -> None:
     fixtures = Fixtures()
     counts = left(fixtures, 1000, poster)
     assert counts[:900] == [1] * 900
@@ -83,6 +84,76 @@ def test_who_sits_in_one_place_moves_and_is_a_person() -> None:
 
     fixtures = Fixtures()
     assert left(fixtures, 2000, sits) == [1] * 2000
+
+
+def test_who_leans_over_now_and_then_and_sits_back_the_same_is_a_person() -> None:
+    def leans(now: int) -> Moment:
+        lean = 2 if now % 40 >= 30 else 0
+        return shop((1, (POSTER[0] + lean, POSTER[1], POSTER[2] + lean, POSTER[3])), noise=now), found(POSTER)
+
+    assert left(Fixtures(), 2000, leans) == [1] * 2000
+
+
+def test_who_leans_over_beside_somebody_is_a_person() -> None:
+    """The neighbour hides some of them, and what is to be seen of them moves."""
+    neighbour = (32, 10, 48, 50)
+
+    def lean(now: int) -> Moment:
+        lean = 2 if now % 40 >= 30 else 0
+        body = (POSTER[0] + lean, POSTER[1], POSTER[2] + lean, POSTER[3])
+        return shop((1, body), (now, neighbour), noise=now), found(POSTER, neighbour)
+
+    assert left(Fixtures(), 1200, lean) == [2] * 1200
+
+
+@pytest.mark.parametrize(("sway", "remain"), [(0.3, 1), (0.0, 0)], ids=["who sways", "what is still"])
+def test_a_sway_by_a_third_of_a_pixel_is_told_from_noise_and_compression(sway: float, remain: int) -> None:
+    """A body of 60 by 160 pixels, which is to say half a centimetre."""
+    box = (20, 20, 80, 180)
+    room = np.full((200, 100, 3), 120, np.uint8)
+    room[20:180, 20:80] = cv2.resize(texture(1, (0, 0, 60, 160)), (60, 160), interpolation=cv2.INTER_CUBIC)
+    room = np.asarray(cv2.GaussianBlur(room, (0, 0), 2), np.uint8)
+    random = np.random.default_rng(0)
+
+    def sways(_: int) -> Moment:
+        across, down = random.uniform(-sway, sway, 2)
+        picture = cv2.warpAffine(room, np.array([[1, 0, across], [0, 1, down]]), (100, 200))
+        noisy = np.clip(picture + random.normal(0, 5, picture.shape), 0, 255).astype(np.uint8)
+        jpeg = cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, 60])[1]
+        return np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR), np.uint8), found(box)
+
+    assert left(Fixtures(), 960, sways)[-50:] == [remain] * 50
+
+
+def test_a_thing_whose_first_look_was_of_somebody_before_it_is_a_thing() -> None:
+    def half_hidden(now: int) -> Moment:
+        people = [(7, (POSTER[0], 25, POSTER[2], 60))] * (now < 5)
+        return shop((1, POSTER), *people, noise=now), found(POSTER)
+
+    counts = left(Fixtures(), 1000, half_hidden)
+    assert counts[:900] == [1] * 900
+    assert counts[910:] == [0] * 90
+
+
+def test_a_thing_that_people_often_pass_before_is_a_thing() -> None:
+    """For three seconds in ten somebody hides some of it, whom the detector finds too."""
+    passer = (30, 12, 46, 52)
+
+    def passed(now: int) -> Moment:
+        people = [(now, passer)] * (now % 10 < 3)
+        return shop((1, POSTER), *people, noise=now), found(POSTER, *[box for _, box in people])
+
+    counts = left(Fixtures(), 1000, passed)
+    assert counts[899] == 1
+    assert [count for now, count in enumerate(counts) if now > 910 and now % 10 >= 3] == [0] * 63
+
+
+def test_a_thing_that_moves_is_a_person_from_then_on() -> None:
+    fixtures = Fixtures()
+    left(fixtures, 1000, poster)
+    moved = (POSTER[0] + 1, POSTER[1], POSTER[2] + 1, POSTER[3])
+    assert left(fixtures, 800, lambda now: (shop((1, moved), noise=now), found(moved)), start=1000)[2:] == [1] * 798
+    assert fixtures.count == 0
 
 
 def test_who_stands_before_a_thing_counts() -> None:

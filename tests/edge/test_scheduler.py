@@ -1,4 +1,6 @@
 import logging
+from itertools import pairwise
+from random import Random
 
 import pytest
 
@@ -73,6 +75,45 @@ def test_no_rate_sinks_below_what_people_can_be_followed_at_and_then_the_box_is_
     box.run(120)
     assert box.rates == [10, 2]
     assert not box.scheduler.is_overloaded
+
+
+@pytest.mark.parametrize(("carries", "said"), [(15.0, 1), (17.0, 0)], ids=["a little too little", "just enough"])
+def test_a_steady_shortage_is_said_once_however_the_load_wavers(carries: float, said: int) -> None:
+    box, random, overloaded = Box(*[10] * 8, carries=carries), Random(0), [False]
+    for _ in range(720):
+        box.carries = carries + random.gauss(0, 1)
+        box.run(5)
+        overloaded.append(box.scheduler.is_overloaded)
+    assert sum(before != now for before, now in pairwise(overloaded)) == said
+    box.carries = 30
+    box.run(90)
+    assert not box.scheduler.is_overloaded
+
+
+def test_an_overload_is_said_within_half_a_minute_and_taken_back_after_a_good_minute() -> None:
+    box = Box(10, 2, carries=1)
+    box.run(10)
+    assert not box.scheduler.is_overloaded
+    box.run(20)
+    assert box.scheduler.is_overloaded
+    box.carries = 50
+    box.run(50)
+    assert box.scheduler.is_overloaded
+    box.run(15)
+    assert not box.scheduler.is_overloaded
+
+
+def test_what_a_box_carries_is_tried_seldom_once_it_is_known_and_lowered_at_once() -> None:
+    box, shares = Box(*[10] * 8, carries=46), list[float]()
+    box.run(300)
+    for _ in range(120):
+        box.run(5)
+        shares.append(box.scheduler.share)
+    assert sum(now > before for before, now in pairwise(shares)) <= 12
+    assert min(shares) > 0.56
+    box.carries = 30
+    box.run(5.25)
+    assert sum(box.rates) == pytest.approx(30, rel=0.1)
 
 
 def test_where_nothing_is_sampled_nothing_can_be_lowered() -> None:
