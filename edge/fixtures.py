@@ -25,6 +25,9 @@ __all__ = ["FixtureSettings", "Fixtures", "PeopleOnly"]
 _CELLS = (16, 32)
 _MOST_PLACES = 64
 
+_RIDGE = np.eye(3, dtype=np.float32) * 1e-3
+"""So that a patch without slopes in one direction can be solved too; it seems not to move that way."""
+
 Patch = npt.NDArray[np.float32]
 
 
@@ -86,14 +89,16 @@ class Fixtures:
 
     def _look(self, found: Detections, image: Image, at: float) -> None:
         settings = self._settings
-        for place in self._places:
-            shared = overlaps(place.box[None], found.boxes)[0]
-            if (shared >= settings.overlap).any():
-                place.look(image, found.boxes[shared < settings.overlap], at, settings)
-        kept = [place for place in self._places if not place.is_over(at, settings)]
-        boxes = np.stack([place.box for place in kept]) if kept else np.empty((0, 4), np.float32)
-        is_new = ~(overlaps(boxes, found.boxes) >= settings.overlap).any(axis=0)
-        begun = [_Place(box=box, patch=_patch(image, box), since=at, seen_at=at) for box in found.boxes[is_new]]
+        boxes = np.stack([place.box for place in self._places]) if self._places else np.empty((0, 4), np.float32)
+        is_there = overlaps(boxes, found.boxes) >= settings.overlap
+        for row in np.flatnonzero(is_there.any(axis=1)):
+            self._places[row].look(image, found.boxes[~is_there[row]], at, settings)
+        is_kept = [not place.is_over(at, settings) for place in self._places]
+        begun = [
+            _Place(box=box, patch=_patch(image, box), since=at, seen_at=at)
+            for box in found.boxes[~is_there[is_kept].any(axis=0)]
+        ]
+        kept = [place for place, keep in zip(self._places, is_kept, strict=True) if keep]
         self._places = sorted(kept + begun, key=lambda place: (-place.alike, place.seen_at))[:_MOST_PLACES]
 
 
@@ -146,9 +151,10 @@ class _Place:
 
     def _moved_by(self, patch: Patch, seen: npt.NDArray[np.bool_]) -> float:
         """How far the place has moved as a whole, in pixels: one step of Lucas and Kanade (1981), and a light."""
-        down, across = np.gradient(self.patch, axis=0), np.gradient(self.patch, axis=1)
-        slopes = np.stack([across[seen], down[seen], np.ones(seen.sum(), np.float32)], axis=1)
-        step = np.linalg.lstsq(slopes, (self.patch - patch)[seen], rcond=None)[0][:2]
+        down, across = np.gradient(self.patch)
+        slopes = np.stack([across[seen], down[seen], np.ones(seen.sum(), np.float32)])
+        gained = (slopes * (self.patch - patch)[seen]).sum(axis=1, keepdims=True)
+        step = np.asarray(np.linalg.solve(slopes @ slopes.T + _RIDGE, gained)).ravel()[:2]
         return float(np.hypot(*(step * (self.box[2:] - self.box[:2]) / _CELLS)))
 
 
@@ -164,10 +170,11 @@ def _patch(image: Image, box: npt.NDArray[np.float32]) -> Patch:
 def _uncovered(box: npt.NDArray[np.float32], others: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     """Which cells of a box, (rows, columns), other boxes leave free, with a cell between them."""
     cell = (box[2:] - box[:2]) / _CELLS
+    first = np.floor((others[:, :2] - box[:2]) / cell).astype(int) - 1
+    last = np.ceil((others[:, 2:] - box[:2]) / cell).astype(int) + 1
+    reaching = ((first < _CELLS) & (last > 0)).all(axis=1)
     free = np.ones(_CELLS[::-1], np.bool_)
-    for other in others:
-        left, top = np.maximum(np.floor((other[:2] - box[:2]) / cell).astype(int) - 1, 0)
-        right, bottom = np.maximum(np.ceil((other[2:] - box[:2]) / cell).astype(int) + 1, 0)
+    for (left, top), (right, bottom) in zip(first[reaching].clip(0).tolist(), last[reaching].tolist(), strict=True):
         free[top:bottom, left:right] = False
     return free
 
