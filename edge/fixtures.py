@@ -151,10 +151,9 @@ class _Place:
 
     def _moved_by(self, patch: Patch, seen: npt.NDArray[np.bool_]) -> float:
         """How far the place has moved as a whole, in pixels: one step of Lucas and Kanade (1981), and a light."""
-        down, across = np.gradient(self.patch)
+        down, across = np.gradient(self.patch, axis=0), np.gradient(self.patch, axis=1)
         slopes = np.stack([across[seen], down[seen], np.ones(seen.sum(), np.float32)])
-        gained = (slopes * (self.patch - patch)[seen]).sum(axis=1, keepdims=True)
-        step = np.asarray(np.linalg.solve(slopes @ slopes.T + _RIDGE, gained)).ravel()[:2]
+        step = np.linalg.solve(slopes @ slopes.T + _RIDGE, slopes @ (self.patch - patch)[seen])[:2]
         return float(np.hypot(*(step * (self.box[2:] - self.box[:2]) / _CELLS)))
 
 
