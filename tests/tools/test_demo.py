@@ -21,7 +21,7 @@ from tests.support.processes import until
 from tools.demo.__main__ import Options
 from tools.demo.children import DemoError
 from tools.demo.screen import Figures, closing, told
-from tools.demo.shop import PEOPLE_PER_MINUTE, RATE, SCENE, SIZE, Shop, configuration
+from tools.demo.shop import PEOPLE_PER_MINUTE, RATE, SCENE, SIZE, TOLD_SECONDS, Shop, configuration
 
 COUNTED = Figures(in_view=3, mean_in_view=2.04, visits=5, walked_in=8, walked_out=6)
 TRUE = Figures(in_view=4, mean_in_view=2.1, visits=6, walked_in=9, walked_out=6)
@@ -76,7 +76,7 @@ def test_the_shop_knows_the_people_who_are_drawn() -> None:
         assert shop.figures(at, crossings_until=0.0).in_view == len(there)
         visits += sum(at - last_seen.get(person, -math.inf) > 5 for person in there)
         last_seen |= dict.fromkeys(there, at)
-    still_there = sum(at >= seconds - 5 for at in last_seen.values())
+    still_there = sum(at >= seconds - TOLD_SECONDS for at in last_seen.values())
     assert visits - still_there >= 5
     assert shop.figures(seconds, crossings_until=0.0).visits == visits - still_there
 

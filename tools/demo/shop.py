@@ -8,6 +8,7 @@ Knows nothing of pictures or of what was counted. Times are seconds of the film.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from edge.stitching import StitchingSettings
 from edge.synthetic.lens import lens_of
 from edge.synthetic.life import Crowd, seeded_visitors
 from edge.synthetic.plan import DOOR, QUEUE, TILL, ZONES, Line, ViewName, Zone
@@ -23,6 +24,8 @@ PEOPLE_PER_MINUTE = 3.0
 _LINE = f'kind = "queue"\nserved_in = "{TILL.id}"\n'
 GAP_SECONDS = 5.0
 """A visit is over when its person was out of sight so long."""
+TOLD_SECONDS = StitchingSettings(gap_seconds=GAP_SECONDS).longest_absence
+"""A box tells of it when nobody who came meanwhile can be that person any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +79,7 @@ class Shop:
         return Figures(
             in_view=self._in_view,
             mean_in_view=self._seen / max(self._frame, 1),
-            visits=sum(visit.last_seen + GAP_SECONDS < now for visit in self._sightings.visits),
+            visits=sum(visit.last_seen + TOLD_SECONDS < now for visit in self._sightings.visits),
             walked_in=inward,
             walked_out=len(passings) - inward,
         )
