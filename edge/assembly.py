@@ -35,7 +35,7 @@ from edge.errors import ExchangeFull
 from edge.exchange.writer import Budget, ThisBoot, Writer
 from edge.fixtures import Fixtures, PeopleOnly
 from edge.journal import Journal
-from edge.left_over import LeftOver, closed, resumable
+from edge.left_over import LastRun, LeftOver, closed, resumable
 from edge.metrics.server import serving
 from edge.metrics.vision import VisionMetrics
 from edge.models.manifest import load_manifest
@@ -160,8 +160,10 @@ def run_vision(settings: Settings, stop: threading.Event, *, environment: dict[s
                 put=journal.put,
                 fix=lambda: journal.fix,
                 things=lambda camera: fixtures[camera].count,
-                resumable=resumable(left_over, boot=clock.boot_id(), now=clock.monotonic()),
-                inside=writer.inside(),
+                last_run=LastRun(
+                    resumable=resumable(left_over, boot=clock.boot_id(), now=clock.monotonic()),
+                    inside=writer.inside(),
+                ),
             )
             ended = _watched(vision, settings, stop, metrics=metrics, environment=environment)
         if ended:

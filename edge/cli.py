@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -20,6 +21,10 @@ from edge.configuration import CONFIG_VARIABLE, load, load_camera
 from edge.errors import ConfigurationError, EdgeError
 from edge.settings import BoxSettings, CameraSettings, DetectorSettings, Settings
 from edge.side import Side
+
+if TYPE_CHECKING:
+    from edge.accuracy.account import Truth
+    from edge.camera.file import Footage
 
 __all__ = ["add_commands"]
 
@@ -149,11 +154,9 @@ def _certify(arguments: argparse.Namespace) -> None:
 
 
 def _replay(arguments: argparse.Namespace) -> None:
-    from edge.accuracy.account import Truth
     from edge.accuracy.film import film_certificates
     from edge.accuracy.rates import judge
     from edge.accuracy.reading import Accuracy
-    from edge.accuracy.truth import read_truth
     from edge.assembly import eyes
     from edge.detector.detections import Detector
     from edge.output_files import refuse_clashes, written
@@ -175,11 +178,7 @@ def _replay(arguments: argparse.Namespace) -> None:
         models=seen_with.models(),
     )
     film = footage(arguments.video)
-    truth = read_truth(arguments.truth, camera=camera, footage=film) if arguments.truth else None
-    if arguments.certificate and truth is not None and not truth.tells_crossings:
-        raise ConfigurationError(
-            f"--certificate: {arguments.truth} has no crossing of a line of the camera; needed are some"
-        )
+    truth = _truth(arguments, camera, film)
 
     def detector() -> Detector:
         return eyes(detecting, environment=dict(os.environ)).watching([camera])
@@ -191,7 +190,7 @@ def _replay(arguments: argparse.Namespace) -> None:
             written(arguments.certificate) as certificate,
         ):
 
-            def judged(result: Result, truth: Truth) -> Accuracy:
+            def judged(result: Result, truth: "Truth") -> Accuracy:
                 if arguments.certificate:
                     certificate.write(film_certificates(plan, result, truth.account(result.film)))
                 return judge(plan, truth, result, film_rate=film.rate, detector=detector, progress=progress)
@@ -203,6 +202,18 @@ def _replay(arguments: argparse.Namespace) -> None:
     if result.accuracy is not None:
         print(*result.accuracy.lines(), sep="\n")
     print(result.to_json())
+
+
+def _truth(arguments: argparse.Namespace, camera: CameraSettings, film: "Footage") -> "Truth | None":
+    """What truly happened in the film, where that is told; with crossings, where a certificate is to be made of it."""
+    from edge.accuracy.truth import read_truth
+
+    truth = read_truth(arguments.truth, camera=camera, footage=film) if arguments.truth else None
+    if arguments.certificate and truth is not None and not truth.tells_crossings:
+        raise ConfigurationError(
+            f"--certificate: {arguments.truth} has no crossing of a line of the camera; needed are some"
+        )
+    return truth
 
 
 def _inputs(arguments: argparse.Namespace) -> Iterator[tuple[str, Path]]:

@@ -1,14 +1,14 @@
 """Visits that the last run did not end: who may still be there, and how the others end. Knows no camera."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from edge import reports
 from edge.anonymity import Origin
 from edge.exchange.batch import Batch, Checkpointed
 from edge.visits import Checkpoint, interrupted
 
-__all__ = ["LeftOver", "closed", "resumable"]
+__all__ = ["LastRun", "LeftOver", "closed", "resumable"]
 
 _RESUME_WITHIN_SECONDS = 300.0
 """People who were there when the last run broke off are still the same people within this time."""
@@ -24,6 +24,14 @@ class LeftOver:
     boot: str
     origin: Origin
     checkpoint: Checkpoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastRun:
+    """What the last run left of each scene: how many open visits may go on, and how many people were inside."""
+
+    resumable: Mapping[str, int] = field(default_factory=dict)
+    inside: Mapping[str, int] = field(default_factory=dict)
 
 
 def closed(left_over: Sequence[LeftOver]) -> Iterator[Batch]:

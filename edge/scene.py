@@ -58,14 +58,8 @@ class Scene:
         }
         stitching = StitchingSettings(gap_seconds=max(camera.gap_seconds for camera in cameras))
         self._longest_absence = stitching.longest_absence
-        self._fusion = (
-            Fusion(
-                FusionSettings(gap_seconds=stitching.gap_seconds, probation_seconds=stitching.crowded_seconds),
-                doorways=doorways,
-            )
-            if len(cameras) > 1
-            else None
-        )
+        fusing = FusionSettings(gap_seconds=stitching.gap_seconds, probation_seconds=stitching.crowded_seconds)
+        self._fusion = Fusion(fusing, doorways=doorways) if len(cameras) > 1 else None
         zones = [zone for camera in cameras for zone in camera.zones]
         lines = [line for camera in cameras for line in camera.lines]
         margin = _ZONE_MARGIN_PX if first.calibration is None else _ZONE_MARGIN_M

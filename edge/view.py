@@ -83,7 +83,7 @@ class View:
 
     def is_watching(self, at: float) -> bool:
         """Whether its newest frame is of now, and the time before it was watched."""
-        return bool(self.just_watched_ms and self._last_ms and round(at * 1000) - self._last_ms <= _WATCHED_GAP_MS)
+        return self.just_watched_ms > 0 and round(at * 1000) - (self._last_ms or 0) <= _WATCHED_GAP_MS
 
     def credit(self, places: npt.NDArray[np.float64], milliseconds: npt.NDArray[np.int64], *, people: int) -> None:
         """Book time (n,) that was spent at places (n, 2), and how many `people` this camera answers for now."""

@@ -20,6 +20,7 @@ from edge.clock import Fix
 from edge.detector.detections import Detector
 from edge.exchange.batch import Batch, Checkpointed
 from edge.layout import layout_of
+from edge.left_over import LastRun
 from edge.minute import Minute
 from edge.passages import LineSeen, Passages, subject_of
 from edge.scene import Scene
@@ -56,13 +57,9 @@ class Vision:
         put: Callable[[Batch], None],
         fix: Callable[[], Fix | None],
         things: Callable[[str], int] = lambda _camera: 0,
-        resumable: Mapping[str, int] | None = None,
-        inside: Mapping[str, int] | None = None,
+        last_run: LastRun | None = None,
     ) -> None:
-        """`things` says how many of a camera's things are known to look like people; the detector leaves them out.
-
-        `resumable` and `inside` are what the last run left of each scene: open visits, and people.
-        """
+        """`things` says how many of a camera's things are known to look like people; the detector leaves them out."""
         self._settings = settings
         self._cameras = {camera.id: camera for camera in settings.cameras}
         self._detector = detector
@@ -70,8 +67,8 @@ class Vision:
         self._put = put
         self._fix = fix
         self._things = things
-        self._resumable = dict(resumable or {})
-        self._inside = dict(inside or {})
+        last_run = last_run or LastRun()
+        self._resumable, self._inside = dict(last_run.resumable), dict(last_run.inside)
         self._scenes: dict[str, Scene] = {}
         self._masks: dict[str, IgnoreMasks] = {}
         self._reasons: dict[str, HealthReason] = {}

@@ -20,6 +20,7 @@ from edge.camera.trouble import Trouble
 from edge.clock import Fix
 from edge.detector.detections import Detections, Detector
 from edge.exchange.batch import Batch
+from edge.left_over import LastRun
 from edge.passages import LineSeen
 from edge.settings import Settings
 from edge.vision import Vision, minute_end, watch
@@ -111,8 +112,7 @@ def bench(
     *,
     detector: Detector | None = None,
     things: Callable[[str], int] = lambda _camera: 0,
-    resumed: Mapping[str, int] | None = None,
-    inside: Mapping[str, int] | None = None,
+    last_run: LastRun | None = None,
     together: bool = False,
     **door: object,
 ) -> Bench:
@@ -127,8 +127,7 @@ def bench(
         put=batches.append,
         fix=lambda: fixes[0],
         things=things,
-        resumable=resumed,
-        inside=inside,
+        last_run=last_run,
     )
     return Bench(vision=vision, detector=scripted, fixes=fixes, providers=providers, batches=batches)
 
@@ -390,7 +389,7 @@ def test_dropped_frames_are_those_since_the_last_report() -> None:
 
 def test_who_was_inside_when_the_last_run_ended_still_is() -> None:
     line = [{"id": "entrance", "a": (640, 300), "b": (0, 300)}]
-    box = bench(inside={"door": 3}, line=line, image_size=SIZE)
+    box = bench(last_run=LastRun(inside={"door": 3}), line=line, image_size=SIZE)
     box.watch(1.0)
     box.turn(60.0)
     (report, *_) = [draft for draft in box.drafts("occupancy") if draft.body["scene"] == "door"]
@@ -399,7 +398,7 @@ def test_who_was_inside_when_the_last_run_ended_still_is() -> None:
 
 
 def test_people_still_there_after_a_crash_are_not_new() -> None:
-    box = bench(resumed={"door": 2})
+    box = bench(last_run=LastRun(resumable={"door": 2}))
     box.watch(10.0, (150, 300), (320, 300), (490, 300))
     box.watch(51.0)
     assert sorted(
