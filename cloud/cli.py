@@ -36,10 +36,12 @@ from cloud.settings import (
     signing_key,
 )
 from cloud.store.engine import open_engine, store_name
-from cloud.store.moments import utc_now
+from cloud.store.moments import from_ms, utc_now
 from cloud.store.schema import check_schema, has_tables, migrate
+from cloud.upkeep import Job, JobName, LastRun, UpkeepWatch, jobs_of, last_runs, run_job
 from cloud.web import create_site
 from cloud.web.front_end import absent
+from protocol.wire import format_utc
 
 __all__ = ["add_commands"]
 
@@ -56,6 +58,8 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     serve.add_argument("--no-ingest", action="store_true", help="only the API; `footfall cloud ingest` runs elsewhere")
     _add(commands, "ingest", _ingest, "only take in what the boxes send")
     _add(commands, "migrate", _migrate, "make the database, or bring it up to this program's schema")
+    jobs = _add(commands, "jobs", _jobs, "tell how the upkeep of the database went last, or do some of it now")
+    jobs.add_argument("job", nargs="*", metavar="JOB", help=f"what to do now: {', '.join(JobName)}")
     key = _add(commands, "key", _key, "tell where the admin key lies, and make it where there is none")
     key.add_argument("--show", action="store_true", help="print the key itself")
 
@@ -101,7 +105,10 @@ def _serve(settings: Settings, arguments: argparse.Namespace) -> int:
 
     _on_signals(end)
     _greet(settings, engine, key, takes_in=not arguments.no_ingest)
-    beside = [_Beside("alerts", _make_watch(settings, engine).run, stop=stop, at_end=end)]
+    beside = [
+        _Beside("alerts", _make_watch(settings, engine).run, stop=stop, at_end=end),
+        _Beside("upkeep", _make_upkeep(settings, engine).run, stop=stop, at_end=end),
+    ]
     if not arguments.no_ingest:
         beside.append(_Beside("ingest", _make_ingest(settings, engine, metrics).run, stop=stop, at_end=end))
     return _together(lambda: server.run(sockets=[listener]), beside, stop=stop)
@@ -115,9 +122,12 @@ def _ingest(settings: Settings, arguments: argparse.Namespace) -> int:
     print(f"Taking in what boxes send to {_address(settings.broker)}, into {store_name(engine)}. Ctrl-C ends it.")
     metrics = CloudMetrics()
     ingest = _make_ingest(settings, engine, metrics)
-    watch = _Beside("alerts", _make_watch(settings, engine).run, stop=stop, at_end=stop.set)
+    beside = [
+        _Beside("alerts", _make_watch(settings, engine).run, stop=stop, at_end=stop.set),
+        _Beside("upkeep", _make_upkeep(settings, engine).run, stop=stop, at_end=stop.set),
+    ]
     with serving(metrics.registry, host=settings.metrics.host, port=settings.metrics.port):
-        return _together(lambda: ingest.run(stop), [watch], stop=stop)
+        return _together(lambda: ingest.run(stop), beside, stop=stop)
 
 
 def _together(work: Callable[[], None], beside: Sequence["_Beside"], *, stop: threading.Event) -> int:
@@ -139,6 +149,29 @@ def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:
     engine = open_engine(database_url(settings))
     print(f"{store_name(engine)} has schema {migrate(engine)}.")
     return 0
+
+
+def _jobs(settings: Settings, arguments: argparse.Namespace) -> int:
+    unknown = [name for name in arguments.job if name not in set(JobName)]
+    if unknown:
+        raise SettingsError(f"jobs: there is no {unknown[0]}; there are {', '.join(JobName)}")
+    engine = _open(settings)
+    for job in jobs_of(retention_months=settings.upkeep.retention_months):
+        if job.name in arguments.job:
+            gone = run_job(engine, job, now=utc_now())
+            print(f"{job.name:<12}{gone} {job.unit} went")
+        elif not arguments.job:
+            print(f"{job.name:<12}{_told(job, last_runs(engine).get(job.name))}")
+    return 0
+
+
+def _told(job: Job, last: LastRun | None) -> str:
+    if last is None:
+        return "not yet done"
+    went = f"{last.gone} {job.unit} went"
+    if last.trouble:
+        return f"begun {format_utc(from_ms(last.started_ms))}, {went}, then: {last.trouble}"
+    return f"done {format_utc(from_ms(last.started_ms))}, {went}"
 
 
 def _key(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -219,6 +252,11 @@ def _make_watch(settings: Settings, engine: Engine) -> AlertWatch:
         receiver=_webhook(settings.alerts),
         silent_minutes=settings.alerts.box_silent_minutes,
     )
+
+
+def _make_upkeep(settings: Settings, engine: Engine) -> UpkeepWatch:
+    jobs = jobs_of(retention_months=settings.upkeep.retention_months)
+    return UpkeepWatch(engine, jobs, clock=utc_now, hour=settings.upkeep.hour)
 
 
 def _webhook(alerts: AlertSettings) -> Webhook | None:

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Row, and_, func, or_, select
+from sqlalchemy import ColumnElement, Row, and_, or_, select
 from sqlmodel import Session
 
 from cloud.errors import Conflict, NotFound
 from cloud.ingest.tiles import decode_cells
 from cloud.layouts import venue_layout
 from cloud.periods import Period
+from cloud.store.distinct import distinct_values
 from cloud.store.tables import Tile
 from cloud.store.upsert import table_of
 from protocol.configuration import Coordinates, Space
@@ -76,7 +77,7 @@ def spaces(session: Session, *, venue: str) -> tuple[SpaceFigures, ...]:
     known = venue_layout(session, venue=venue).spaces
     return tuple(
         _figures(name, known.get(name), layers=_layers(session, venue=venue, space=name))
-        for name in sorted({*known, *map(str, _next_values(session, "space", venue=venue))})
+        for name in sorted({*known, *map(str, distinct_values(session.connection(), Tile, "space", venue=venue))})
     )
 
 
@@ -85,7 +86,8 @@ def read_heat(session: Session, *, venue: str, space: str, layer: Layer, period:
     known = venue_layout(session, venue=venue).spaces.get(space)
     if known is None and not _layers(session, venue=venue, space=space):
         raise NotFound(f"venue {venue} has no space {space}")
-    lengths = set(_next_values(session, "length_seconds", venue=venue, space=space, layer=str(layer)))
+    of_layer = {"venue": venue, "space": space, "layer": str(layer)}
+    lengths = set(distinct_values(session.connection(), Tile, "length_seconds", **of_layer))
     parts = [
         and_(_TILES.c.length_seconds.in_(found), _TILES.c.start_ms >= start_ms, _TILES.c.start_ms < end_ms)
         for level, start_ms, end_ms in covering(period)
@@ -163,14 +165,4 @@ def _figures(name: str, space: Space | None, *, layers: tuple[str, ...]) -> Spac
 
 
 def _layers(session: Session, *, venue: str, space: str) -> tuple[str, ...]:
-    return tuple(str(layer) for layer in _next_values(session, "layer", venue=venue, space=space))
-
-
-def _next_values(session: Session, column: str, **fixed: str) -> Iterator[str | int]:
-    """The distinct values of a key column behind the ones fixed before it, found by skipping through the index."""
-    wanted = _TILES.c[column]
-    conditions = [_TILES.c[name] == value for name, value in fixed.items()]
-    value = session.connection().execute(select(func.min(wanted)).where(*conditions)).scalar_one()
-    while value is not None:
-        yield value
-        value = session.connection().execute(select(func.min(wanted)).where(*conditions, wanted > value)).scalar_one()
+    return tuple(map(str, distinct_values(session.connection(), Tile, "layer", venue=venue, space=space)))

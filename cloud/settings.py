@@ -32,6 +32,7 @@ __all__ = [
     "ListenSettings",
     "MetricsSettings",
     "Settings",
+    "UpkeepSettings",
     "database_url",
     "load_settings",
     "signing_key",
@@ -156,6 +157,16 @@ class AlertSettings(_Section):
         return self
 
 
+class UpkeepSettings(_Section):
+    """What the database is relieved of, and when."""
+
+    hour: Annotated[int, Field(ge=0, le=23)] = Field(default=2, description="the hour of the day, in UTC, to begin at")
+    retention_months: Annotated[int, Field(ge=1, le=1200)] = Field(
+        default=13,
+        description="how long raw events are kept, unless a venue says otherwise; sums are kept for ever",
+    )
+
+
 def signing_key(secret: SecretStr) -> bytes:
     """The bytes of a webhook's secret; none where it is not base64."""
     try:
@@ -201,6 +212,7 @@ class Settings(BaseSettings):
     listen: ListenSettings = ListenSettings()
     metrics: MetricsSettings = MetricsSettings()
     alerts: AlertSettings = AlertSettings()
+    upkeep: UpkeepSettings = UpkeepSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -113,6 +113,9 @@ class Description(BaseModel):
     area_m2: Annotated[float, Field(gt=0, le=10_000_000, allow_inf_nan=False)] | None = None
     capacity: Annotated[int, Field(gt=0, le=1_000_000)] | None = None
     opening_hours: OpeningHours | None = Field(default=None, description="Left out: open all day, every day")
+    retention_months: Annotated[int, Field(ge=1, le=1200)] | None = Field(
+        default=None, description="For how long its raw events are kept; left out: as the settings say"
+    )
 
     @model_validator(mode="after")
     def _coordinates_come_together(self) -> Self:

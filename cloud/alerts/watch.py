@@ -5,7 +5,6 @@ the database fails nothing is lost but time.
 """
 
 import logging
-import secrets
 import threading
 from collections.abc import Callable
 from datetime import datetime
@@ -20,7 +19,7 @@ from cloud.alerts.rules import evaluate, findings_of
 from cloud.alerts.webhook import Receiver
 from cloud.errors import StoreError
 from cloud.store.engine import reading, writing
-from cloud.store.lease import hold_lease, leave_lease
+from cloud.store.lease import Leaseholder
 from cloud.store.moments import to_ms
 
 __all__ = ["AlertWatch"]
@@ -40,7 +39,7 @@ class AlertWatch:
         self._clock = clock
         self._receiver = receiver
         self._silent_ms = round(silent_minutes * 60_000)
-        self._holder = secrets.token_hex(8)
+        self._lease = Leaseholder(engine, task=TASK, clock=clock)
         self._stop = threading.Event()
 
     def run(self, stop: threading.Event) -> None:
@@ -52,11 +51,11 @@ class AlertWatch:
             except StoreError as error:
                 _LOG.error("%s; alerts wait", error, extra={"action": "alerts"})
             stop.wait(ROUND_SECONDS)
-        self._leave()
+        self._lease.leave()
 
     def work(self) -> bool:
         """One round; whether it was ours to do."""
-        since_ms = self._hold()
+        since_ms = self._lease.hold()
         if since_ms is None:
             return False
         with reading(self._engine) as connection, Session(connection) as session:
@@ -65,7 +64,7 @@ class AlertWatch:
         findings = list(findings_of(facts, now_ms=now_ms, silent_ms=self._silent_ms))
         with writing(self._engine) as connection, Session(connection) as session:
             # Under the lease once more, so that no two processes ever write the same alert.
-            if hold_lease(connection, task=TASK, holder=self._holder, now_ms=now_ms) is None:
+            if self._lease.hold_within(connection) is None:
                 return False
             steps = evaluate(findings, open_alerts(session), now_ms=now_ms)
             apply_steps(session, steps, now_ms=now_ms, is_told=self._receiver is not None)
@@ -74,18 +73,7 @@ class AlertWatch:
         return True
 
     def _may_go_on(self) -> bool:
-        return not self._stop.is_set() and self._hold() is not None
-
-    def _hold(self) -> int | None:
-        with writing(self._engine) as connection:
-            return hold_lease(connection, task=TASK, holder=self._holder, now_ms=self._now_ms())
-
-    def _leave(self) -> None:
-        try:
-            with writing(self._engine) as connection:
-                leave_lease(connection, task=TASK, holder=self._holder, now_ms=self._now_ms())
-        except StoreError as error:
-            _LOG.warning("%s; others take over the alerts in a minute", error, extra={"action": "alerts"})
+        return not self._stop.is_set() and self._lease.hold() is not None
 
     def _now_ms(self) -> int:
         return to_ms(self._clock())

@@ -5,7 +5,7 @@ box's lock, so read-modify-write loses nothing. Knows tiles and their table, not
 """
 
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from cloud.store import tables
 from cloud.store.upsert import Row, replace, table_of
 from protocol.tiles import CELLS_PER_TILE, DIRECTIONS, Layer, Tile
 
-__all__ = ["PlacedTile", "decode_cells", "encode_cells", "merge_tiles"]
+__all__ = ["Cells", "PlacedTile", "TileKey", "add_cells", "decode_cells", "encode_cells", "merge_tiles"]
 
 LEVELS_SECONDS = (3_600, 86_400)
 _MAX_CELL = 2**31 - 1
@@ -28,7 +28,10 @@ _KEY_COLUMNS = tuple(column for column in _TABLE.c if column.primary_key)
 _KEY_NAMES = tuple(column.name for column in _KEY_COLUMNS)
 
 Cells = NDArray[np.int64]
-_Key = tuple[str | int, ...]
+"""Every cell of a tile: shape (1024,), or (8192,) for flow."""
+
+TileKey = tuple[str | int, ...]
+"""A stored tile's primary key, its columns in the order of the table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +45,11 @@ class PlacedTile:
 
 def merge_tiles(connection: Connection, placed: Iterable[PlacedTile]) -> None:
     """Add increments to the stored tiles; raises Invalid when a cell would not fit."""
-    added = _sums(placed)
+    add_cells(connection, _sums(placed))
+
+
+def add_cells(connection: Connection, added: Mapping[TileKey, Cells]) -> None:
+    """Add cells to the stored tiles of these keys; raises Invalid when one would not fit."""
     keys = sorted(added)
     for start in range(0, len(keys), _KEYS_PER_QUERY):
         chunk = keys[start : start + _KEYS_PER_QUERY]
@@ -60,14 +67,14 @@ def encode_cells(cells: Cells) -> bytes:
     return zlib.compress(cells.astype("<i4").tobytes(), _COMPRESSION)
 
 
-def _sums(placed: Iterable[PlacedTile]) -> dict[_Key, Cells]:
+def _sums(placed: Iterable[PlacedTile]) -> dict[TileKey, Cells]:
     """All increments of equal keys added up, at every level."""
-    sums: dict[_Key, Cells] = {}
+    sums: dict[TileKey, Cells] = {}
     for one in placed:
         tile = one.tile
         where, values = np.asarray(tile.cells), np.asarray(tile.values, dtype=np.int64)
         for length_seconds, start_ms in _levels(one):
-            place: _Key = (one.box, tile.camera, tile.tx, tile.ty)
+            place: TileKey = (one.box, tile.camera, tile.tx, tile.ty)
             key = (tile.venue, tile.space, str(tile.layer), length_seconds, start_ms, *place)
             cells = sums.get(key)
             if cells is None:
@@ -89,12 +96,12 @@ def _cell_count(layer: Layer) -> int:
     return CELLS_PER_TILE if layer in {Layer.PRESENCE, Layer.ENTRIES} else CELLS_PER_TILE * DIRECTIONS
 
 
-def _stored(connection: Connection, keys: Sequence[_Key]) -> dict[_Key, bytes]:
+def _stored(connection: Connection, keys: Sequence[TileKey]) -> dict[TileKey, bytes]:
     query = select(*_KEY_COLUMNS, _TABLE.c.cells).where(tuple_(*_KEY_COLUMNS).in_(keys))
     return {tuple(row[:-1]): row[-1] for row in connection.execute(query)}
 
 
-def _row(key: _Key, cells: Cells, stored: bytes | None) -> Row:
+def _row(key: TileKey, cells: Cells, stored: bytes | None) -> Row:
     total = cells if stored is None else cells + decode_cells(stored)
     if total.max(initial=0) > _MAX_CELL:
         where = ", ".join(f"{name} {part}" for name, part in zip(_KEY_NAMES, key, strict=True))

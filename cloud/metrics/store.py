@@ -14,14 +14,14 @@ from cloud.alerts.rules import Rule
 from cloud.errors import StoreError
 from cloud.ingest.judgement import HoldReason
 from cloud.store.engine import reading
-from cloud.store.tables import Alert, Box, DeadLetter, Held, WebhookDelivery
+from cloud.store.tables import Alert, Box, DeadLetter, Held, JobRun, WebhookDelivery
 from cloud.store.upsert import table_of
 from protocol.status import BoxState
 
 __all__ = ["StoreCollector"]
 
 _ALERT, _BOX, _DEAD, _HELD = table_of(Alert), table_of(Box), table_of(DeadLetter), table_of(Held)
-_DELIVERY = table_of(WebhookDelivery)
+_DELIVERY, _JOB = table_of(WebhookDelivery), table_of(JobRun)
 _LOG = logging.getLogger(__name__)
 
 
@@ -34,7 +34,7 @@ class StoreCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         try:
             with reading(self._engine) as connection:
-                found = [metric for ask in (_boxes, _set_aside, _alerts) for metric in ask(connection)]
+                found = [metric for ask in (_boxes, _set_aside, _alerts, _jobs) for metric in ask(connection)]
         except StoreError as error:
             _LOG.warning("%s; its metrics are left out", error, extra={"action": "metrics"})
             found = []
@@ -98,6 +98,18 @@ def _alerts(connection: Connection) -> Iterator[Metric]:
         "footfall_webhook_given_up_messages", "Messages that it did not take within three days.",
         connection.execute(given_up).scalar_one(),
     )  # fmt: skip
+
+
+def _jobs(connection: Connection) -> Iterator[Metric]:
+    family = GaugeMetricFamily(
+        "footfall_job_last_success_timestamp_seconds",
+        "When a job of the upkeep last succeeded, in seconds since 1970.",
+        labels=["job"],
+    )
+    for job, moment_ms in connection.execute(select(_JOB.c.job, _JOB.c.succeeded_ms).order_by(_JOB.c.job)):
+        if moment_ms is not None:
+            family.add_metric([job], moment_ms / 1000)
+    yield family
 
 
 def _by(name: str, text: str, label: str, known: Iterable[str], counts: dict[str, int]) -> Metric:

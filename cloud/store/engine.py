@@ -20,13 +20,15 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from cloud.errors import StoreError
 
-__all__ = ["open_engine", "reading", "store_name", "writing"]
+__all__ = ["open_engine", "outside_transactions", "reading", "store_name", "writing"]
 
 BUSY_TIMEOUT_MS = 15_000
 CONNECT_TIMEOUT_SECONDS = 10
 _WRITES = "footfall_writes"
+_NO_TRANSACTION = "footfall_no_transaction"
 _PRAGMAS = (
     f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
+    "PRAGMA auto_vacuum = INCREMENTAL",  # of a file without tables; no other heeds it
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
@@ -78,6 +80,16 @@ def writing(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+@contextmanager
+def outside_transactions(engine: Engine) -> Iterator[Connection]:
+    """For statements that no transaction may hold, such as VACUUM: each commits by itself."""
+    alone: dict[str, object] = {_NO_TRANSACTION: True}
+    if engine.dialect.name == "postgresql":
+        alone["isolation_level"] = "AUTOCOMMIT"
+    with _pool_errors(engine), engine.execution_options(**alone).connect() as connection:
+        yield connection
+
+
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
@@ -113,8 +125,9 @@ def _open_sqlite(url: URL) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get(_WRITES, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        options = connection.get_execution_options()
+        if not options.get(_NO_TRANSACTION, False):
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(_WRITES, False) else "BEGIN")
 
     _translate_errors(engine, name)
     return engine

@@ -21,6 +21,7 @@ __all__ = [
     "FloorPlan",
     "GapRecord",
     "Held",
+    "JobRun",
     "Layout",
     "LayoutChange",
     "Lease",
@@ -64,6 +65,7 @@ class Venue(SQLModel, table=True):
     area_m2: float | None = None
     capacity: int | None = None
     opening_hours: str = Field(default="{}", sa_column=Column(Text, nullable=False))
+    retention_months: int | None = None
     created_ms: int = Field(sa_column=_big())
     archived_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
 
@@ -429,3 +431,14 @@ class Lease(SQLModel, table=True):
     holder: str
     since_ms: int = Field(sa_column=_big())
     until_ms: int = Field(sa_column=_big())
+
+
+class JobRun(SQLModel, table=True):
+    """The last run of a job: how much it took away, and what went wrong, empty where nothing did."""
+
+    __tablename__ = "job"
+    job: str = Field(primary_key=True)
+    started_ms: int = Field(sa_column=_big())
+    succeeded_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
+    gone: int = Field(sa_column=_big())
+    trouble: str = Field(sa_column=Column(Text, nullable=False))

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -224,7 +225,7 @@ def test_migrate_says_what_there_is_and_key_where_it_lies(tmp_path: Path) -> Non
     for _ in range(2):
         ended = _run(tmp_path, "migrate")
         assert ended.returncode == 0, ended.stderr
-        assert ended.stdout == f"sqlite:///{tmp_path}/data/footfall.sqlite has schema 0003.\n"
+        assert ended.stdout == f"sqlite:///{tmp_path}/data/footfall.sqlite has schema 0004.\n"
     assert _run(tmp_path, "key").stdout == f"The admin key lies in {tmp_path}/data/admin.key.\n"
     assert _run(tmp_path, "key", "--show").stdout == (tmp_path / "data" / "admin.key").read_text()
     assert json.dumps(sorted(path.name for path in (tmp_path / "data").iterdir())) == '["admin.key", "footfall.sqlite"]'
@@ -234,3 +235,22 @@ def test_a_database_that_was_not_migrated_is_not_served(tmp_path: Path, postgres
     ended = _run(tmp_path, "serve", FOOTFALL_CLOUD_DATABASE__URL=postgres_database)
     assert ended.returncode == 1
     assert "is empty: run `footfall cloud migrate`" in ended.stderr
+
+
+def test_jobs_are_told_of_and_done(tmp_path: Path) -> None:
+    assert _run(tmp_path, "jobs").stdout.splitlines() == [
+        "retention   not yet done",
+        "compaction  not yet done",
+        "vacuum      not yet done",
+    ]
+    assert _run(tmp_path, "jobs", "retention", "compaction").stdout.splitlines() == [
+        "retention   0 raw rows went",
+        "compaction  0 fine tiles went",
+    ]
+    retention, compaction, vacuum = _run(tmp_path, "jobs").stdout.splitlines()
+    assert re.fullmatch(r"retention   done \d{4}-\d\d-\d\dT[\d:.]+Z, 0 raw rows went", retention)
+    assert compaction.endswith("0 fine tiles went")
+    assert vacuum == "vacuum      not yet done"
+    wrong = _run(tmp_path, "jobs", "retenton")
+    assert wrong.returncode == 2
+    assert "jobs: there is no retenton; there are retention, compaction, vacuum" in wrong.stderr

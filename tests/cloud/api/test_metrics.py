@@ -9,6 +9,7 @@ from cloud.ingest.commit import Committer
 from cloud.metrics.process import CloudMetrics
 from cloud.store.engine import writing
 from cloud.store.moments import to_ms
+from cloud.upkeep import jobs_of, run_job
 from tests.support.alerts import raise_alert
 from tests.support.api import ON_SQLITE, Api
 from tests.support.envelopes import BOX, NOW, VENUE, deliver, envelope, item, visit
@@ -136,7 +137,10 @@ def test_without_its_database_the_process_still_tells_of_itself(api: Api) -> Non
 
 def test_the_page_names_every_metric_with_its_type_and_labels(api: Api, device_key: str) -> None:
     api.send(device_key)
+    for job in jobs_of(retention_months=13):
+        run_job(api.engine, job, now=NOW)
     found = api.scrape()
+    assert found.value("footfall_job_last_success_timestamp_seconds", job="retention") == to_ms(NOW) / 1000
     told = {name: (kind, found.labels[name]) for name, kind in found.types.items()}
     assert told == documented("Every process", "Cloud: each process", IN_THE_DATABASE)
     assert all(found.helps.values())

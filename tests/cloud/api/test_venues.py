@@ -26,6 +26,7 @@ def test_a_venue_comes_back_as_it_was_described(api: Api) -> None:
     assert made == {
         "venue": "corner-shop",
         **DESCRIPTION,
+        "retention_months": None,
         "h3_cell": "891f1d48947ffff",
         "created": "2026-11-20T12:00:00Z",
         "archived": None,
