@@ -11,14 +11,13 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
 from edge.clock import cloud_fix, to_utc
 from edge.exchange.outbox import Claimed, Outbox, Verdict
 from edge.uplink.bulletin import clock_of
 from edge.uplink.tally import Tally
 from protocol.acks import Ack
 from protocol.envelope import Gap, Header, compose
+from protocol.faults import first_fault
 from protocol.topics import Leaf
 from protocol.wire import MAX_MESSAGE_BYTES
 
@@ -102,8 +101,9 @@ class Delivery:
         """Take the cloud's answer; one that cannot be read or may not be taken is logged and changes nothing."""
         try:
             ack = Ack.read(payload)
-        except (ValueError, ValidationError) as error:
-            _log.warning("An acknowledgement could not be read: %s", error, extra={"action": "ack"})
+        except ValueError as error:
+            fault = first_fault(error, whole="ack")
+            _log.warning("An acknowledgement could not be read: %s", fault, extra={"action": "ack"})
             return
         if ack.box != self._box:
             _log.warning("Ignored an acknowledgement for %s", ack.box, extra={"action": "ack"})
