@@ -31,6 +31,7 @@ class _Group:
 _GROUPS = {  # in the order in which a newcomer needs them
     "models": _Group(module="edge.models.commands", extra="edge", help="list, fetch and verify detector models"),
     "edge": _Group(module="edge.cli", extra="edge", help="watch cameras: run, replay a video, check this box"),
+    "fleet": _Group(module="edge.fleet.commands", extra="edge", help="try out many boxes on a broker and a cloud"),
     "cloud": _Group(module="cloud.cli", extra="cloud", help="collect what boxes send, and serve it"),
 }
 

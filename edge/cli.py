@@ -1,11 +1,7 @@
 """`footfall edge …`: run a box, or one of its two processes, or replay a video; check a box, try a camera, measure."""
 
 import argparse
-import logging
 import os
-import signal
-import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from edge.check.commands import add_bench, add_camera, add_check
 from edge.configuration import CONFIG_VARIABLE, load, load_camera
 from edge.errors import ConfigurationError, EdgeError
+from edge.process import guarded, stopping
 from edge.settings import BoxSettings, CameraSettings, DetectorSettings, Settings
 from edge.side import Side
 
@@ -54,7 +51,7 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
             "--config", type=Path, default=os.environ.get(CONFIG_VARIABLE, "/etc/footfall/edge.toml"),
             help=f"configuration file (default: ${CONFIG_VARIABLE}, else /etc/footfall/edge.toml)",
         )  # fmt: skip
-        command.set_defaults(handler=_guarded(_serving(handler)))
+        command.set_defaults(handler=guarded(_serving(handler)))
     _add_replay(commands)
     add_check(commands)
     add_camera(commands)
@@ -89,7 +86,7 @@ def _add_replay(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     command.add_argument(
         "--start", type=_moment, default="2000-01-01T00:00:00Z", metavar="UTC", help="when the video begins"
     )
-    command.set_defaults(handler=_guarded(_replay))
+    command.set_defaults(handler=guarded(_replay))
 
 
 def _add_certify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -112,7 +109,7 @@ def _add_certify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     command.add_argument(
         "--from", dest="film", type=Path, metavar="FILE.json", help="keep what `edge replay --certificate` wrote"
     )
-    command.set_defaults(handler=_guarded(_serving(_certify)))
+    command.set_defaults(handler=guarded(_serving(_certify)))
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -120,7 +117,7 @@ def _run(arguments: argparse.Namespace) -> None:
     from edge.uplink.assembly import drain, run_uplink
 
     settings = load(arguments.config, places=True)
-    with _stopping() as stop:
+    with stopping() as stop:
         uplink = Side(lambda: run_uplink(settings, stop, environment=dict(os.environ)), stop)
         uplink.start()
         try:
@@ -135,7 +132,7 @@ def _vision(arguments: argparse.Namespace) -> None:
     from edge.assembly import run_vision
 
     settings = load(arguments.config, places=True)
-    with _stopping() as stop:
+    with stopping() as stop:
         run_vision(settings, stop, environment=dict(os.environ))
 
 
@@ -143,7 +140,7 @@ def _uplink(arguments: argparse.Namespace) -> None:
     from edge.uplink.assembly import run_uplink
 
     settings: Settings = load(arguments.config)
-    with _stopping() as stop:
+    with stopping() as stop:
         run_uplink(settings, stop, environment=dict(os.environ))
 
 
@@ -234,24 +231,6 @@ def _outputs(arguments: argparse.Namespace) -> Iterator[tuple[str, Path]]:
             yield f"--{name}", path
 
 
-def _guarded(handler: Callable[[argparse.Namespace], None]) -> Callable[[argparse.Namespace], int]:
-    """Logging, and exit codes: 0 done, 1 failed, 2 wrongly configured."""
-
-    def guarded(arguments: argparse.Namespace) -> int:
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-        try:
-            handler(arguments)
-        except ConfigurationError as error:
-            print(error, file=sys.stderr)
-            return 2
-        except EdgeError as error:
-            print(f"footfall edge: {error}", file=sys.stderr)
-            return 1
-        return 0
-
-    return guarded
-
-
 def _serving(handler: Callable[[argparse.Namespace], None]) -> Callable[[argparse.Namespace], None]:
     """A process of the box: its files are shared with the group."""
 
@@ -260,18 +239,6 @@ def _serving(handler: Callable[[argparse.Namespace], None]) -> Callable[[argpars
         handler(arguments)
 
     return serving
-
-
-@contextmanager
-def _stopping() -> Iterator[threading.Event]:
-    """An event that SIGTERM and SIGINT set."""
-    stop = threading.Event()
-    former = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield stop
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def run_without(absent: set[str], *arguments: str, missing: str | None = None) -
 def test_alone_it_shows_a_newcomer_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     words = re.findall(r"^    (\w+)", capsys.readouterr().out, flags=re.MULTILINE)
-    assert words == ["models", "edge", "cloud"]
+    assert words == ["models", "edge", "fleet", "cloud"]
 
 
 def test_its_version_is_the_distributions(capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,7 +51,7 @@ def test_an_unknown_word_is_told_with_those_it_knows(capsys: pytest.CaptureFixtu
     assert "edge" in told.replace("egde", "")
 
 
-@pytest.mark.parametrize("word", ["models", "edge", "cloud"])
+@pytest.mark.parametrize("word", ["models", "edge", "fleet", "cloud"])
 def test_each_word_explains_itself(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([word, "--help"])
@@ -59,7 +59,7 @@ def test_each_word_explains_itself(word: str, capsys: pytest.CaptureFixture[str]
     assert f"usage: footfall {word}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("word", ["models", "edge", "cloud"])
+@pytest.mark.parametrize("word", ["models", "edge", "fleet", "cloud"])
 def test_a_word_without_its_command_is_a_wrong_use(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     try:
         code: object = main([word])
