@@ -1,6 +1,6 @@
 """Floor plans: an image, how it lies in metres, and who has the newest."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
@@ -55,6 +55,7 @@ def _scale(
     return PlanScale(name=name, metres_per_pixel=metres_per_pixel, origin_x_px=origin_x_px, origin_y_px=origin_y_px)
 
 
+_IS_NEW: dict[int | str, dict[str, Any]] = {201: {"model": PlanView, "description": "The floor had no plan before"}}
 Scale = Annotated[PlanScale, Depends(_scale)]
 
 
@@ -64,7 +65,7 @@ def show_all(session: ReadSession, venue: VenueId) -> list[PlanView]:
     return [_view(row) for row in list_plans(session, venue=venue)]
 
 
-@router.put("/{floor}", dependencies=[Admin], openapi_extra=_IMAGE_BODY)
+@router.put("/{floor}", dependencies=[Admin], openapi_extra=_IMAGE_BODY, responses=_IS_NEW)
 def put(
     session: WriteSession,
     now_ms: NowMs,

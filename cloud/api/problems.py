@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match
 
 from cloud.errors import CloudError, Conflict, Invalid, NotFound, StoreError
 from cloud.wording import allowed
@@ -18,6 +19,7 @@ __all__ = ["PROBLEM_RESPONSES", "Fault", "Problem", "Unauthorised", "install_pro
 
 MEDIA_TYPE = "application/problem+json"
 MAX_FAULTS = 20
+_METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
 _STATUS_OF = {NotFound: 404, Conflict: 409, Invalid: 422, StoreError: 503}
 _log = logging.getLogger(__name__)
@@ -75,13 +77,26 @@ def install_problems(app: FastAPI) -> None:
         return _respond(http.HTTPStatus.UNPROCESSABLE_ENTITY, "the request breaks the rules named here", faults=named)
 
     @app.exception_handler(HTTPException)
-    def _http(_request: Request, error: HTTPException) -> JSONResponse:
-        return _respond(error.status_code, _DETAILS.get(error.status_code, error.detail), headers=error.headers)
+    def _http(request: Request, error: HTTPException) -> JSONResponse:
+        headers = dict(error.headers or {})
+        if error.status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(_methods(request))
+        return _respond(error.status_code, _DETAILS.get(error.status_code, error.detail), headers=headers)
 
     @app.exception_handler(Exception)
     def _unexpected(_request: Request, _error: Exception) -> JSONResponse:
         # whatever it was, the log has it and the caller must not
         return _respond(http.HTTPStatus.INTERNAL_SERVER_ERROR, "something went wrong in the server; its log says what")
+
+
+def _methods(request: Request) -> list[str]:
+    """Every method that the address takes: the router alone names those of one route only."""
+    return [method for method in _METHODS if any(_takes(route, method, request) for route in request.app.routes)]
+
+
+def _takes(route: BaseRoute, method: str, request: Request) -> bool:
+    match, _ = route.matches({**request.scope, "method": method})
+    return match is Match.FULL
 
 
 _DETAILS = {

@@ -1,0 +1,47 @@
+"""Requests that schemathesis makes from the API's own description, wrong ones too: each answer is as described."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import positive_data_acceptance
+
+from cloud.store.engine import open_engine
+from cloud.store.schema import migrate
+from tests.support.api import ADMIN_KEY, Api
+from tests.support.envelopes import configuration, occupancy, tile, visit
+
+EXAMPLES = 20
+BEYOND_SCHEMAS = [positive_data_acceptance]
+"""A schema cannot say that `from` lies before `to`, that a day exists, or which fields belong together."""
+
+_FOLDER = tempfile.TemporaryDirectory(prefix="footfall-described-")
+_API = Api(open_engine(f"sqlite:///{Path(_FOLDER.name) / 'footfall.sqlite'}"))
+schema = schemathesis.openapi.from_asgi("/api/v1/openapi.json", _API.app)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def api() -> Iterator[Api]:
+    """The API that is described, over a database with a bit of everything."""
+    migrate(_API.engine)
+    _API.make_venue()
+    _API.send(_API.make_box(), configuration(1, entrance="door"), visit(2), occupancy(3), tile(4))
+    yield _API
+    _API.engine.dispose()
+    _FOLDER.cleanup()
+
+
+@schema.parametrize()
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+def test_each_answer_is_as_described(case: "schemathesis.Case[Any]") -> None:
+    case.call_and_validate(headers={"Authorization": f"Bearer {ADMIN_KEY}"}, excluded_checks=BEYOND_SCHEMAS)
+
+
+def test_an_address_names_all_the_methods_that_it_takes(api: Api) -> None:
+    answer = api.request("BREW", "/venues/corner-shop")
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == "GET, PATCH"
