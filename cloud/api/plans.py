@@ -46,11 +46,15 @@ class PlanView(BaseModel):
     updated: str
 
 
+_WORDS = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
+"""No control characters, and something besides space: `\\S` alone would let in some control characters."""
+
+
 def _scale(
     metres_per_pixel: Annotated[float, Query(gt=0, le=100, allow_inf_nan=False, examples=[0.02])],
     origin_x_px: Annotated[float, Query(allow_inf_nan=False, description="pixel of (0, 0) metres")],
     origin_y_px: Annotated[float, Query(allow_inf_nan=False, description="counted from the top")],
-    name: Annotated[str, Query(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$")],
+    name: Annotated[str, Query(min_length=1, max_length=120, pattern=_WORDS)],
 ) -> PlanScale:
     return PlanScale(name=name, metres_per_pixel=metres_per_pixel, origin_x_px=origin_x_px, origin_y_px=origin_y_px)
 

@@ -12,7 +12,7 @@ from schemathesis.checks import positive_data_acceptance
 
 from cloud.store.engine import open_engine
 from cloud.store.schema import migrate
-from tests.support.api import ADMIN_KEY, Api
+from tests.support.api import ADMIN_KEY, Api, image_bytes
 from tests.support.envelopes import configuration, occupancy, tile, visit
 
 EXAMPLES = 20
@@ -45,3 +45,9 @@ def test_an_address_names_all_the_methods_that_it_takes(api: Api) -> None:
     answer = api.request("BREW", "/venues/corner-shop")
     assert answer.status_code == 405
     assert answer.headers["allow"] == "GET, PATCH"
+
+
+def test_a_name_of_control_characters_is_refused(api: Api) -> None:
+    scale: dict[str, str | float] = {"metres_per_pixel": 0.1, "origin_x_px": 0, "origin_y_px": 0, "name": "\x1f"}
+    answer = api.request("PUT", "/venues/corner-shop/plans/ground", content=image_bytes(), query=scale)
+    assert answer.status_code == 422
