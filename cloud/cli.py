@@ -23,6 +23,7 @@ from cloud.auth import AdminKey, admin_key
 from cloud.errors import CloudError, SettingsError
 from cloud.ingest.broker import BrokerAddress
 from cloud.ingest.commit import Committer
+from cloud.ingest.garbage import collect_seldom
 from cloud.ingest.worker import Ingest
 from cloud.metrics.process import CloudMetrics
 from cloud.metrics.server import serving
@@ -237,6 +238,7 @@ def _make_data_dir(settings: Settings) -> None:
 
 def _make_ingest(settings: Settings, engine: Engine, metrics: CloudMetrics) -> Ingest:
     broker = settings.broker
+    collect_seldom()
     return Ingest(
         Committer(engine, utc_now, meter=metrics),
         _address(broker),
