@@ -192,33 +192,34 @@ def read_envelope(payload: bytes) -> Envelope:
 def read_item(raw: JsonValue) -> ReadItem:
     """Understand one item as far as possible; raises ValidationError when it has no seq, type or schema."""
     kept = raw if isinstance(raw, dict) else {}
-    named = _Named.read(kept)
-    item, unsettled, detail = _understand(named, kept)
+    kind, schema = kept.get("type"), kept.get("schema")
+    model = ITEM_TYPES.get(kind) if isinstance(kind, str) else None
+    if model is None:
+        return _unsettled(kept, Unsettled.UNKNOWN_TYPE)
+    if not isinstance(schema, int) or schema > ITEM_SCHEMA:
+        return _unsettled(kept, Unsettled.NEWER_SCHEMA)
+    try:
+        item = model.read(kept)
+    except ValidationError as error:
+        return _unsettled(kept, Unsettled.INVALID, _first_line(error))
+    if isinstance(item, Tile) and item.layer is Layer.UNKNOWN:
+        # Tiles of two layers not yet known must not be added up as one.
+        return _unsettled(kept, Unsettled.NEWER_SCHEMA)
+    return ReadItem(seq=item.seq, type=item.type, schema_version=item.schema_version, raw=kept, item=item)
+
+
+def _unsettled(raw: JsonObject, why: Unsettled, detail: str = "") -> ReadItem:
+    """An item of which only the name is understood; raises ValidationError when not even that is."""
+    named = _Named.read(raw)
     return ReadItem(
         seq=named.seq,
         type=named.type,
         schema_version=named.schema_version,
-        raw=kept,
-        item=item,
-        unsettled=unsettled,
+        raw=raw,
+        item=None,
+        unsettled=why,
         detail=detail,
     )
-
-
-def _understand(named: _Named, raw: JsonObject) -> tuple[Item | None, Unsettled | None, str]:
-    model = ITEM_TYPES.get(named.type)
-    if model is None:
-        return None, Unsettled.UNKNOWN_TYPE, ""
-    if named.schema_version > ITEM_SCHEMA:
-        return None, Unsettled.NEWER_SCHEMA, ""
-    try:
-        item = model.read(raw)
-    except ValidationError as error:
-        return None, Unsettled.INVALID, _first_line(error)
-    if isinstance(item, Tile) and item.layer is Layer.UNKNOWN:
-        # Tiles of two layers not yet known must not be added up as one.
-        return None, Unsettled.NEWER_SCHEMA, ""
-    return item, None, ""
 
 
 def _first_line(error: ValidationError) -> str:

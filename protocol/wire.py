@@ -62,6 +62,7 @@ MAX_ITEM_BYTES = 60 * 1024
 """An item or a whole message is written up to this size, which leaves room for an envelope's header."""
 
 _RFC_3339 = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$"
+_MOMENT = re.compile(_RFC_3339, re.ASCII)
 
 _READING: Mapping[str, bool] = {"reading": True}
 
@@ -74,7 +75,7 @@ def format_utc(moment: datetime) -> str:
 
 
 def _moment_or_text(value: object) -> object:
-    if isinstance(value, datetime) or (isinstance(value, str) and re.match(_RFC_3339, value, re.ASCII)):
+    if isinstance(value, datetime) or (isinstance(value, str) and _MOMENT.match(value)):
         return value
     raise ValueError("a moment as in 2026-01-31T12:00:00Z")
 

@@ -115,6 +115,13 @@ UNREADABLE: dict[str, tuple[Callable[[], bytes], str]] = {
     "an item is no object": (_with(items=[7]), "seq"),
     "an item without a seq": (_with(items=[{"type": "visit", "schema": 1}]), "seq: Field required"),
     "a seq of zero": (_with(items=[{"seq": 0, "type": "visit", "schema": 1}]), "seq"),
+    "a type that is no text": (_with(items=[{"seq": 1, "type": ["visit"], "schema": 1}]), "type: Input should be a"),
+    "a known type without a schema": (
+        _with(items=[{**read_golden("item-visit"), "schema": None}]),
+        "schema: Input should be a valid integer",
+    ),
+    "a schema is true": (_with(items=[{**read_golden("item-visit"), "schema": True}]), "schema: Input should be a"),
+    "a schema of zero": (_with(items=[{**read_golden("item-visit"), "schema": 0}]), "schema"),
     "a seq is true": (_with(items=[{"seq": True, "type": "visit", "schema": 1}]), "seq"),
     "a seq twice": (_with(items=[read_golden("item-visit")] * 2), "a seq stands twice"),
     "no box": (_with(box=None), "box"),
