@@ -1,12 +1,11 @@
 """What came over the wire, as the text that the tables keep."""
 
-import json
-
 from pydantic import JsonValue
+from pydantic_core import to_json
 
 __all__ = ["body_of"]
 
 
 def body_of(value: JsonValue) -> str:
-    """Compact JSON in ASCII, so that any string of JSON can be stored, NUL and lone surrogates too."""
-    return json.dumps(value, separators=(",", ":"))
+    """Compact JSON in ASCII of a value that came by `parse_object`, so holds no NUL and no half surrogate pair."""
+    return to_json(value, ensure_ascii=True).decode()
