@@ -5,7 +5,6 @@ Knows the rules of the wire for what waits; refuses to know receipts, which deci
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
 from enum import StrEnum
 
 from cloud.store.moments import to_ms
@@ -13,9 +12,9 @@ from protocol.envelope import ReadItem, Unsettled
 from protocol.events import Item
 from protocol.tiles import Layer, Tile
 
-__all__ = ["FUTURE_TOLERANCE", "Counted", "Enrolled", "HeldBack", "HoldReason", "Rejected", "Verdict", "judge"]
+__all__ = ["FUTURE_TOLERANCE_MS", "Counted", "Enrolled", "HeldBack", "HoldReason", "Rejected", "Verdict", "judge"]
 
-FUTURE_TOLERANCE = timedelta(minutes=5)
+FUTURE_TOLERANCE_MS = 5 * 60_000
 """A box's clock may be this far ahead before its items wait until their time has come."""
 
 
@@ -80,16 +79,11 @@ def judge(read: ReadItem, *, enrolments: Iterable[Enrolled], cloned: bool, now_m
     if cloned:
         return HeldBack(reason=HoldReason.CLONE)
     at_ms = to_ms(read.item.at) if read.item.at else None
-    if at_ms is not None and at_ms > now_ms + to_milliseconds(FUTURE_TOLERANCE):
+    if at_ms is not None and at_ms > now_ms + FUTURE_TOLERANCE_MS:
         return HeldBack(reason=HoldReason.FUTURE, due_ms=at_ms)
     if not any(_covers(enrolled, read.item) for enrolled in enrolments):
         return HeldBack(reason=HoldReason.NOT_ENROLLED)
     return Counted(item=read.item, at_ms=at_ms, latest_ms=_latest_ms(read.item, now_ms) if at_ms is None else at_ms)
-
-
-def to_milliseconds(duration: timedelta) -> int:
-    """A duration in whole milliseconds."""
-    return duration // timedelta(milliseconds=1)
 
 
 def _latest_ms(item: Item, now_ms: int) -> int:

@@ -5,8 +5,8 @@ the locks of all boxes that it writes for. Knows the tables, and nothing of rece
 """
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,7 +18,7 @@ from cloud.ingest.certificates import certificate_row
 from cloud.ingest.intake import Refused
 from cloud.ingest.judgement import Counted, HeldBack, Rejected, Verdict
 from cloud.ingest.receipts import Range
-from cloud.ingest.rollups import increments, maxima
+from cloud.ingest.rollups import PeakKey, SumKey, increments, maxima
 from cloud.ingest.tiles import PlacedTile, merge_tiles
 from cloud.store.body import body_of
 from cloud.store.metrics import bucket_of
@@ -32,8 +32,10 @@ from protocol.wire import JsonObject
 
 __all__ = ["Arrival", "Ledger"]
 
-_SumKey = tuple[str, str, str, str, str, int, int]
-_PeakKey = tuple[str, str, str, str, str, int]
+_Bucket = tuple[str, str, int]
+"""A venue, a box in it, and when the bucket starts."""
+_SUM_COLUMNS = ("venue", "metric", "scope", "bucket_ms", "box", "subject", "bin", "value")
+_PEAK_COLUMNS = ("venue", "metric", "scope", "bucket_ms", "box", "subject", "value")
 _SLUG: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 
 
@@ -56,8 +58,8 @@ class Ledger:
     held: list[Row] = field(default_factory=list)
     dead_letters: list[Row] = field(default_factory=list)
     gaps: list[Row] = field(default_factory=list)
-    sums: defaultdict[_SumKey, int] = field(default_factory=lambda: defaultdict(int))
-    peaks: dict[_PeakKey, int] = field(default_factory=dict)
+    sums: defaultdict[_Bucket, Counter[SumKey]] = field(default_factory=lambda: defaultdict(Counter))
+    peaks: defaultdict[_Bucket, dict[PeakKey, int]] = field(default_factory=lambda: defaultdict(dict))
     tiles: list[PlacedTile] = field(default_factory=list)
     cameras: CameraNews = field(default_factory=CameraNews)
     certificates: list[Row] = field(default_factory=list)
@@ -128,8 +130,8 @@ class Ledger:
         insert_rows(connection, Held, sorted(self.held, key=_by_name))
         insert_missing(connection, DeadLetter, sorted(self.dead_letters, key=lambda row: str(row["id"])))
         insert_rows(connection, GapRecord, self.gaps)
-        add_to(connection, Rollup, [_sum_row(key, value) for key, value in sorted(self.sums.items())])
-        raise_to(connection, RollupPeak, [_peak_row(key, value) for key, value in sorted(self.peaks.items())])
+        add_to(connection, Rollup, _sum_rows(self.sums))
+        raise_to(connection, RollupPeak, _peak_rows(self.peaks))
         merge_tiles(connection, self.tiles)
         keep_cameras(connection, self.cameras, now_ms=self.now_ms)
         insert_rows(connection, Certificate, sorted(self.certificates, key=_by_name))
@@ -163,13 +165,13 @@ class Ledger:
         self._roll_up(arrival.box, counted, bucket_of(counted.at_ms))
 
     def _roll_up(self, box: str, counted: Counted, bucket_ms: int) -> None:
-        venue = counted.item.venue
-        for one in increments(counted.item):
-            if one.value:
-                self.sums[venue, one.metric, one.scope, box, one.subject, bucket_ms, one.bin] += one.value
-        for top in maxima(counted.item):
-            key = (venue, top.metric, top.scope, box, top.subject, bucket_ms)
-            self.peaks[key] = max(top.value, self.peaks.get(key, top.value))
+        bucket = (counted.item.venue, box, bucket_ms)
+        sums, peaks = self.sums[bucket], self.peaks[bucket]
+        for one, value in increments(counted.item):
+            if value:
+                sums[one] += value
+        for peak, value in maxima(counted.item):
+            peaks[peak] = max(value, peaks.get(peak, value))
 
     def _hold(self, arrival: Arrival, read: ReadItem, verdict: HeldBack) -> None:
         self.held.append(
@@ -197,28 +199,19 @@ def _by_name(row: Row) -> tuple[object, ...]:
     return row["box"], row["epoch"], row["seq"]
 
 
-def _sum_row(key: _SumKey, value: int) -> Row:
-    venue, metric, scope, box, subject, bucket_ms, place = key
-    return {
-        "venue": venue,
-        "metric": metric,
-        "scope": scope,
-        "box": box,
-        "subject": subject,
-        "bucket_ms": bucket_ms,
-        "bin": place,
-        "value": value,
-    }
+def _sum_rows(buckets: Mapping[_Bucket, Mapping[SumKey, int]]) -> list[Row]:
+    rows = (
+        (venue, metric, scope, bucket_ms, box, subject, place, value)
+        for (venue, box, bucket_ms), sums in buckets.items()
+        for (scope, subject, metric, place), value in sums.items()
+    )
+    return [dict(zip(_SUM_COLUMNS, row, strict=True)) for row in sorted(rows)]
 
 
-def _peak_row(key: _PeakKey, value: int) -> Row:
-    venue, metric, scope, box, subject, bucket_ms = key
-    return {
-        "venue": venue,
-        "metric": metric,
-        "scope": scope,
-        "box": box,
-        "subject": subject,
-        "bucket_ms": bucket_ms,
-        "value": value,
-    }
+def _peak_rows(buckets: Mapping[_Bucket, Mapping[PeakKey, int]]) -> list[Row]:
+    rows = (
+        (venue, metric, scope, bucket_ms, box, subject, value)
+        for (venue, box, bucket_ms), peaks in buckets.items()
+        for (scope, subject, metric), value in peaks.items()
+    )
+    return [dict(zip(_PEAK_COLUMNS, row, strict=True)) for row in sorted(rows)]

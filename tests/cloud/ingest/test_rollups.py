@@ -14,7 +14,7 @@ Sums = dict[tuple[str, str, str, int], int]
 
 def sums_of(raw: JsonObject) -> Sums:
     read = ITEM_TYPES[str(raw["type"])].read(raw)
-    return {(one.scope, one.subject, one.metric, one.bin): one.value for one in increments(read) if one.value}
+    return {key: value for key, value in increments(read) if value}
 
 
 @pytest.mark.parametrize(
@@ -59,10 +59,7 @@ def test_a_minute_report() -> None:
         ("camera", "cam-1", "person_tenths", 0): 614,
         ("zone", "shelf", "person_tenths", 0): 202,
     }
-    peaks = {
-        (one.scope, one.subject, one.metric): one.value for one in maxima(ITEM_TYPES["occupancy"].read(occupancy(1)))
-    }
-    assert peaks == {
+    assert dict(maxima(ITEM_TYPES["occupancy"].read(occupancy(1)))) == {
         ("camera", "cam-1", "people"): 3,
         ("camera", "cam-1", "reported_at_ms"): 1_795_172_400_000,
         ("zone", "shelf", "people"): 2,
