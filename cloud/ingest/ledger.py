@@ -24,7 +24,7 @@ from cloud.store.body import body_of
 from cloud.store.metrics import bucket_of
 from cloud.store.moments import to_ms
 from cloud.store.tables import Certificate, DeadLetter, Event, GapRecord, Held, Rollup, RollupPeak
-from cloud.store.upsert import Row, add_to, insert_missing, insert_rows, raise_to
+from cloud.store.upsert import Row, add_to, append_rows, insert_missing, insert_rows, raise_to
 from protocol.envelope import Gap, ReadItem
 from protocol.events import CameraCertificate
 from protocol.tiles import Tile
@@ -126,7 +126,7 @@ class Ledger:
 
     def write(self, connection: Connection) -> None:
         """Write everything, each table in the order of its key."""
-        insert_rows(connection, Event, sorted(self.events, key=_by_name))
+        append_rows(connection, Event, sorted(self.events, key=_by_name))
         insert_rows(connection, Held, sorted(self.held, key=_by_name))
         insert_missing(connection, DeadLetter, sorted(self.dead_letters, key=lambda row: str(row["id"])))
         insert_rows(connection, GapRecord, self.gaps)

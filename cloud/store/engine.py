@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from psycopg import Connection as PsycopgConnection
+import psycopg
 from psycopg.types.array import ListBinaryDumper
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, ExceptionContext, make_url
@@ -69,14 +69,14 @@ def store_name(engine: Engine) -> str:
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction that sees one state of the database and changes nothing."""
-    with _pool_errors(engine), engine.connect() as connection, connection.begin():
+    with _other_errors(engine), engine.connect() as connection, connection.begin():
         yield connection
 
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction that writes: committed at the end, rolled back when an error leaves the block."""
-    with _pool_errors(engine), engine.execution_options(**{_WRITES: True}).begin() as connection:
+    with _other_errors(engine), engine.execution_options(**{_WRITES: True}).begin() as connection:
         yield connection
 
 
@@ -86,7 +86,7 @@ def outside_transactions(engine: Engine) -> Iterator[Connection]:
     alone: dict[str, object] = {_NO_TRANSACTION: True}
     if engine.dialect.name == "postgresql":
         alone["isolation_level"] = "AUTOCOMMIT"
-    with _pool_errors(engine), engine.execution_options(**alone).connect() as connection:
+    with _other_errors(engine), engine.execution_options(**alone).connect() as connection:
         yield connection
 
 
@@ -137,7 +137,7 @@ def _open_postgres(url: URL) -> Engine:
     engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS})
 
     @event.listens_for(engine, "connect")
-    def _prepare(connection: PsycopgConnection[tuple[object, ...]], _record: ConnectionPoolEntry) -> None:
+    def _prepare(connection: psycopg.Connection[tuple[object, ...]], _record: ConnectionPoolEntry) -> None:
         # arrays as text are escaped in Python, which takes as long as all the rest of a commit
         connection.adapters.register_dumper(list, ListBinaryDumper)
 
@@ -158,11 +158,14 @@ def _translate_errors(engine: Engine, name: str) -> None:
 
 
 @contextmanager
-def _pool_errors(engine: Engine) -> Iterator[None]:
+def _other_errors(engine: Engine) -> Iterator[None]:
+    """Do the same for what SQLAlchemy does not tell of: a pool that is empty, and psycopg's COPY."""
     try:
         yield
     except PoolTimeout as error:
         raise StoreError(f"Database {store_name(engine)}: all connections are in use") from error
+    except (psycopg.InterfaceError, psycopg.OperationalError, psycopg.InternalError, psycopg.ProgrammingError) as error:
+        raise StoreError(_sentence(store_name(engine), error)) from error
 
 
 def _is_read_only(error: BaseException) -> bool:
