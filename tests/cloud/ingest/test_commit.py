@@ -354,6 +354,17 @@ class TestRestoredDatabase:
         positions = [commit(committer, envelope([visit(2)], seen=seen))[0].ack.position for seen in (claim, None)]
         assert positions == [2, 3]
 
+    def test_a_box_that_is_ahead_is_given_no_ack_to_take_until_the_store_may_be_renewed(self, engine: Engine) -> None:
+        commit(Committer(engine, lambda: NOW), envelope([visit(1)], seen={"store": self.store(engine), "position": 9}))
+        renewed = self.store(engine)
+        seen: JsonObject = {"store": renewed, "position": 3}
+        for minutes in (1, 10, 59):
+            soon = Committer(engine, lambda minutes=minutes: NOW + timedelta(minutes=minutes))  # type: ignore[misc]
+            (answer,) = commit(soon, envelope([visit(1 + minutes)], seen=seen))
+            assert (answer.ack.store, answer.ack.position) == (renewed, 1)
+        (answer,) = commit(Committer(engine, lambda: NOW + timedelta(hours=1)), envelope([visit(99)], seen=seen))
+        assert answer.ack.store > renewed
+
     def test_no_box_renews_the_store_more_than_once_an_hour(
         self, engine: Engine, committer: Committer, caplog: pytest.LogCaptureFixture
     ) -> None:
