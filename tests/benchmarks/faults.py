@@ -36,6 +36,7 @@ def main() -> int:
         "lost": total.lost,
         "doubled": total.doubled,
         "declared": total.declared,
+        "overdeclared": total.overdeclared,
         "items": total.items,
         "gone_with_a_disk": total.gone_with_a_disk,
         "other_findings": len(total.wrong) - total.lost - total.doubled,

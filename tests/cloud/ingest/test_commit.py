@@ -2,6 +2,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
+from pydantic import JsonValue
 from sqlalchemy import Engine, RowMapping
 from ulid import ULID
 
@@ -212,9 +213,22 @@ def test_a_gap_of_another_epoch_is_acknowledged_for_that_epoch(committer: Commit
     assert sorted(answer.ack.position for answer in answers) == [1, 2]
 
 
-def test_what_a_gap_lost_stands_once(engine: Engine, committer: Committer) -> None:
-    commit(committer, envelope([visit(3)]), envelope(gaps=[gap(1, 6, lost_by_type=[{"type": "visit", "count": 5}])]))
-    assert [row["lost_by_type"] for row in rows_of(engine, GapRecord)] == ['[{"type":"visit","count":5}]', "[]"]
+def test_what_a_gap_lost_stands_once_and_without_what_came(engine: Engine, committer: Committer) -> None:
+    lost: list[JsonValue] = [{"type": "visit", "count": 5}, {"type": "tile", "count": 1}]
+    commit(committer, envelope([visit(3), tile(4)]), envelope(gaps=[gap(1, 6, lost_by_type=lost)]))
+    assert [row["lost_by_type"] for row in rows_of(engine, GapRecord)] == ['[{"type":"visit","count":4}]', "[]"]
+
+
+def test_a_gap_that_reaches_over_one_declared_before_counts_only_what_is_new(
+    engine: Engine, committer: Committer
+) -> None:
+    for last in (4, 6):
+        lost: list[JsonValue] = [{"type": "visit", "count": last}]
+        commit(committer, envelope(gaps=[gap(1, last, reason="expired", lost_by_type=lost)]))
+    assert [row["lost_by_type"] for row in rows_of(engine, GapRecord)] == [
+        '[{"type":"visit","count":4}]',
+        '[{"type":"visit","count":2}]',
+    ]
 
 
 def test_many_rejected_items_take_several_acks(committer: Committer) -> None:

@@ -28,8 +28,8 @@ from tests.support.exchange import CONFIG
 
 __all__ = ["main"]
 
-LARGEST_BATCH = 20
-LONGEST_PAUSE_SECONDS = 0.15
+LARGEST_BATCH = 12
+LONGEST_PAUSE_SECONDS = 0.2
 FULL_PAUSE_SECONDS = 0.1
 
 Append = Callable[[Connection, str, Sequence[Unnumbered]], None]
