@@ -63,7 +63,7 @@ def play(*, database: str, seed: int, count: int) -> Round:
             _hurt(world, faults)
             world.mend()
             world.settle()
-        except Exception as error:
+        except Exception as error:  # whatever it was, only the seed and the table let it be repeated
             table = "\n".join(map(str, faults))
             error.add_note(f"in the round {database}, seed {seed}, {count} faults:\n{table}")
             raise
