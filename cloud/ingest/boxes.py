@@ -54,11 +54,18 @@ class LockedBox:
     enrolments: list[Enrolled] = field(default_factory=list)
     heads: dict[str, _Head] = field(default_factory=dict)
     changed_heads: set[str] = field(default_factory=set)
+    is_ahead: bool = False
+    """Whether the box has seen more acks than this database gave, which may not be renewed yet."""
 
     def next_position(self) -> int:
-        """Count one more acknowledgement."""
-        self.position += 1
-        return self.position
+        """Count one more acknowledgement.
+
+        A box that is ahead is given none that it would take: it goes on holding what this database may have lost, and
+        saying that it is ahead, until the database is renewed.
+        """
+        if not self.is_ahead:
+            self.position += 1
+        return max(self.position, 1)
 
     def saw(self, moment_ms: int) -> None:
         """Note that the box lived then."""

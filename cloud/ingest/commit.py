@@ -205,6 +205,7 @@ class _Batch:
             return
         self._store = renew_identity(self._connection, old=old, after=seen.store, now=self._now)
         if self._store == old:
+            box.is_ahead = True
             return
         _LOG.warning(
             "Box %s has seen acks that this database never gave: it was restored, and is now store %s",

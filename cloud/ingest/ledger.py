@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from pydantic import JsonValue
 from sqlalchemy import Connection
 
 from cloud.ingest.cameras import CameraNews, keep_cameras
 from cloud.ingest.certificates import certificate_row
+from cloud.ingest.gaps import still_lost
 from cloud.ingest.intake import Refused
 from cloud.ingest.judgement import Counted, HeldBack, Rejected, Verdict
 from cloud.ingest.receipts import Range
@@ -57,7 +57,7 @@ class Ledger:
     events: list[Row] = field(default_factory=list)
     held: list[Row] = field(default_factory=list)
     dead_letters: list[Row] = field(default_factory=list)
-    gaps: list[Row] = field(default_factory=list)
+    gaps: list[tuple[Gap, Row]] = field(default_factory=list)
     sums: defaultdict[_Bucket, Counter[SumKey]] = field(default_factory=lambda: defaultdict(Counter))
     peaks: defaultdict[_Bucket, dict[PeakKey, int]] = field(default_factory=lambda: defaultdict(dict))
     tiles: list[PlacedTile] = field(default_factory=list)
@@ -106,30 +106,26 @@ class Ledger:
         )
 
     def enter_gap(self, box: str, gap: Gap, parts: Iterable[Range]) -> None:
-        """Keep the parts of a gap that nothing was received of; what it counts by type stands with the first."""
-        lost_by_type: list[JsonValue] = [one.to_object() for one in gap.lost_by_type]
-        for first, last in parts:
-            self.gaps.append(
-                {
-                    "box": box,
-                    "epoch": gap.epoch,
-                    "first_seq": first,
-                    "last_seq": last,
-                    "reason": str(gap.reason),
-                    "start_ms": to_ms(gap.start) if gap.start else None,
-                    "end_ms": to_ms(gap.end) if gap.end else None,
-                    "lost_by_type": body_of(lost_by_type),
-                    "received_ms": self.now_ms,
-                }
-            )
-            lost_by_type = []
+        """Keep the parts of a gap that nothing was received of; what it lost by type stands with the first."""
+        for number, (first, last) in enumerate(parts):
+            row = {
+                "box": box,
+                "epoch": gap.epoch,
+                "first_seq": first,
+                "last_seq": last,
+                "reason": str(gap.reason),
+                "start_ms": to_ms(gap.start) if gap.start else None,
+                "end_ms": to_ms(gap.end) if gap.end else None,
+                "received_ms": self.now_ms,
+            }
+            self.gaps.append((gap if number == 0 else gap.model_copy(update={"lost_by_type": ()}), row))
 
     def write(self, connection: Connection) -> None:
         """Write everything, each table in the order of its key."""
         append_rows(connection, Event, sorted(self.events, key=_by_name))
         insert_rows(connection, Held, sorted(self.held, key=_by_name))
         insert_missing(connection, DeadLetter, sorted(self.dead_letters, key=lambda row: str(row["id"])))
-        insert_rows(connection, GapRecord, self.gaps)
+        insert_rows(connection, GapRecord, [_gap_row(connection, gap, row) for gap, row in self.gaps])
         add_to(connection, Rollup, _sum_rows(self.sums))
         raise_to(connection, RollupPeak, _peak_rows(self.peaks))
         merge_tiles(connection, self.tiles)
@@ -193,6 +189,11 @@ def _venue_of(raw: JsonObject) -> str:
     """The venue of an item that may be of a later version; empty when it is nothing like a venue."""
     venue = raw.get("venue")
     return venue if isinstance(venue, str) and 0 < len(venue) < 64 and _SLUG.issuperset(venue) else ""
+
+
+def _gap_row(connection: Connection, gap: Gap, row: Row) -> Row:
+    lost = still_lost(connection, box=str(row["box"]), gap=gap) if gap.lost_by_type else ()
+    return {**row, "lost_by_type": body_of([one.to_object() for one in lost])}
 
 
 def _by_name(row: Row) -> tuple[object, ...]:

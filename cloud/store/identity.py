@@ -1,7 +1,8 @@
 """Which database this is: a ULID made with it, and made anew when it turns out to have been restored.
 
 A new ULID always sorts after the one it follows, also when the clock went back, because boxes ignore older stores.
-A renewal makes every box send again all that it holds, so a box's word renews an identity only once it is an hour old.
+A renewal makes every box send again all that it holds, so a box's word renews an identity only once it is an hour old;
+until then the box keeps what it holds.
 """
 
 from datetime import datetime, timedelta

@@ -2,7 +2,8 @@
 
 What still waits for UTC or for its bucket to close has no seq yet: dropped, it takes one for its declaration. It never
 merges, as nobody can say yet which minutes share a bucket.
-Merging touches only rows never claimed, so the cloud cannot have them; the sum takes a new seq and the old ones are
+Merging touches only rows of this run that were never claimed, so the cloud cannot have them; it might have those of
+an earlier run, if this exchange is an older copy that was put back. The sum takes a new seq and the old ones are
 declared `merged`. Dropping declares `dropped`. Visits and certificates never merge, and go last; configurations never
 go.
 Rows are deleted before anything is written in their place, so that a file which may not grow has room for it.
@@ -80,7 +81,7 @@ def merge_equal(connection: sqlite3.Connection, epoch: str) -> int:
     what is merged stands at the end, and is looked at again beside what came in later.
     """
     saved = 0
-    while not saved and (rows := _next_stretch(connection)):
+    while not saved and (rows := _next_stretch(connection, epoch)):
         groups: dict[tuple[Origin, int, SumKey], list[_Row]] = defaultdict(list)
         for row in rows:
             summed = sum_key(row.type, row.at_ms, row.body, row.origin.mode)
@@ -160,14 +161,16 @@ def _merge(connection: sqlite3.Connection, epoch: str, rows: list[_Row], *, buck
     return len(rows) - 1
 
 
-def _next_stretch(connection: sqlite3.Connection) -> list[_Row]:
-    """The next items that might merge; notes how far it looked."""
+def _next_stretch(connection: sqlite3.Connection, epoch: str) -> list[_Row]:
+    """The next items of this epoch that might merge; notes how far it looked."""
     looked = int(get_meta(connection, _LOOKED) or 0)
+    own = connection.execute("SELECT id FROM item WHERE epoch = ? ORDER BY seq LIMIT 1", (epoch,)).fetchone()
+    first = _EVER if own is None else int(own[0])
     rows = connection.execute(
         "SELECT id, epoch, seq, type, venue, config, mode, at_ms, body FROM item"
         " WHERE state = ? AND id > ? AND attempts = 0 AND at_ms IS NOT NULL"
         " AND type IN ('tile', 'occupancy', 'crossing') ORDER BY id LIMIT ?",
-        (State.WAITING, looked, _STRETCH),
+        (State.WAITING, max(looked, first - 1), _STRETCH),
     ).fetchall()
     if rows:
         set_meta(connection, _LOOKED, str(rows[-1][0]))

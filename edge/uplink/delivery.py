@@ -80,8 +80,11 @@ class Delivery:
         head = self._outbox.head()
         if head is None:
             return []
-        envelopes = [self._envelope(head, part, now) for part in self._claims(now)]
-        envelopes += self._gap_envelopes(head, now)
+        claimed = self._claims(now)
+        # A sum follows the gap of what it was made of: else the cloud could count both, if this exchange went and an
+        # older copy of it came back.
+        envelopes = self._gap_envelopes(head, now)
+        envelopes += [self._envelope(head, part, now) for part in claimed]
         if not envelopes and now - self._last_sent >= self._hello_seconds():
             envelopes = [self._composed(head, head, (), (), now)]
         return envelopes

@@ -97,6 +97,10 @@ class Mosquitto:
             self._process.wait(timeout=10)
             self._process = None
 
+    def forget(self) -> None:
+        """Remove what it saved, while it does not run: sessions, messages that wait, retained ones."""
+        (Path(self._folder.name) / "mosquitto.db").unlink(missing_ok=True)
+
     def restart(self) -> None:
         """Stop it politely and start it again on the same port."""
         self.stop()

@@ -82,6 +82,16 @@ class PostgresServer:
         """Remove a database, and with it whoever is still connected."""
         self._execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
+    def dump(self, name: str, to: Path) -> None:
+        """Back a database up while it is in use."""
+        self._run("pg_dump", "--format=custom", f"--file={to}", name)
+
+    def restore(self, name: str, dump: Path) -> None:
+        """Make a database anew from its back-up; whoever is still connected is cut off."""
+        self.drop_database(name)
+        self._execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        self._run("pg_restore", f"--dbname={name}", str(dump))
+
     def start(self) -> None:
         """Start it and wait until it answers a query."""
         if self.is_running:
@@ -125,12 +135,9 @@ class PostgresServer:
             raise RuntimeError(f"initdb failed:\n{self.log}")
 
     def _spawn(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
-        folder = postgres_programs()
-        if folder is None:
-            raise FileNotFoundError("PostgreSQL's server is not installed: apt-get install postgresql")
         with self._log_path.open("ab") as log:
             return subprocess.Popen(
-                [folder / program, *arguments],
+                [_programs() / program, *arguments],
                 cwd=self._folder,
                 stdout=log,
                 stderr=log,
@@ -138,6 +145,10 @@ class PostgresServer:
                 group=self._owner and pwd.getpwnam(self._owner).pw_gid,
                 extra_groups=self._owner and [],
             )
+
+    def _run(self, program: str, *arguments: str) -> None:
+        address = ("--host", self.host, "--port", str(self.port), "--username", "footfall")
+        subprocess.run([_programs() / program, *address, *arguments], check=True)
 
     def _end(self, how: signal.Signals) -> None:
         if self._process is not None:
@@ -156,6 +167,13 @@ class PostgresServer:
         address = f"host={self.host} port={self.port} user=footfall dbname=postgres connect_timeout=5"
         with psycopg.connect(address, autocommit=True) as connection:
             connection.execute(statement)
+
+
+def _programs() -> Path:
+    folder = postgres_programs()
+    if folder is None:
+        raise FileNotFoundError("PostgreSQL's server is not installed: apt-get install postgresql")
+    return folder
 
 
 def _unprivileged_user() -> str | None:

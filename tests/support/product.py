@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import httpx
 from sqlalchemy import text
@@ -50,10 +50,17 @@ class Issued:
     body: str
 
 
+class Reachable(Protocol):
+    """A broker, or what stands before it."""
+
+    host: str
+    port: int
+
+
 class Cloud:
     """Ingest and API over one database."""
 
-    def __init__(self, folder: Path, *, database_url: str, broker: Mosquitto) -> None:
+    def __init__(self, folder: Path, *, database_url: str, broker: Reachable) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.database_url = database_url
         self.port = free_port()
@@ -75,8 +82,7 @@ class Cloud:
         self._migrate.start()
         assert self._migrate.wait(60) == 0, self._migrate.log
         self.ingest.start()
-        self.api.start()
-        until(lambda: is_listening(self.port), seconds=30, what=f"the API to listen; it said: {self.api.log}")
+        self.serve()
         return self
 
     def __exit__(
@@ -85,6 +91,11 @@ class Cloud:
         self.http.close()
         self.ingest.kill()
         self.api.kill()
+
+    def serve(self) -> None:
+        """Start the API, and wait until it listens."""
+        self.api.start()
+        until(lambda: is_listening(self.port), seconds=30, what=f"the API to listen; it said: {self.api.log}")
 
     def command(self, *words: str | Path, log: Path) -> Command:
         """A command of this cloud."""

@@ -6,7 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-__all__ = ["Recount", "recount"]
+from sqlalchemy import Connection, text
+
+from cloud.ingest.tiles import decode_cells
+
+__all__ = ["Recount", "recount", "stored_sums"]
 
 HISTOGRAM_BOUNDS = (
     5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 300, 420, 600, 900, 1200, 1800, 2700, 3600, 5400, 7200, 14400, 28800,
@@ -45,6 +49,20 @@ def recount(bodies: Iterable[dict[str, Any]]) -> Recount:
     return total
 
 
+def stored_sums(connection: Connection, *, box: str) -> Recount:
+    """What the database has counted of a box."""
+    of_box, stored = {"box": box}, Recount()
+    sums = text("SELECT metric, scope, subject, bucket_ms, bin, value FROM rollup WHERE box = :box")
+    peaks = text("SELECT metric, scope, subject, bucket_ms, value FROM rollup_peak WHERE box = :box")
+    tiles = text("SELECT space, layer, length_seconds, start_ms, camera, tx, ty, cells FROM tile WHERE box = :box")
+    stored.sums.update({tuple(key): value for *key, value in connection.execute(sums, of_box)})
+    stored.peaks.update({tuple(key): value for *key, value in connection.execute(peaks, of_box)})
+    for *key, cells in connection.execute(tiles, of_box):
+        values = decode_cells(cells).ravel().tolist()
+        stored.cells[tuple(key)].update({cell: value for cell, value in enumerate(values) if value})
+    return stored
+
+
 def _visit(total: Recount, body: dict[str, Any], _at_ms: int) -> None:
     scene = body["scene"]
     total.add("scene", scene, "visits" if body["began"] in {"entered", "appeared"} else "visits_resumed", 1)
@@ -68,7 +86,7 @@ def _lines(total: Recount, body: dict[str, Any], _at_ms: int) -> None:
 def _occupancy(total: Recount, body: dict[str, Any], at_ms: int) -> None:
     scene, drift = body["scene"], body.get("drift") or 0
     total.add("scene", scene, "reports", 1)
-    total.add("scene", scene, "reported_ms", 60_000)
+    total.add("scene", scene, "reported_ms", body.get("length_seconds", 60) * 1000)
     total.add("scene", scene, "drift", abs(drift), 0 if drift > 0 else 1)
     if body.get("inside") is not None:
         total.top("scene", scene, "inside", body["inside"])

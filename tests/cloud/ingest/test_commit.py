@@ -2,6 +2,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
+from pydantic import JsonValue
 from sqlalchemy import Engine, RowMapping
 from ulid import ULID
 
@@ -212,9 +213,22 @@ def test_a_gap_of_another_epoch_is_acknowledged_for_that_epoch(committer: Commit
     assert sorted(answer.ack.position for answer in answers) == [1, 2]
 
 
-def test_what_a_gap_lost_stands_once(engine: Engine, committer: Committer) -> None:
-    commit(committer, envelope([visit(3)]), envelope(gaps=[gap(1, 6, lost_by_type=[{"type": "visit", "count": 5}])]))
-    assert [row["lost_by_type"] for row in rows_of(engine, GapRecord)] == ['[{"type":"visit","count":5}]', "[]"]
+def test_what_a_gap_lost_stands_once_and_without_what_came(engine: Engine, committer: Committer) -> None:
+    lost: list[JsonValue] = [{"type": "visit", "count": 5}, {"type": "tile", "count": 1}]
+    commit(committer, envelope([visit(3), tile(4)]), envelope(gaps=[gap(1, 6, lost_by_type=lost)]))
+    assert [row["lost_by_type"] for row in rows_of(engine, GapRecord)] == ['[{"type":"visit","count":4}]', "[]"]
+
+
+def test_a_gap_that_reaches_over_one_declared_before_counts_only_what_is_new(
+    engine: Engine, committer: Committer
+) -> None:
+    for last in (4, 6):
+        lost: list[JsonValue] = [{"type": "visit", "count": last}]
+        commit(committer, envelope(gaps=[gap(1, last, reason="expired", lost_by_type=lost)]))
+    assert [row["lost_by_type"] for row in rows_of(engine, GapRecord)] == [
+        '[{"type":"visit","count":4}]',
+        '[{"type":"visit","count":2}]',
+    ]
 
 
 def test_many_rejected_items_take_several_acks(committer: Committer) -> None:
@@ -353,6 +367,17 @@ class TestRestoredDatabase:
         claim: JsonObject = {"store": first.ack.store, "position": 2**40}
         positions = [commit(committer, envelope([visit(2)], seen=seen))[0].ack.position for seen in (claim, None)]
         assert positions == [2, 3]
+
+    def test_a_box_that_is_ahead_is_given_no_ack_to_take_until_the_store_may_be_renewed(self, engine: Engine) -> None:
+        commit(Committer(engine, lambda: NOW), envelope([visit(1)], seen={"store": self.store(engine), "position": 9}))
+        renewed = self.store(engine)
+        seen: JsonObject = {"store": renewed, "position": 3}
+        for minutes in (1, 10, 59):
+            soon = Committer(engine, lambda minutes=minutes: NOW + timedelta(minutes=minutes))  # type: ignore[misc]
+            (answer,) = commit(soon, envelope([visit(1 + minutes)], seen=seen))
+            assert (answer.ack.store, answer.ack.position) == (renewed, 1)
+        (answer,) = commit(Committer(engine, lambda: NOW + timedelta(hours=1)), envelope([visit(99)], seen=seen))
+        assert answer.ack.store > renewed
 
     def test_no_box_renews_the_store_more_than_once_an_hour(
         self, engine: Engine, committer: Committer, caplog: pytest.LogCaptureFixture

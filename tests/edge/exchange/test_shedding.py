@@ -172,6 +172,17 @@ def test_what_was_claimed_once_never_merges(exchange: Exchange) -> None:
         assert shed(writer, "merge") == 0
 
 
+def test_what_an_earlier_run_appended_never_merges_as_it_may_have_been_sent_before_this_exchange_was_restored(
+    exchange: Exchange,
+) -> None:
+    with opened(exchange) as writer:
+        writer.commit(Batch(origin=ORIGIN, drafts=[report(), report()]))
+    with opened(exchange) as writer:
+        assert shed(writer, "merge") == 0
+        writer.commit(Batch(origin=ORIGIN, drafts=[report(), report(), report()]))
+        assert shed(writer, "merge") == 2
+
+
 def test_sums_that_would_not_fit_into_an_item_stay_apart(exchange: Exchange) -> None:
     with opened(exchange) as writer:
         tile = tile_part(dict.fromkeys(range(3000), 1), layer=Layer.FLOW)

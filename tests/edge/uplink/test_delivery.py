@@ -203,12 +203,12 @@ def test_an_answer_that_may_not_be_taken_changes_nothing(box: Box, payload: byte
     assert box.outbox.seen().position == 0
 
 
-def test_gaps_are_sent_each_half_minute_until_through_passes_them(box: Box) -> None:
+def test_gaps_are_sent_before_items_and_each_half_minute_until_through_passes_them(box: Box) -> None:
     filled(box.writer, box.exchange, 3)
     box.writer.commit(Batch(origin=ORIGIN, lost={"visit": 2}))
     due = box.send(at=100.0)
-    assert read_envelope(due[0].payload).header.gaps == ()
-    (gap,) = read_envelope(due[-1].payload).header.gaps
+    (gap,) = read_envelope(due[0].payload).header.gaps
+    assert read_envelope(due[-1].payload).header.gaps == ()
     assert (gap.from_seq, gap.to_seq, gap.reason) == (5, 6, "dropped")
     assert [(one.type, one.count) for one in gap.lost_by_type] == [("visit", 2)]
     assert all(not read_envelope(sent.payload).header.gaps for sent in box.send(at=129.0))

@@ -1,0 +1,270 @@
+"""The faults: a table of what may happen, and small values drawn from it by a seed.
+
+A fault acts on the world up to its `yield`, and is mended after it. It begins so long `after` the one before began and
+`lasts` so long, so several may be under way; `size` is whatever number it needs. What takes back something that had
+been done needs a world in which something is done: before that, all others are ended and everything flows.
+
+The one thing that is left out: a clone of the box that is short of room. Two that merge the same rows each for itself
+cannot know of each other, and neither can the cloud.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from random import Random
+
+from tests.end_to_end.faults.world import CLOUD, NARROW, WIDE, World
+from tests.support.mqtt_proxy import Conduct
+
+__all__ = ["KINDS", "Fault", "draw"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One fault; times in seconds."""
+
+    kind: str
+    victim: str
+    after: float
+    lasts: float
+    size: int
+
+    def __str__(self) -> str:
+        return f"+{self.after:.2f} s {self.kind} ({self.victim}, {self.lasts:.1f} s, {self.size})"
+
+
+Act = Callable[[World, Fault], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """How often it happens, to whom, and what then; `longest` in seconds. `calm`: the others are ended before."""
+
+    weight: int
+    victims: tuple[str, ...]
+    longest: float
+    act: Act
+    calm: bool = False
+
+
+BOXES = (WIDE, NARROW)
+BROKER = ("broker",)
+LONGEST_PAUSE_SECONDS = 0.8
+JUMPS_SECONDS = (-86_400, -3_600, 3_600, 86_400)
+
+
+@contextmanager
+def kill_vision(world: World, fault: Fault) -> Iterator[None]:
+    vision = world.boxes[fault.victim].half.vision
+    vision.kill()
+    yield
+    vision.start()
+
+
+@contextmanager
+def kill_uplink(world: World, fault: Fault) -> Iterator[None]:
+    uplink = world.boxes[fault.victim].half.uplink
+    uplink.kill()
+    yield
+    uplink.start()
+
+
+@contextmanager
+def kill_uplink_before_it_takes_an_ack(world: World, fault: Fault) -> Iterator[None]:
+    box = world.boxes[fault.victim]
+    box.half.uplink.kill()
+    box.half.uplink.start(box.dying_uplink(1 + fault.size % 4))
+    yield
+    box.half.uplink.kill()
+    box.half.uplink.start()
+
+
+@contextmanager
+def kill_ingest(world: World, _fault: Fault) -> Iterator[None]:
+    world.cloud.ingest.kill()
+    yield
+    world.cloud.ingest.start()
+
+
+@contextmanager
+def kill_ingest_between_commit_and_ack(world: World, fault: Fault) -> Iterator[None]:
+    world.cloud.ingest.kill()
+    world.cloud.ingest.start(world.dying_ingest(1 + fault.size % 4))
+    yield
+    world.cloud.ingest.kill()
+    world.cloud.ingest.start()
+
+
+@contextmanager
+def kill_broker(world: World, _fault: Fault) -> Iterator[None]:
+    world.broker.kill()
+    yield
+    world.broker.start()
+
+
+@contextmanager
+def restart_broker(world: World, _fault: Fault) -> Iterator[None]:
+    world.broker.stop()
+    yield
+    world.broker.start()
+
+
+@contextmanager
+def broker_forgets(world: World, _fault: Fault) -> Iterator[None]:
+    world.broker.kill()
+    world.broker.forget()
+    yield
+    world.broker.start()
+
+
+@contextmanager
+def cut_line(world: World, fault: Fault) -> Iterator[None]:
+    world.line_of(fault.victim).cut()
+    yield
+
+
+@contextmanager
+def half_open_line(world: World, fault: Fault) -> Iterator[None]:
+    with _conduct(world, fault, Conduct.HALF_OPEN):
+        yield
+
+
+@contextmanager
+def slow_line(world: World, fault: Fault) -> Iterator[None]:
+    with _conduct(world, fault, Conduct.SLOW):
+        yield
+
+
+@contextmanager
+def repeating_line(world: World, fault: Fault) -> Iterator[None]:
+    with _conduct(world, fault, Conduct.REPEATING):
+        yield
+
+
+@contextmanager
+def reordering_line(world: World, fault: Fault) -> Iterator[None]:
+    with _conduct(world, fault, Conduct.REORDERING):
+        yield
+
+
+@contextmanager
+def _conduct(world: World, fault: Fault, conduct: Conduct) -> Iterator[None]:
+    world.line_of(fault.victim).behave(conduct)
+    yield
+    world.line_of(fault.victim).behave(Conduct.FAIR)
+
+
+@contextmanager
+def say_again(world: World, fault: Fault) -> Iterator[None]:
+    world.overheard.say_again(Random(fault.size), 30)
+    yield
+
+
+@contextmanager
+def jump_clock(world: World, fault: Fault) -> Iterator[None]:
+    world.clock_of(fault.victim).set(JUMPS_SECONDS[fault.size % len(JUMPS_SECONDS)])
+    yield
+    world.clock_of(fault.victim).set(0)
+
+
+@contextmanager
+def reboot_with_a_wrong_clock(world: World, fault: Fault) -> Iterator[None]:
+    box = world.boxes[fault.victim]
+    box.half.kill()
+    box.clock.set(JUMPS_SECONDS[fault.size % len(JUMPS_SECONDS)], reboot=True)
+    box.half.start()
+    yield
+    box.half.kill()
+    box.clock.set(0, reboot=True)
+    box.half.start()
+
+
+@contextmanager
+def fill_disk_of_box(world: World, fault: Fault) -> Iterator[None]:
+    box = world.boxes[fault.victim]
+    if box.disk is not None:
+        box.disk.brim()
+    yield
+    box.relieve()
+
+
+@contextmanager
+def database_fails(world: World, _fault: Fault) -> Iterator[None]:
+    world.database.fail()
+    yield
+    world.database.recover()
+
+
+@contextmanager
+def restore_exchange(world: World, fault: Fault) -> Iterator[None]:
+    box = world.boxes[fault.victim]
+    box.take_copy()
+    world.until_flowing()
+    box.put_back()
+    yield
+
+
+@contextmanager
+def clone_box(world: World, fault: Fault) -> Iterator[None]:
+    box = world.boxes[fault.victim]
+    box.start_clone()
+    world.until_flowing()
+    yield
+    box.end_clone()
+
+
+@contextmanager
+def restore_cloud(world: World, _fault: Fault) -> Iterator[None]:
+    world.database.back_up()
+    world.until_flowing()
+    world.restore_cloud()
+    yield
+
+
+KINDS: Mapping[str, Kind] = {
+    "kill vision": Kind(weight=10, victims=BOXES, longest=1, act=kill_vision),
+    "kill uplink": Kind(weight=8, victims=BOXES, longest=1, act=kill_uplink),
+    "kill uplink before it takes an ack": Kind(
+        weight=6, victims=BOXES, longest=4, act=kill_uplink_before_it_takes_an_ack
+    ),
+    "kill ingest": Kind(weight=6, victims=(CLOUD,), longest=3, act=kill_ingest),
+    "kill ingest between commit and ack": Kind(
+        weight=8, victims=(CLOUD,), longest=4, act=kill_ingest_between_commit_and_ack
+    ),
+    "kill broker": Kind(weight=6, victims=BROKER, longest=3, act=kill_broker),
+    "restart broker": Kind(weight=4, victims=BROKER, longest=1, act=restart_broker),
+    "restart broker without its store": Kind(weight=4, victims=BROKER, longest=1, act=broker_forgets),
+    "cut line": Kind(weight=10, victims=(*BOXES, CLOUD), longest=0.1, act=cut_line),
+    "half-open line": Kind(weight=8, victims=(*BOXES, CLOUD), longest=10, act=half_open_line),
+    "slow line": Kind(weight=4, victims=(*BOXES, CLOUD), longest=5, act=slow_line),
+    "repeating line": Kind(weight=6, victims=(*BOXES, CLOUD), longest=5, act=repeating_line),
+    "reordering line": Kind(weight=8, victims=(*BOXES, CLOUD), longest=5, act=reordering_line),
+    "old messages again": Kind(weight=8, victims=BROKER, longest=0.1, act=say_again),
+    "clock jumps": Kind(weight=6, victims=(*BOXES, CLOUD), longest=8, act=jump_clock),
+    "reboot with a wrong clock": Kind(weight=4, victims=BOXES, longest=8, act=reboot_with_a_wrong_clock),
+    "full disk of a box": Kind(weight=4, victims=(NARROW,), longest=8, act=fill_disk_of_box),
+    "database fails": Kind(weight=4, victims=(CLOUD,), longest=6, act=database_fails),
+    "old exchange restored": Kind(weight=4, victims=BOXES, longest=0.1, act=restore_exchange, calm=True),
+    "cloned box": Kind(weight=4, victims=(WIDE,), longest=8, act=clone_box, calm=True),
+    "cloud restored": Kind(weight=4, victims=(CLOUD,), longest=0.1, act=restore_cloud, calm=True),
+}
+
+
+def draw(random: Random, count: int) -> Sequence[Fault]:
+    """As many faults as wanted; every kind comes before one repeats."""
+    names, weights = list(KINDS), [kind.weight for kind in KINDS.values()]
+    chosen = [
+        *random.sample(names, min(count, len(names))),
+        *random.choices(names, weights, k=max(0, count - len(names))),
+    ]
+    random.shuffle(chosen)
+    return [
+        Fault(
+            kind=name,
+            victim=random.choice(KINDS[name].victims),
+            after=random.uniform(0, LONGEST_PAUSE_SECONDS),
+            lasts=random.uniform(0, KINDS[name].longest),
+            size=random.randrange(2**16),
+        )
+        for name in chosen
+    ]
