@@ -17,14 +17,14 @@ from random import Random
 import pytest
 from sqlalchemy import Engine, text
 
-from cloud.ingest.tiles import decode_cells
 from cloud.store.engine import open_engine
 from tests.support.mosquitto import Mosquitto
 from tests.support.postgres import PostgresServer
 from tests.support.processes import Command, until
 from tests.support.product import BOX, Box, Camera, Cloud
-from tests.support.recount import Recount, recount
+from tests.support.recount import recount
 from tests.support.rtsp_server import RtspServer, prepared_film
+from tests.support.stored import stored
 
 pytestmark = [
     pytest.mark.acceptance,
@@ -185,21 +185,8 @@ def test_the_cloud_holds_exactly_what_the_exchange_issued(aftermath: Aftermath) 
 
 def test_rollups_and_tiles_equal_a_slow_recount(aftermath: Aftermath) -> None:
     expected = recount(json.loads(body) for body in aftermath.issued.values())
-    stored = Recount()
-    with aftermath.engine.connect() as connection:
-        sums = connection.execute(text("SELECT metric, scope, subject, bucket_ms, bin, value FROM rollup")).all()
-        peaks = connection.execute(text("SELECT metric, scope, subject, bucket_ms, value FROM rollup_peak")).all()
-        tiles = connection.execute(
-            text("SELECT space, layer, length_seconds, start_ms, camera, tx, ty, cells FROM tile")
-        ).all()
-    for *key, value in sums:
-        stored.sums[tuple(key)] = value
-    for *key, value in peaks:
-        stored.peaks[tuple(key)] = value
-    for *key, cells in tiles:
-        values = decode_cells(cells).ravel().tolist()
-        stored.cells[tuple(key)].update({cell: value for cell, value in enumerate(values) if value})
-    assert stored.sums == expected.sums
-    assert stored.peaks == expected.peaks
-    assert stored.cells == expected.cells
+    found = stored(aftermath.engine)
+    assert found.sums == expected.sums
+    assert found.peaks == expected.peaks
+    assert found.cells == expected.cells
     assert expected.cells
