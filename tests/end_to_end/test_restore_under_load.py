@@ -1,4 +1,4 @@
-"""The cloud's database is lost while boxes send, and comes back from an older back-up: the boxes refill the hole.
+"""A database or an exchange is lost while boxes send, and comes back from an older back-up: the boxes refill the hole.
 
 Afterwards the cloud must hold exactly what the exchange issued, each item once, and its sums must equal a slow recount.
 """
@@ -14,7 +14,7 @@ from sqlalchemy import create_engine, text
 from cloud.store.engine import open_engine
 from tests.support.mosquitto import Mosquitto
 from tests.support.postgres import PostgresServer
-from tests.support.processes import until
+from tests.support.processes import Command, footfall, until
 from tests.support.product import Box, Camera, Cloud
 from tests.support.recount import recount
 from tests.support.stored import stored
@@ -127,3 +127,34 @@ def test_a_database_is_replaced_while_it_is_written_to(cloud: Cloud, box: Box, t
     box.fill(ITEMS)
     check(cloud, box)
     assert cloud.ingest.is_running
+
+
+def test_a_box_that_comes_back_from_an_older_back_up_is_the_same_box(cloud: Cloud, box: Box, tmp_path: Path) -> None:
+    """The cloud keeps all that the box issued before and after, and nothing waits for somebody to decide."""
+    file = tmp_path / "box.tar.gz"
+    box.fill(1000)
+    box.uplink.start()
+    box.drained(120)
+    keeps(box, "backup", file)
+    box.fill(1000)
+    box.drained(120)
+    issued = box.contents()
+    box.uplink.stop()
+    keeps(box, "restore", file, "--replace")
+    assert len(box.contents()) < len(issued)
+    box.uplink.start()
+    box.drained(120)
+    box.fill(1000)
+    box.drained(120)
+    assert cloud.contents() == issued | box.contents()
+    assert cloud.rows("SELECT count(*) FROM held") == [(0,)]
+    assert cloud.rows("SELECT count(*) FROM epoch WHERE cloned") == [(0,)]
+
+
+def keeps(box: Box, *words: str | Path) -> None:
+    """Run a command of the box that must succeed."""
+    command = Command(
+        footfall("edge", *words, "--config", box.configuration), log=box.configuration.with_name(f"{words[0]}.log")
+    )
+    command.start()
+    assert command.wait(120) == 0, command.log

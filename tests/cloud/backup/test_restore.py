@@ -12,11 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
+from sqlmodel import SQLModel
 
 from cloud.backup import rows
 from cloud.backup.archive import MANIFEST, Kind, Manifest, Part, TableParts, read_catalogue
-from cloud.backup.dump import back_up
-from cloud.backup.restore import restore
+from cloud.backup.dump import LEFT_OUT, back_up, tables_kept
+from cloud.backup.restore import MADE_BY_ITSELF, restore
 from cloud.backup.rows import compressed, pieces
 from cloud.backup.target import Target
 from cloud.errors import BackupError, StoreError
@@ -64,6 +65,11 @@ def test_every_table_comes_back_in_either_kind_of_database(engine: Engine, fresh
     assert (made.kind, made.rows) == (Kind.FULL, 3 * len(before) + 1)
     assert restored(fresh, target) == before
     check_schema(fresh)
+
+
+def test_what_is_left_out_of_archives_and_what_counts_as_empty_are_tables_that_there_are() -> None:
+    assert {table.name for table in tables_kept()} | LEFT_OUT == set(SQLModel.metadata.tables)
+    assert set(SQLModel.metadata.tables) > LEFT_OUT | MADE_BY_ITSELF
 
 
 def test_a_restored_database_is_another_store_to_which_boxes_send_again(
