@@ -20,6 +20,7 @@ from sqlalchemy import Engine
 from cloud.alerts.watch import AlertWatch
 from cloud.alerts.webhook import Webhook
 from cloud.auth import AdminKey, admin_key
+from cloud.backup.commands import add_backup_commands
 from cloud.errors import CloudError, SettingsError
 from cloud.ingest.broker import BrokerAddress
 from cloud.ingest.commit import Committer
@@ -61,6 +62,7 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     _add(commands, "migrate", _migrate, "make the database, or bring it up to this program's schema")
     jobs = _add(commands, "jobs", _jobs, "tell how the upkeep of the database went last, or do some of it now")
     jobs.add_argument("job", nargs="*", metavar="JOB", help=f"what to do now: {', '.join(JobName)}")
+    add_backup_commands(commands, add=_add)
     key = _add(commands, "key", _key, "tell where the admin key lies, and make it where there is none")
     key.add_argument("--show", action="store_true", help="print the key itself")
 

@@ -3,12 +3,13 @@
 CloudError
 ├── SettingsError      a setting is wrong; says which, what was found, what is allowed
 ├── StoreError         the database cannot be opened, is too old or too new, or has no room
+├── BackupError        an archive cannot be made, found, read or restored; says which, and why
 ├── NotFound           no such venue, box, camera or plan
 ├── Conflict           it exists already, or its state forbids this
 └── Invalid            what was sent breaks a rule; says what would be right
 """
 
-__all__ = ["CloudError", "Conflict", "Invalid", "NotFound", "SettingsError", "StoreError"]
+__all__ = ["BackupError", "CloudError", "Conflict", "Invalid", "NotFound", "SettingsError", "StoreError"]
 
 
 class CloudError(Exception):
@@ -24,6 +25,10 @@ class SettingsError(CloudError):
 
 class StoreError(CloudError):
     """The database cannot be used."""
+
+
+class BackupError(CloudError):
+    """The back-up cannot be made or used."""
 
 
 class NotFound(CloudError):

@@ -27,12 +27,14 @@ from cloud.wording import allowed
 
 __all__ = [
     "AlertSettings",
+    "BackupSettings",
     "BrokerSettings",
     "DatabaseSettings",
     "ListenSettings",
     "MetricsSettings",
     "Settings",
     "UpkeepSettings",
+    "check_target",
     "database_url",
     "load_settings",
     "signing_key",
@@ -40,6 +42,8 @@ __all__ = [
 
 CONFIG_VARIABLE = "FOOTFALL_CLOUD_CONFIG"
 PREFIX = "FOOTFALL_CLOUD_"
+_UNSHOWN = {"password", "admin_key", "target", "url", "webhook_url", "webhook_secret"}
+"""Keys under which somebody may have written a secret."""
 DATABASES = ("sqlite", "postgresql+psycopg")
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
@@ -167,6 +171,40 @@ class UpkeepSettings(_Section):
     )
 
 
+class BackupSettings(_Section):
+    """Where back-ups lie, and how many."""
+
+    target: str | None = Field(default=None, description="`file:///FOLDER` or `s3://BUCKET/PREFIX`")
+    keep: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=4, description="how many full back-ups are kept, with those that build upon them"
+    )
+    full_every_days: Annotated[float, Field(ge=0, le=366)] = Field(
+        default=7.0, description="a full back-up is made once the last one is so old; those between build upon it"
+    )
+
+    @model_validator(mode="after")
+    def _is_supported(self) -> "BackupSettings":
+        if self.target is not None:
+            try:
+                check_target(self.target)
+            except ValueError as error:
+                raise ValueError(f"target: {error}") from None
+        return self
+
+
+def check_target(url: str) -> str:
+    """The address of a back-up's target; raises ValueError that says what is allowed. It never holds a secret."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    is_folder = parts.scheme == "file" and not parts.netloc and len(parts.path) > 1
+    is_bucket = parts.scheme == "s3" and bool(parts.netloc) and not {"@", ":"} & set(parts.netloc)
+    if not (is_folder or is_bucket) or parts.query or parts.fragment:
+        raise ValueError("file:///FOLDER with three slashes, or s3://BUCKET/PREFIX without a user")
+    return url.rstrip("/")
+
+
 def signing_key(secret: SecretStr) -> bytes:
     """The bytes of a webhook's secret; none where it is not base64."""
     try:
@@ -213,6 +251,7 @@ class Settings(BaseSettings):
     metrics: MetricsSettings = MetricsSettings()
     alerts: AlertSettings = AlertSettings()
     upkeep: UpkeepSettings = UpkeepSettings()
+    backup: BackupSettings = BackupSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -300,7 +339,9 @@ def _describe(detail: ErrorDetails, *, path: Path | None, environ: Mapping[str, 
 
 
 def _found(value: object, keys: list[str]) -> str:
-    if keys[-1] in {"password", "admin_key", "url", "webhook_url", "webhook_secret"} or isinstance(value, SecretStr):
+    if keys[-1] in {"password", "admin_key", "target", "url", "webhook_url", "webhook_secret"} or isinstance(
+        value, SecretStr
+    ):
         return "a value that is not shown"
     if isinstance(value, dict | BaseModel):
         return "that"

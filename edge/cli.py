@@ -1,4 +1,4 @@
-"""`footfall edge …`: run a box, or one of its two processes, or replay a video; check a box, try a camera, measure."""
+"""`footfall edge …`: run a box, or one of its two processes; replay a video; check, measure, try, certify, keep it."""
 
 import argparse
 import os
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from edge.backup.commands import add_backup
 from edge.check.commands import add_bench, add_camera, add_check
 from edge.configuration import CONFIG_VARIABLE, load, load_camera
 from edge.errors import ConfigurationError, EdgeError
@@ -57,6 +58,7 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     add_camera(commands)
     add_bench(commands)
     _add_certify(commands)
+    add_backup(commands, guarded=lambda handler: _guarded(_serving(handler)))
 
 
 def _add_replay(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

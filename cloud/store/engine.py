@@ -20,7 +20,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from cloud.errors import StoreError
 
-__all__ = ["open_engine", "outside_transactions", "reading", "store_name", "writing"]
+__all__ = ["open_engine", "outside_transactions", "reading", "snapshot", "store_name", "writing"]
 
 BUSY_TIMEOUT_MS = 15_000
 CONNECT_TIMEOUT_SECONDS = 10
@@ -70,6 +70,17 @@ def store_name(engine: Engine) -> str:
 def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction that sees one state of the database and changes nothing."""
     with _other_errors(engine), engine.connect() as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """As `reading`, and all that is read in it is of one moment, however long it takes.
+
+    On SQLite the log grows meanwhile by what others write; on PostgreSQL what they delete keeps its room.
+    """
+    options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    with reading(engine.execution_options(**options) if engine.dialect.name == "postgresql" else engine) as connection:
         yield connection
 
 

@@ -5,6 +5,7 @@ A renewal makes every box send again all that it holds, so a box's word renews a
 until then the box keeps what it holds.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, insert, select, update
@@ -14,7 +15,7 @@ from cloud.store.moments import to_ms
 from cloud.store.tables import StoreIdentity
 from cloud.store.upsert import table_of
 
-__all__ = ["create_identity", "is_ahead", "read_identity", "renew_identity"]
+__all__ = ["create_identity", "is_ahead", "read_identity", "renew_identity", "replace_identity"]
 
 _STORE = table_of(StoreIdentity)
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -53,10 +54,24 @@ def renew_identity(connection: Connection, *, old: str, after: str, now: datetim
 
     Another worker's new one is taken as it is. An identity made in the future, under a clock since corrected, is old.
     """
-    newest = max(ULID.from_str(old), ULID.from_str(after)).datetime
-    store = str(ULID.from_datetime(max(now, newest + _MILLISECOND)))
+    store = _following(old, after, now=now)
     is_recent = _STORE.c.created_ms.between(to_ms(now - RENEWAL_PAUSE) + 1, to_ms(now))
     connection.execute(
         update(_STORE).where(_STORE.c.store == old, ~is_recent).values(store=store, created_ms=to_ms(now))
     )
     return read_identity(connection)
+
+
+def replace_identity(connection: Connection, *, after: Iterable[str], now: datetime) -> str:
+    """Give a restored database an identity of its own at once, which sorts after those given and after its present one.
+
+    Every box then sends again all that it holds.
+    """
+    store = _following(read_identity(connection), *after, now=now)
+    connection.execute(update(_STORE).values(store=store, created_ms=to_ms(now)))
+    return store
+
+
+def _following(*known: str, now: datetime) -> str:
+    newest = max(ULID.from_str(store) for store in known).datetime
+    return str(ULID.from_datetime(max(now, newest + _MILLISECOND)))

@@ -16,7 +16,7 @@ from cloud.store.engine import reading, store_name, writing
 from cloud.store.identity import create_identity
 from cloud.store.moments import utc_now
 
-__all__ = ["alembic_config", "check_schema", "has_tables", "migrate"]
+__all__ = ["alembic_config", "check_schema", "has_tables", "is_known", "migrate", "revision_of", "upgrade"]
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -25,9 +25,24 @@ def migrate(engine: Engine) -> str:
     """Bring the database up to this program's schema and make its identity; the revision it has now."""
     _refuse_newer(engine)
     with writing(engine) as connection:
-        command.upgrade(alembic_config(connection), "head")
+        upgrade(connection)
         create_identity(connection, utc_now())
     return _head()
+
+
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Bring a database up to a revision or to this program's schema, in a transaction of the caller's."""
+    command.upgrade(alembic_config(connection), revision)
+
+
+def revision_of(connection: Connection) -> str | None:
+    """The revision of the schema that a database has; None where it has none."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def is_known(revision: str) -> bool:
+    """Whether this program can bring a schema of this revision up to its own."""
+    return revision in _known_revisions()
 
 
 def check_schema(engine: Engine) -> None:
@@ -58,7 +73,7 @@ def alembic_config(connection: Connection) -> Config:
 
 def _refuse_newer(engine: Engine) -> str | None:
     found = _revision(engine)
-    if found is not None and found not in _known_revisions():
+    if found is not None and not is_known(found):
         raise StoreError(
             f"Database {store_name(engine)} has schema {found}, which is newer than this program: "
             "install the version that made it, or a later one"
@@ -68,7 +83,7 @@ def _refuse_newer(engine: Engine) -> str | None:
 
 def _revision(engine: Engine) -> str | None:
     with reading(engine) as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        return revision_of(connection)
 
 
 def _known_revisions() -> set[str]:

@@ -15,7 +15,17 @@ from sqlalchemy import ARRAY, Connection, Table, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import SQLModel
 
-__all__ = ["Row", "add_to", "append_rows", "insert_missing", "insert_rows", "raise_to", "replace", "table_of"]
+__all__ = [
+    "Row",
+    "add_to",
+    "append_rows",
+    "insert_into",
+    "insert_missing",
+    "insert_rows",
+    "raise_to",
+    "replace",
+    "table_of",
+]
 
 Row = Mapping[str, object]
 _Insert = postgresql.Insert | sqlite.Insert
@@ -29,7 +39,12 @@ def table_of(model: type[SQLModel]) -> Table:
 
 def insert_rows(connection: Connection, model: type[SQLModel], rows: Sequence[Row]) -> None:
     """Insert rows whose keys are new."""
-    _write(connection, model, rows, _refuse)
+    _write(connection, table_of(model), rows, _refuse)
+
+
+def insert_into(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """The same into a table as the database itself has it, which may be of an older schema."""
+    _write(connection, table, rows, _refuse)
 
 
 def append_rows(connection: Connection, model: type[SQLModel], rows: Sequence[Row]) -> None:
@@ -42,29 +57,29 @@ def append_rows(connection: Connection, model: type[SQLModel], rows: Sequence[Ro
 
 def insert_missing(connection: Connection, model: type[SQLModel], rows: Sequence[Row]) -> None:
     """Insert the rows whose keys are new, and leave the others as they are."""
-    _write(connection, model, rows, _keep)
+    _write(connection, table_of(model), rows, _keep)
 
 
 def replace(connection: Connection, model: type[SQLModel], rows: Sequence[Row]) -> None:
     """Insert rows, or replace those of the same key in the columns named."""
-    _write(connection, model, rows, _replace)
+    _write(connection, table_of(model), rows, _replace)
 
 
 def add_to(connection: Connection, model: type[SQLModel], rows: Sequence[Row]) -> None:
     """Insert rows, or add their `value` to what is there."""
-    _write(connection, model, rows, _add)
+    _write(connection, table_of(model), rows, _add)
 
 
 def raise_to(connection: Connection, model: type[SQLModel], rows: Sequence[Row]) -> None:
     """Insert rows, or raise what is there to their `value` where that is greater."""
-    _write(connection, model, rows, _raise)
+    _write(connection, table_of(model), rows, _raise)
 
 
-def _write(connection: Connection, model: type[SQLModel], rows: Sequence[Row], conflict: _Conflict) -> None:
+def _write(connection: Connection, table: Table, rows: Sequence[Row], conflict: _Conflict) -> None:
     if not rows:
         return
     columns = tuple(rows[0])
-    statement = _statement(connection.dialect.name, table_of(model), columns, conflict)
+    statement = _statement(connection.dialect.name, table, columns, conflict)
     if connection.dialect.name == "postgresql":
         connection.execute(statement, {column: [row[column] for row in rows] for column in columns})
     else:

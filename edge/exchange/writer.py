@@ -10,7 +10,6 @@ up, so that there is room to write the declaration; from then on, until the ball
 lives within the room that it has: pages freed by shedding, and a log that is begun anew instead of growing.
 """
 
-import fcntl
 import json
 import logging
 import os
@@ -25,10 +24,11 @@ from typing import Self
 
 from edge.anonymity import Origin
 from edge.clock import Fix, to_utc
-from edge.errors import ExchangeError, ExchangeFull
+from edge.errors import ExchangeFull
 from edge.exchange import boots, certificates, placing, room, shedding
 from edge.exchange.ballast import BALLAST_BYTES, Ballast
 from edge.exchange.batch import Batch, LeftBehind
+from edge.exchange.lock import take_lock
 from edge.exchange.numbering import declare, take_seqs
 from edge.exchange.schema import FILE_NAME, connect, get_meta, set_meta, writing
 from protocol.envelope import GapReason
@@ -85,7 +85,7 @@ class Writer:
         self._is_short = False
 
     def __enter__(self) -> Self:
-        self._lock = _lock(self._folder)
+        self._lock = take_lock(self._folder)
         try:
             self._connection = self._open()
             self._retrying(self._begin_epoch)
@@ -281,19 +281,3 @@ class Writer:
 
 def _ms(seconds: float) -> int:
     return round(seconds * 1000)
-
-
-def _lock(folder: Path) -> int:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / "exchange.lock", os.O_CREAT | os.O_RDWR, 0o660)
-    except OSError as error:
-        msg = f"exchange folder {folder}: {error.strerror}; it must be a folder this user may write to"
-        raise ExchangeError(msg) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        msg = f"exchange {folder}: another vision process already writes it; stop that one first"
-        raise ExchangeError(msg) from error
-    return descriptor

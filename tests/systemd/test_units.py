@@ -19,9 +19,11 @@ pytestmark = pytest.mark.needs_systemd
 ROOT = Path(__file__).parents[2]
 SYSTEMD = ROOT / "systemd"
 UNITS = sorted(path.name for path in SYSTEMD.glob("*.service"))
+TIMERS = sorted(path.name for path in SYSTEMD.glob("*.timer"))
 EDGE_UNITS = ["footfall-uplink.service", "footfall-vision.service"]
 PROCESSES = ["footfall-cloud.service", *EDGE_UNITS]
 FIREWALL = "footfall-firewall.service"
+BACKUP = "footfall-backup.service"
 MOST_EXPOSED = 20
 """Tenths on systemd's scale from 0, safe, to 100; a Python service without any hardening stands at 96."""
 
@@ -53,18 +55,18 @@ def system_calls(name: str) -> set[str]:
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
     """The units as on a box, but for the program, which lies where these tests have it."""
-    for unit in UNITS:
+    for unit in [*UNITS, *TIMERS]:
         text = (SYSTEMD / unit).read_text()
         program = Path(sys.executable).with_name("footfall")
         (tmp_path / unit).write_text(text.replace("/opt/footfall/bin/footfall", str(program)))
     return tmp_path
 
 
-def test_there_is_a_unit_for_each_process_and_one_for_what_vision_may_reach() -> None:
-    assert sorted([*PROCESSES, FIREWALL]) == UNITS
+def test_there_is_a_unit_for_each_process_one_for_what_vision_may_reach_and_one_for_back_ups() -> None:
+    assert sorted([*PROCESSES, FIREWALL, BACKUP]) == UNITS
 
 
-@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("unit", [*UNITS, *TIMERS])
 def test_systemd_finds_no_mistake_in_it(unit: str, installed: Path) -> None:
     ended = systemd("analyze", "verify", "--man=no", installed / unit)
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -84,7 +86,7 @@ def test_it_is_hardly_exposed(unit: str, installed: Path) -> None:
     assert ended.returncode == 0, ended.stdout[-3000:]
 
 
-@pytest.mark.parametrize("unit", PROCESSES)
+@pytest.mark.parametrize("unit", [*PROCESSES, BACKUP])
 def test_its_command_is_one_that_the_product_has(unit: str) -> None:
     for command in settings(unit)["ExecStart"] + settings(unit).get("ExecStartPre", []):
         program, *words = command.split()
@@ -94,6 +96,16 @@ def test_its_command_is_one_that_the_product_has(unit: str) -> None:
         )
         assert ended.returncode == 0
         assert words[2] == "--config"
+
+
+def test_a_back_up_is_made_each_night_by_who_may_read_the_database() -> None:
+    cloud, backup = settings("footfall-cloud.service"), settings(BACKUP)
+    for key in ("User", "UMask", "StateDirectory", "Environment", "EnvironmentFile"):
+        assert backup[key] == cloud[key]
+    (when,) = settings("footfall-backup.timer")["OnCalendar"]
+    ended = systemd("analyze", "calendar", "--iterations=2", when)
+    days = re.findall(r"\d{4}-\d\d-(\d\d) 03:30:00 UTC", ended.stdout)
+    assert len(set(days)) == 2, ended.stdout
 
 
 @pytest.mark.parametrize("unit", EDGE_UNITS)
@@ -196,7 +208,7 @@ def test_the_clouds_user_cannot_look_into_the_exchange(box: Path) -> None:
 
 def test_each_unit_stands_in_the_documentation() -> None:
     documented = (ROOT / "docs/systemd.md").read_text()
-    assert [unit for unit in UNITS if unit not in documented] == []
+    assert [unit for unit in [*UNITS, *TIMERS] if unit not in documented] == []
 
 
 def drop_ins() -> list[str]:

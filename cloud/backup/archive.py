@@ -1,0 +1,206 @@
+"""What an archive is: a manifest, written last, that lists the parts which hold its rows.
+
+Without a manifest there is no archive, whatever else lies in its folder. An incremental archive belongs to a full one,
+its base, and lists parts of any archive of that base; so each manifest tells all of the database at its moment.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from ulid import ULID
+
+from cloud.backup.target import Target
+from cloud.errors import BackupError
+
+__all__ = ["MANIFEST", "Catalogue", "Kind", "Manifest", "Part", "TableParts", "read_catalogue"]
+
+MANIFEST = "manifest.json"
+FORMAT: Final = 1
+_ULID_LENGTH = 26
+
+
+class Kind(StrEnum):
+    """Whether an archive stands alone."""
+
+    FULL = "full"
+    INCREMENTAL = "incremental"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Part(_Record):
+    """A file of rows, or of keys: where it lies in the target, and what must be in it."""
+
+    path: str
+    rows: int
+    bytes: int
+    """As it lies there, compressed."""
+    sha256: str
+    """Of its text."""
+
+
+class TableParts(_Record):
+    """A table's rows, in the order of `columns`."""
+
+    table: str
+    columns: tuple[str, ...]
+    parts: tuple[Part, ...]
+
+    @property
+    def rows(self) -> int:
+        """How many the table had."""
+        return sum(part.rows for part in self.parts)
+
+
+class Manifest(_Record):
+    """One archive: of which database, at which moment, with which schema, and where its rows lie."""
+
+    format: Literal[1] = FORMAT
+    id: str
+    base: str | None
+    made_at: datetime
+    schema_revision: str
+    store: str
+    tables: tuple[TableParts, ...]
+    keys: Part | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """Whether it stands alone."""
+        return Kind.INCREMENTAL if self.base else Kind.FULL
+
+    @property
+    def full(self) -> str:
+        """The full archive that it belongs to, or is."""
+        return self.base or self.id
+
+    @property
+    def rows(self) -> int:
+        """How many there are in all tables."""
+        return sum(table.rows for table in self.tables)
+
+    @property
+    def parts(self) -> Iterator[Part]:
+        """All that must lie in the target for it to be whole."""
+        for table in self.tables:
+            yield from table.parts
+        if self.keys is not None:
+            yield self.keys
+
+    @property
+    def own_bytes(self) -> int:
+        """What it takes in the target beyond what earlier archives hold."""
+        return sum(part.bytes for part in self.parts if part.path.startswith(f"{self.id}/"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """All that lies in a target: archives by id, oldest first; manifests that cannot be read, and why; the rest."""
+
+    url: str
+    archives: Mapping[str, Manifest] = field(default_factory=dict)
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    incomplete: tuple[str, ...] = ()
+    sizes: Mapping[str, int] = field(default_factory=dict)
+
+    def missing(self, manifest: Manifest) -> Iterator[str]:
+        """Sentences about parts that are not there, or not of their size, without reading any."""
+        for part in manifest.parts:
+            found = self.sizes.get(part.path)
+            if found is None:
+                yield f"{part.path} is missing"
+            elif found != part.bytes:
+                yield f"{part.path} is damaged: it has {found} bytes and should have {part.bytes}"
+
+    def is_whole(self, manifest: Manifest) -> bool:
+        """Whether all its parts seem to be there."""
+        return next(self.missing(manifest), None) is None
+
+    def find(self, archive: str | None) -> Manifest:
+        """An archive, or the newest; raises BackupError, saying what there is."""
+        if archive is not None and archive in self.unreadable:
+            raise BackupError(f"Back-up {archive}: {self.unreadable[archive]}")
+        if archive is not None and archive in self.archives:
+            return self.archives[archive]
+        if not self.archives:
+            raise BackupError(f"There is no back-up in {self.url}")
+        newest = self.archives[max(self.archives)]
+        if archive is not None:
+            raise BackupError(f"There is no back-up {archive} in {self.url}; the newest is {newest.id}")
+        return newest
+
+    def base_for(self, *, store: str, schema_revision: str, now: datetime, full_after: timedelta) -> Manifest | None:
+        """The newest archive to build upon, of this very database; None where a full one is due."""
+        if not self.archives:
+            return None
+        newest = self.archives[max(self.archives)]
+        full = self.archives.get(newest.full)
+        is_of_this = (newest.store, newest.schema_revision) == (store, schema_revision)
+        is_young = full is not None and timedelta() <= now - full.made_at < full_after
+        return newest if is_of_this and is_young and self.is_whole(newest) else None
+
+    def next_id(self, now: datetime) -> str:
+        """A ULID that sorts after all that are here, also when the clock went back."""
+        known = [ULID.from_str(archive).datetime for archive in self.archives]
+        return str(ULID.from_datetime(max([now, *(moment + timedelta(milliseconds=1) for moment in known)])))
+
+
+def read_catalogue(target: Target) -> Catalogue:
+    """Look through a target; raises BackupError where it cannot be read."""
+    sizes = target.sizes()
+    files: defaultdict[str, set[str]] = defaultdict(set)
+    for path in sizes:
+        archive, _, name = path.partition("/")
+        if _is_ulid(archive):
+            files[archive].add(name)
+    archives: dict[str, Manifest] = {}
+    unreadable: dict[str, str] = {}
+    for archive in sorted(files):
+        if MANIFEST in files[archive]:
+            try:
+                archives[archive] = _read_manifest(target, archive)
+            except ValueError as error:
+                unreadable[archive] = str(error)
+    incomplete = tuple(archive for archive in sorted(files) if MANIFEST not in files[archive])
+    return Catalogue(url=target.url, archives=archives, unreadable=unreadable, incomplete=incomplete, sizes=sizes)
+
+
+def _read_manifest(target: Target, archive: str) -> Manifest:
+    """Raises ValueError, saying what is wrong with it."""
+    text = target.read(f"{archive}/{MANIFEST}")
+    try:
+        manifest = Manifest.model_validate_json(text)
+    except ValidationError as error:
+        if _Numbered.of(text).format > FORMAT:
+            raise ValueError("it was made by a newer Footfall: use that version, or a later one") from None
+        raise ValueError(f"its manifest is damaged: {error.errors()[0]['msg']}") from None
+    if manifest.id != archive:
+        raise ValueError(f"its manifest is that of archive {manifest.id}")
+    return manifest
+
+
+class _Numbered(_Record):
+    """The one thing that every later format will still say."""
+
+    format: int = 0
+
+    @classmethod
+    def of(cls, text: bytes) -> Self:
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError:
+            return cls()
+
+
+def _is_ulid(text: str) -> bool:
+    try:
+        return len(text) == _ULID_LENGTH and bool(ULID.from_str(text))
+    except ValueError:
+        return False

@@ -1,0 +1,137 @@
+"""Which archives go, and that none goes that another needs."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from cloud.backup.archive import Manifest, read_catalogue
+from cloud.backup.dump import back_up
+from cloud.backup.keeping import remove, superfluous
+from cloud.backup.restore import restore
+from cloud.backup.target import Target
+from cloud.backup.verification import verify
+from cloud.store.engine import writing
+from cloud.store.identity import replace_identity
+from tests.support.envelopes import NOW, enrol
+from tests.support.tables import contents
+
+
+def kept(engine: Engine, target: Target, *, day: float, every: float = 7) -> Manifest:
+    return back_up(engine, target, now=NOW + timedelta(days=day), full_after=timedelta(days=every))
+
+
+def let_go(target: Target, *, keep: int, now: datetime = NOW) -> list[str]:
+    catalogue = read_catalogue(target)
+    gone = superfluous(catalogue, keep=keep, now=now)
+    remove(target, catalogue, gone)
+    return list(gone)
+
+
+def left(target: Target) -> list[str]:
+    return sorted({path.partition("/")[0] for path in target.sizes()})
+
+
+def test_a_full_archive_is_made_once_the_last_one_is_old_enough(source: Engine, folder: Target) -> None:
+    made = [kept(source, folder, day=day) for day in (0, 1, 6.9, 7, 8)]
+    first, fourth = made[0].id, made[3].id
+    assert [one.base for one in made] == [None, first, first, None, fourth]
+
+
+def test_a_full_archive_is_made_after_a_restoring(source: Engine, folder: Target) -> None:
+    kept(source, folder, day=0)
+    with writing(source) as connection:
+        replace_identity(connection, after=[], now=NOW)
+    assert kept(source, folder, day=1).base is None
+
+
+def test_a_full_archive_is_made_where_the_last_one_has_lost_a_part(
+    source: Engine, folder: Target, tmp_path: Path
+) -> None:
+    first = kept(source, folder, day=0)
+    (tmp_path / "archives" / first.id / "store-000001.jsonl.gz").unlink()
+    assert kept(source, folder, day=1).base is None
+
+
+def test_a_clock_that_goes_back_makes_no_archive_older_than_the_one_before(source: Engine, folder: Target) -> None:
+    first, second = kept(source, folder, day=0), kept(source, folder, day=-3)
+    assert second.id > first.id
+    assert read_catalogue(folder).find(None) == second
+
+
+def test_the_newest_full_archives_stay_with_what_builds_upon_them(
+    source: Engine, fresh: Engine, target: Target
+) -> None:
+    enrol(source)
+    made = [kept(source, target, day=day, every=2) for day in range(6)]
+    assert let_go(target, keep=2) == [made[1].id, made[0].id]
+    assert left(target) == [one.id for one in made[2:]]
+    assert let_go(target, keep=2) == []
+    restore(fresh, target, made[3], now=NOW)
+    assert contents(fresh) == contents(source)
+
+
+def test_the_last_good_full_archive_stays_whatever_became_of_later_ones(
+    source: Engine, folder: Target, tmp_path: Path
+) -> None:
+    made = [kept(source, folder, day=day, every=0) for day in range(3)]
+    for later in made[1:]:
+        (tmp_path / "archives" / later.id / "store-000001.jsonl.gz").unlink()
+    assert let_go(folder, keep=1) == []
+    good = kept(source, folder, day=4, every=0)
+    assert let_go(folder, keep=1) == [one.id for one in reversed(made)]
+    assert left(folder) == [good.id]
+
+
+def test_what_was_never_completed_goes_after_two_days(source: Engine, folder: Target) -> None:
+    made = [kept(source, folder, day=0), kept(source, folder, day=1)]
+    folder.remove([f"{made[0].id}/manifest.json"])
+    assert read_catalogue(folder).incomplete == (made[0].id,)
+    assert let_go(folder, keep=5, now=NOW + timedelta(days=1.9)) == []
+    assert let_go(folder, keep=5, now=NOW + timedelta(days=2.1)) == [made[0].id]
+    assert left(folder) == [made[1].id]
+
+
+def test_verifying_reads_all_parts_and_names_those_that_are_wrong(
+    source: Engine, folder: Target, tmp_path: Path
+) -> None:
+    enrol(source)
+    made = [kept(source, folder, day=day) for day in range(3)]
+    archives = [one.id for one in made]
+
+    def troubles() -> list[tuple[str, ...]]:
+        return [one.troubles for one in verify(folder, read_catalogue(folder), archives)]
+
+    assert troubles() == [(), (), ()]
+    part = tmp_path / "archives" / made[0].id / "venue-000001.jsonl.gz"
+    whole = part.read_bytes()
+    part.write_bytes(whole[:-4] + bytes(4))
+    assert [len(one) for one in troubles()] == [1, 1, 1]
+    assert "venue-000001.jsonl.gz is damaged" in troubles()[2][0]
+    part.unlink()
+    assert "venue-000001.jsonl.gz: it is missing" in troubles()[1][0]
+    part.write_bytes(whole)
+    (tmp_path / "archives" / archives[0] / "manifest.json").write_text('{"format": 1, "id"')
+    assert troubles()[0][0].startswith("its manifest is damaged: ")
+    assert troubles()[1] == (f"its base {archives[0]} is missing or cannot be read",)
+    (tmp_path / "archives" / archives[0] / "manifest.json").unlink()
+    assert troubles()[0] == ("it was never completed",)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"format": 2, "wholly": "different"}', "it was made by a newer Footfall"),
+        ("", "its manifest is damaged: "),
+        ("[]", "its manifest is damaged: "),
+    ],
+)
+def test_a_manifest_that_cannot_be_read_spoils_no_other(source: Engine, folder: Target, text: str, said: str) -> None:
+    made = kept(source, folder, day=0)
+    other = "01KAGAGGM0FX3N5V2C8R6T9W4Y"
+    folder.write(f"{other}/manifest.json", text.encode())
+    folder.write("somebody/elses-file", b"")
+    catalogue = read_catalogue(folder)
+    assert list(catalogue.archives) == [made.id]
+    assert catalogue.unreadable[other].startswith(said)
