@@ -1,4 +1,4 @@
-"""`footfall cloud …`: serve the API and take in what boxes send, migrate the database, show the admin key.
+"""`footfall cloud …`: serve the API and take in what boxes send, migrate the database, users, keys, the admin key.
 
 The composition root: settings are read here, the database and the broker are opened here, signals end here.
 """
@@ -17,9 +17,11 @@ from types import FrameType
 import uvicorn
 from sqlalchemy import Engine
 
+from cloud.access.commands import add_access_commands
 from cloud.alerts.watch import AlertWatch
 from cloud.alerts.webhook import Webhook
 from cloud.auth import AdminKey, admin_key
+from cloud.database import make_data_dir, open_database
 from cloud.errors import CloudError, SettingsError
 from cloud.ingest.broker import BrokerAddress
 from cloud.ingest.commit import Committer
@@ -37,7 +39,7 @@ from cloud.settings import (
 )
 from cloud.store.engine import open_engine, store_name
 from cloud.store.moments import utc_now
-from cloud.store.schema import check_schema, has_tables, migrate
+from cloud.store.schema import migrate
 from cloud.web import create_site
 from cloud.web.front_end import absent
 
@@ -56,7 +58,8 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     serve.add_argument("--no-ingest", action="store_true", help="only the API; `footfall cloud ingest` runs elsewhere")
     _add(commands, "ingest", _ingest, "only take in what the boxes send")
     _add(commands, "migrate", _migrate, "make the database, or bring it up to this program's schema")
-    key = _add(commands, "key", _key, "tell where the admin key lies, and make it where there is none")
+    add_access_commands(commands, leaf=_add)
+    key = _add(commands, "admin-key", _admin_key, "tell where the admin key lies, and make it where there is none")
     key.add_argument("--show", action="store_true", help="print the key itself")
 
 
@@ -87,13 +90,15 @@ def _guarded(work: Work, arguments: argparse.Namespace) -> int:
 
 
 def _serve(settings: Settings, arguments: argparse.Namespace) -> int:
-    engine = _open(settings)
+    engine = open_database(settings)
     key = admin_key(settings)
     listener = _listen(settings.listen)
     metrics = CloudMetrics()
     stop = threading.Event()
     site = create_site(settings, engine, metrics=metrics, ending=stop)
-    server = _Server(uvicorn.Config(site, log_config=None, access_log=False), ending=stop)
+    # Whose word is taken for where a request came from is a setting of the site's own.
+    config = uvicorn.Config(site, log_config=None, access_log=False, proxy_headers=False, server_header=False)
+    server = _Server(config, ending=stop)
 
     def end() -> None:
         stop.set()
@@ -109,7 +114,7 @@ def _serve(settings: Settings, arguments: argparse.Namespace) -> int:
 
 def _ingest(settings: Settings, arguments: argparse.Namespace) -> int:
     del arguments
-    engine = _open(settings)
+    engine = open_database(settings)
     stop = threading.Event()
     _on_signals(stop.set)
     print(f"Taking in what boxes send to {_address(settings.broker)}, into {store_name(engine)}. Ctrl-C ends it.")
@@ -135,13 +140,13 @@ def _together(work: Callable[[], None], beside: Sequence["_Beside"], *, stop: th
 
 def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:
     del arguments
-    _make_data_dir(settings)
+    make_data_dir(settings)
     engine = open_engine(database_url(settings))
     print(f"{store_name(engine)} has schema {migrate(engine)}.")
     return 0
 
 
-def _key(settings: Settings, arguments: argparse.Namespace) -> int:
+def _admin_key(settings: Settings, arguments: argparse.Namespace) -> int:
     key = admin_key(settings)
     if arguments.show:
         print(key.secret.get_secret_value())
@@ -182,24 +187,6 @@ class _Beside(threading.Thread):
             self.failure = error
         finally:
             self._at_end()
-
-
-def _open(settings: Settings) -> Engine:
-    """The database; an SQLite file that is missing or empty is made at once, any other must have been migrated."""
-    _make_data_dir(settings)
-    engine = open_engine(database_url(settings))
-    if engine.dialect.name == "sqlite" and not has_tables(engine):
-        migrate(engine)
-    check_schema(engine)
-    return engine
-
-
-def _make_data_dir(settings: Settings) -> None:
-    folder = settings.data_dir.expanduser()
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o750)
-    except OSError as error:
-        raise SettingsError(f"data_dir: {folder} cannot be made: {error.strerror}") from error
 
 
 def _make_ingest(settings: Settings, engine: Engine, metrics: CloudMetrics) -> Ingest:

@@ -220,13 +220,13 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
     assert f"listen: 127.0.0.1 port {client.base_url.port} cannot be listened at: " in ended.stderr
 
 
-def test_migrate_says_what_there_is_and_key_where_it_lies(tmp_path: Path) -> None:
+def test_migrate_says_what_there_is_and_admin_key_where_it_lies(tmp_path: Path) -> None:
     for _ in range(2):
         ended = _run(tmp_path, "migrate")
         assert ended.returncode == 0, ended.stderr
-        assert ended.stdout == f"sqlite:///{tmp_path}/data/footfall.sqlite has schema 0003.\n"
-    assert _run(tmp_path, "key").stdout == f"The admin key lies in {tmp_path}/data/admin.key.\n"
-    assert _run(tmp_path, "key", "--show").stdout == (tmp_path / "data" / "admin.key").read_text()
+        assert ended.stdout == f"sqlite:///{tmp_path}/data/footfall.sqlite has schema 0004.\n"
+    assert _run(tmp_path, "admin-key").stdout == f"The admin key lies in {tmp_path}/data/admin.key.\n"
+    assert _run(tmp_path, "admin-key", "--show").stdout == (tmp_path / "data" / "admin.key").read_text()
     assert json.dumps(sorted(path.name for path in (tmp_path / "data").iterdir())) == '["admin.key", "footfall.sqlite"]'
 
 
