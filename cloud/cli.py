@@ -16,8 +16,10 @@ from types import FrameType
 
 import uvicorn
 from sqlalchemy import Engine
+from sqlmodel import Session
 
 from cloud.access.commands import add_access_commands
+from cloud.access.links import make_setup_link
 from cloud.alerts.watch import AlertWatch
 from cloud.alerts.webhook import Webhook
 from cloud.auth import AdminKey, admin_key
@@ -37,8 +39,8 @@ from cloud.settings import (
     load_settings,
     signing_key,
 )
-from cloud.store.engine import open_engine, store_name
-from cloud.store.moments import utc_now
+from cloud.store.engine import open_engine, store_name, writing
+from cloud.store.moments import to_ms, utc_now
 from cloud.store.schema import migrate
 from cloud.web import create_site
 from cloud.web.front_end import absent
@@ -262,4 +264,8 @@ def _greet(settings: Settings, engine: Engine, key: AdminKey, *, takes_in: bool)
     print(f"Ingest    {_address(settings.broker) if takes_in else 'not in this process'}")
     where = f"{'made just now, in' if key.is_new else 'in'} {key.path}" if key.path else "from the settings"
     print(f"Admin key {where}")
+    with writing(engine) as connection, Session(connection) as session:
+        link = make_setup_link(session, now_ms=to_ms(utc_now()))
+    if link is not None:
+        print(f"Set up    {site}{link}\n          makes the first admin, once, within a day")
     print("Ctrl-C ends it.", flush=True)

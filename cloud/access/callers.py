@@ -9,13 +9,17 @@ __all__ = ["OWNER", "Caller"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Somebody known. `name` is for the audit log, unique among all; `session` is the hash of a session's token."""
+    """Somebody known. `name` is for the audit log, unique among all; `session` is the hash of a session's token.
+
+    is_noted: whether it was written down in the last minute that session or key are in use.
+    """
 
     name: str
     grant: Grant
     user: str | None = None
     session: str | None = None
     key: str | None = None
+    is_noted: bool = True
 
 
 OWNER = Caller(name="owner", grant=Grant(role=Role.ADMIN))

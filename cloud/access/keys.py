@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import Field
-from sqlalchemy import update
+from sqlalchemy import or_, update
 from sqlmodel import Session, col, select
 
 from cloud.access.callers import Caller
@@ -123,7 +123,12 @@ def caller_of_key(session: Session, *, presented: str, address: str, now_ms: int
         return None
     if row.networks is not None and not is_within(address, json.loads(row.networks)):
         return None
-    return Caller(name=f"key {row.id}", grant=Grant.stored(role=row.role, venues=row.venues), key=row.id)
+    return Caller(
+        name=f"key {row.id}",
+        grant=Grant.stored(role=row.role, venues=row.venues),
+        key=row.id,
+        is_noted=row.used_ms is not None and row.used_ms > now_ms - NOTED_MS,
+    )
 
 
 def key_lives(session: Session, *, id_: str, now_ms: int) -> bool:
@@ -134,9 +139,8 @@ def key_lives(session: Session, *, id_: str, now_ms: int) -> bool:
 
 def note_key(session: Session, *, id_: str, now_ms: int) -> None:
     """The key is in use."""
-    row = session.get(ApiKey, id_)
-    if row is not None and (row.used_ms is None or row.used_ms <= now_ms - NOTED_MS):
-        session.connection().execute(update(ApiKey).where(col(ApiKey.id) == id_).values(used_ms=now_ms))
+    is_due = or_(col(ApiKey.used_ms).is_(None), col(ApiKey.used_ms) <= now_ms - NOTED_MS)
+    session.exec(update(ApiKey).where(col(ApiKey.id) == id_, is_due).values(used_ms=now_ms))
 
 
 def list_keys(session: Session) -> list[KeyFigures]:

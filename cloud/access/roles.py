@@ -8,7 +8,7 @@ from typing import Self
 
 from sqlmodel import Session, col, select
 
-from cloud.errors import Invalid
+from cloud.errors import Invalid, NotFound
 from cloud.store.tables import Venue
 
 __all__ = ["Grant", "Role", "checked_grant"]
@@ -37,6 +37,11 @@ class Grant:
     def covers(self, venue: str | None) -> bool:
         """Whether it holds in a venue; what belongs to no venue (None) takes a grant of all."""
         return self.venues is None or venue in self.venues
+
+    def require(self, venue: str) -> None:
+        """Raise NotFound for a venue that it does not cover, as if there were none."""
+        if not self.covers(venue):
+            raise NotFound(f"there is no venue {venue}")
 
     @property
     def stored_venues(self) -> str | None:

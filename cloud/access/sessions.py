@@ -77,21 +77,20 @@ def begin_session(
     )
     session.add_all([row, made])
     session.flush()
-    return token, _caller(made, row)
+    return token, _caller(made, row, now_ms=now_ms)
 
 
 def caller_of_session(session: Session, *, token_sha256: str, now_ms: int, lifetime: Lifetime) -> Caller | None:
     """Who has signed in with the token of this hash, if the session lives."""
     row = _living(session, token_sha256=token_sha256, now_ms=now_ms, lifetime=lifetime)
     user = session.get(User, row.user) if row else None
-    return _caller(row, user) if row and user else None
+    return _caller(row, user, now_ms=now_ms) if row and user else None
 
 
 def note_session(session: Session, *, token_sha256: str, now_ms: int) -> None:
     """The session is in use."""
     due = (col(UserSession.token_sha256) == token_sha256) & (col(UserSession.seen_ms) <= now_ms - NOTED_MS)
-    if session.exec(select(UserSession.user).where(due)).first() is not None:
-        session.exec(update(UserSession).where(due).values(seen_ms=now_ms))
+    session.exec(update(UserSession).where(due).values(seen_ms=now_ms))
 
 
 def list_sessions(
@@ -136,10 +135,11 @@ def _lives(row: UserSession, *, now_ms: int, lifetime: Lifetime) -> bool:
     return now_ms < row.created_ms + lifetime.absolute_ms and now_ms < row.seen_ms + lifetime.idle_ms
 
 
-def _caller(row: UserSession, user: User) -> Caller:
+def _caller(row: UserSession, user: User, *, now_ms: int) -> Caller:
     return Caller(
         name=f"user {user.user}",
         grant=Grant.stored(role=user.role, venues=user.venues),
         user=user.user,
         session=row.token_sha256,
+        is_noted=row.seen_ms > now_ms - NOTED_MS,
     )
