@@ -5,6 +5,7 @@ enrolment and begins the next; what the box sent in between and was held is let 
 """
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -157,18 +158,22 @@ def find_box(session: Session, *, box: str) -> Box:
     return row
 
 
-def list_boxes(session: Session, *, venue: str | None, after: str | None, limit: int) -> list[BoxFigures]:
-    """Boxes in the order of their ids, behind one of them: all, or those of a venue."""
+def list_boxes(
+    session: Session, *, granted: Collection[str] | None, venue: str | None, after: str | None, limit: int
+) -> list[BoxFigures]:
+    """Boxes in the order of their ids, behind one of them: those of the venues granted (None: all), or of one."""
     query = select(Box).order_by(col(Box.box)).limit(limit)
+    if granted is not None:
+        query = query.where(col(Box.venue).in_(granted))
     if venue is not None:
         query = query.where(col(Box.venue) == venue)
     if after is not None:
         query = query.where(col(Box.box) > after)
-    return [box_figures(session, row=row) for row in session.exec(query)]
+    return [box_figures(session, row=row, granted=granted) for row in session.exec(query)]
 
 
-def box_figures(session: Session, *, row: Box) -> BoxFigures:
-    """A box and how it does."""
+def box_figures(session: Session, *, row: Box, granted: Collection[str] | None = None) -> BoxFigures:
+    """A box and how it does; of where it has been, only the venues granted (None: all)."""
     status = _status(row)
     now = status if row.state == BoxState.ONLINE else None
     clock = now.clock if now else None
@@ -195,6 +200,7 @@ def box_figures(session: Session, *, row: Box) -> BoxFigures:
         enrolments=tuple(
             EnrolmentFigures(venue=one.venue, since=_moment(one.from_ms or None), until=_moment(one.until_ms))
             for one in _enrolments(session, box=row.box)
+            if granted is None or one.venue in granted
         ),
     )
 

@@ -126,6 +126,6 @@ def _timeline(states: list[CameraState], *, venue: Venue, period: Period, now_ms
             state=state.state,
             reason=state.reason,
         )
-        for state, end in zip(states, ends, strict=True)
+        for state, end in zip(states, ends, strict=False)  # a camera that has said nothing yet has no stretch at all
         if end > max(state.at_ms, period.start_ms)
     )

@@ -1,4 +1,4 @@
-"""`footfall cloud …`: serve the API and take in what boxes send, migrate the database, show the admin key.
+"""`footfall cloud …`: serve the API and take in what boxes send, migrate the database, users, keys, the admin key.
 
 The composition root: settings are read here, the database and the broker are opened here, signals end here.
 """
@@ -16,11 +16,16 @@ from types import FrameType
 
 import uvicorn
 from sqlalchemy import Engine
+from sqlmodel import Session
 
+from cloud.access.commands import add_access_commands
+from cloud.access.links import make_setup_link
 from cloud.alerts.watch import AlertWatch
 from cloud.alerts.webhook import Webhook
 from cloud.auth import AdminKey, admin_key
 from cloud.backup.commands import add_backup_commands
+from cloud.command_line import Commands, Work
+from cloud.database import make_data_dir, open_database
 from cloud.errors import CloudError, SettingsError
 from cloud.ingest.broker import BrokerAddress
 from cloud.ingest.commit import Committer
@@ -37,19 +42,17 @@ from cloud.settings import (
     load_settings,
     signing_key,
 )
-from cloud.store.engine import open_engine, store_name
-from cloud.store.moments import from_ms, utc_now
-from cloud.store.schema import check_schema, has_tables, migrate
-from cloud.upkeep import Job, JobName, LastRun, UpkeepWatch, jobs_of, last_runs, run_job
+from cloud.store.engine import open_engine, store_name, writing
+from cloud.store.moments import to_ms, utc_now
+from cloud.store.schema import migrate
+from cloud.upkeep import UpkeepWatch, jobs_of
+from cloud.upkeep.commands import add_upkeep_commands
 from cloud.web import create_site
 from cloud.web.front_end import absent
-from protocol.wire import format_utc
 
 __all__ = ["add_commands"]
 
 _log = logging.getLogger(__name__)
-
-Work = Callable[[Settings, argparse.Namespace], int]
 
 
 def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -60,16 +63,14 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     serve.add_argument("--no-ingest", action="store_true", help="only the API; `footfall cloud ingest` runs elsewhere")
     _add(commands, "ingest", _ingest, "only take in what the boxes send")
     _add(commands, "migrate", _migrate, "make the database, or bring it up to this program's schema")
-    jobs = _add(commands, "jobs", _jobs, "tell how the upkeep of the database went last, or do some of it now")
-    jobs.add_argument("job", nargs="*", metavar="JOB", help=f"what to do now: {', '.join(JobName)}")
-    add_backup_commands(commands, add=_add)
-    key = _add(commands, "key", _key, "tell where the admin key lies, and make it where there is none")
+    add_upkeep_commands(commands, leaf=_add)
+    add_backup_commands(commands, leaf=_add)
+    add_access_commands(commands, leaf=_add)
+    key = _add(commands, "admin-key", _admin_key, "tell where the admin key lies, and make it where there is none")
     key.add_argument("--show", action="store_true", help="print the key itself")
 
 
-def _add(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, work: Work, text: str
-) -> argparse.ArgumentParser:
+def _add(commands: "Commands[argparse.ArgumentParser]", name: str, work: Work, text: str) -> argparse.ArgumentParser:
     command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
     command.add_argument(
         "--config", type=Path, metavar="FILE", help="settings file (default: $FOOTFALL_CLOUD_CONFIG, else none)"
@@ -94,13 +95,15 @@ def _guarded(work: Work, arguments: argparse.Namespace) -> int:
 
 
 def _serve(settings: Settings, arguments: argparse.Namespace) -> int:
-    engine = _open(settings)
+    engine = open_database(settings)
     key = admin_key(settings)
     listener = _listen(settings.listen)
     metrics = CloudMetrics()
     stop = threading.Event()
     site = create_site(settings, engine, metrics=metrics, ending=stop)
-    server = _Server(uvicorn.Config(site, log_config=None, access_log=False), ending=stop)
+    # Whose word is taken for where a request came from is a setting of the site's own.
+    config = uvicorn.Config(site, log_config=None, access_log=False, proxy_headers=False, server_header=False)
+    server = _Server(config, ending=stop)
 
     def end() -> None:
         stop.set()
@@ -119,7 +122,7 @@ def _serve(settings: Settings, arguments: argparse.Namespace) -> int:
 
 def _ingest(settings: Settings, arguments: argparse.Namespace) -> int:
     del arguments
-    engine = _open(settings)
+    engine = open_database(settings)
     stop = threading.Event()
     _on_signals(stop.set)
     print(f"Taking in what boxes send to {_address(settings.broker)}, into {store_name(engine)}. Ctrl-C ends it.")
@@ -148,36 +151,13 @@ def _together(work: Callable[[], None], beside: Sequence["_Beside"], *, stop: th
 
 def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:
     del arguments
-    _make_data_dir(settings)
+    make_data_dir(settings)
     engine = open_engine(database_url(settings))
     print(f"{store_name(engine)} has schema {migrate(engine)}.")
     return 0
 
 
-def _jobs(settings: Settings, arguments: argparse.Namespace) -> int:
-    unknown = [name for name in arguments.job if name not in set(JobName)]
-    if unknown:
-        raise SettingsError(f"jobs: there is no {unknown[0]}; there are {', '.join(JobName)}")
-    engine = _open(settings)
-    for job in jobs_of(retention_months=settings.upkeep.retention_months):
-        if job.name in arguments.job:
-            gone = run_job(engine, job, now=utc_now())
-            print(f"{job.name:<12}{gone} {job.unit} went")
-        elif not arguments.job:
-            print(f"{job.name:<12}{_told(job, last_runs(engine).get(job.name))}")
-    return 0
-
-
-def _told(job: Job, last: LastRun | None) -> str:
-    if last is None:
-        return "not yet done"
-    went = f"{last.gone} {job.unit} went"
-    if last.trouble:
-        return f"begun {format_utc(from_ms(last.started_ms))}, {went}, then: {last.trouble}"
-    return f"done {format_utc(from_ms(last.started_ms))}, {went}"
-
-
-def _key(settings: Settings, arguments: argparse.Namespace) -> int:
+def _admin_key(settings: Settings, arguments: argparse.Namespace) -> int:
     key = admin_key(settings)
     if arguments.show:
         print(key.secret.get_secret_value())
@@ -218,24 +198,6 @@ class _Beside(threading.Thread):
             self.failure = error
         finally:
             self._at_end()
-
-
-def _open(settings: Settings) -> Engine:
-    """The database; an SQLite file that is missing or empty is made at once, any other must have been migrated."""
-    _make_data_dir(settings)
-    engine = open_engine(database_url(settings))
-    if engine.dialect.name == "sqlite" and not has_tables(engine):
-        migrate(engine)
-    check_schema(engine)
-    return engine
-
-
-def _make_data_dir(settings: Settings) -> None:
-    folder = settings.data_dir.expanduser()
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o750)
-    except OSError as error:
-        raise SettingsError(f"data_dir: {folder} cannot be made: {error.strerror}") from error
 
 
 def _make_ingest(settings: Settings, engine: Engine, metrics: CloudMetrics) -> Ingest:
@@ -317,4 +279,8 @@ def _greet(settings: Settings, engine: Engine, key: AdminKey, *, takes_in: bool)
     print(f"Ingest    {_address(settings.broker) if takes_in else 'not in this process'}")
     where = f"{'made just now, in' if key.is_new else 'in'} {key.path}" if key.path else "from the settings"
     print(f"Admin key {where}")
+    with writing(engine) as connection, Session(connection) as session:
+        link = make_setup_link(session, now_ms=to_ms(utc_now()))
+    if link is not None:
+        print(f"Set up    {site}{link}\n          makes the first admin, once, within a day")
     print("Ctrl-C ends it.", flush=True)

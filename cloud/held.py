@@ -1,9 +1,10 @@
 """Items that are kept without counting, why, and a person's decision about them."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Engine, delete, func, select
+from sqlalchemy import Engine, Select, delete, func, select
 from sqlmodel import Session
 
 from cloud.errors import Invalid, NotFound
@@ -18,7 +19,7 @@ from protocol.wire import format_utc
 
 __all__ = ["HeldGroup", "discard_held", "list_held", "release_held"]
 
-_HELD = table_of(Held)
+_HELD, _BOX = table_of(Held), table_of(Box)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +36,18 @@ class HeldGroup:
     last_received: str
 
 
-def list_held(session: Session, *, box: str | None, reason: HoldReason | None, limit: int) -> tuple[HeldGroup, ...]:
-    """What is held, in groups: of all boxes or of one, for any reason or for one."""
+def list_held(
+    session: Session, *, granted: Collection[str] | None, box: str | None, reason: HoldReason | None, limit: int
+) -> tuple[HeldGroup, ...]:
+    """What is held, in groups: of all boxes or of one, for any reason or for one.
+
+    Of the venues granted (None: all): what names one of them, of boxes that stand in one of them.
+    """
     columns = (_HELD.c.box, _HELD.c.epoch, _HELD.c.type, _HELD.c.venue, _HELD.c.reason)
     received = _HELD.c.received_ms
     query = select(*columns, func.count(), func.min(received), func.max(received)).group_by(*columns).order_by(*columns)
+    if granted is not None:
+        query = query.where(_HELD.c.venue.in_(granted), _HELD.c.box.in_(_boxes_in(granted)))
     if box is not None:
         query = query.where(_HELD.c.box == box)
     if reason is not None:
@@ -61,23 +69,38 @@ def list_held(session: Session, *, box: str | None, reason: HoldReason | None, l
     )
 
 
-def discard_held(engine: Engine, *, box: str, reason: HoldReason, epoch: str | None) -> int:
-    """Throw away what is held of a box for one reason; how many items. Their receipts stay, so they do not return."""
+def discard_held(
+    engine: Engine, *, granted: Collection[str] | None, box: str, reason: HoldReason, epoch: str | None
+) -> int:
+    """Throw away what is held of a box for one reason; how many items. Their receipts stay, so they do not return.
+
+    What names another venue than those granted (None: all) stays.
+    """
     if reason is HoldReason.CLONE and epoch is None:
         raise Invalid("`epoch` must be named to discard what a clone sent")
     statement = delete(_HELD).where(_HELD.c.box == box, _HELD.c.reason == str(reason))
     if epoch is not None:
         statement = statement.where(_HELD.c.epoch == epoch)
+    if granted is not None:
+        statement = statement.where(_HELD.c.venue.in_(granted))
     with writing(engine) as connection, Session(connection) as session:
-        _require_box(session, box=box)
+        _require_box(session, box=box, granted=granted)
         lock_boxes(connection, {box: set()})
         return connection.execute(statement).rowcount
 
 
-def release_held(engine: Engine, *, box: str, reason: HoldReason, epoch: str | None, now: datetime) -> Released:
+def release_held(
+    engine: Engine,
+    *,
+    granted: Collection[str] | None,
+    box: str,
+    reason: HoldReason,
+    epoch: str | None,
+    now: datetime,
+) -> Released:
     """Let in what is held of a box for one reason, as far as it may count by now; a clone's epoch as a whole."""
     with reading(engine) as connection, Session(connection) as session:
-        _require_box(session, box=box)
+        _require_box(session, box=box, granted=granted)
     match reason:
         case HoldReason.CLONE:
             if epoch is None:
@@ -91,7 +114,12 @@ def release_held(engine: Engine, *, box: str, reason: HoldReason, epoch: str | N
             return release_known(engine, now)
 
 
-def _require_box(session: Session, *, box: str) -> None:
-    """Raise NotFound unless there is such a box."""
-    if session.get(Box, box) is None:
+def _boxes_in(venues: Collection[str]) -> Select[tuple[str]]:
+    return select(_BOX.c.box).where(_BOX.c.venue.in_(venues))
+
+
+def _require_box(session: Session, *, box: str, granted: Collection[str] | None) -> None:
+    """Raise NotFound unless there is such a box in the venues granted."""
+    row = session.get(Box, box)
+    if row is None or (granted is not None and row.venue not in granted):
         raise NotFound(f"there is no box {box}")

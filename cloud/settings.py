@@ -14,18 +14,29 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as EnvironmentMistake
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from cloud.access.networks import Network
 from cloud.errors import SettingsError
 from cloud.ingest.broker import MqttVersion
 from cloud.wording import allowed
 
 __all__ = [
+    "AccessSettings",
     "AlertSettings",
     "BackupSettings",
     "BrokerSettings",
@@ -46,11 +57,25 @@ _UNSHOWN = {"password", "admin_key", "target", "url", "webhook_url", "webhook_se
 """Keys under which somebody may have written a secret."""
 DATABASES = ("sqlite", "postgresql+psycopg")
 
+
+def _origin(text: str) -> str:
+    parts = urlsplit(text)
+    if (
+        parts.scheme not in {"http", "https"}
+        or text != f"{parts.scheme}://{parts.netloc}"
+        or "@" in text
+        or "*" in text
+    ):
+        raise ValueError("a site such as https://dashboard.example or http://localhost:3000, without a path")
+    return text
+
+
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Host = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z.:_-]{1,253}$")]
 ClientId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,64}$")]
 Group = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,64}$")]
 Key = Annotated[SecretStr, Field(min_length=24, max_length=200)]
+Origin = Annotated[str, AfterValidator(_origin)]
 
 
 class _Section(BaseModel):
@@ -129,6 +154,35 @@ class MetricsSettings(_Section):
 
     host: Host = Field(default="127.0.0.1", description="address to answer at")
     port: Port | None = Field(default=None, description="port to answer at; left out, it does not")
+
+
+class AccessSettings(_Section):
+    """Who may come in from where, how often they may ask, and how long they stay signed in."""
+
+    requests_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        default=100, description="the most requests a minute of one key or one session"
+    )
+    reports_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        default=10, description="of them, those for heavy reports: CSV exports, whole heat maps, comparisons"
+    )
+    sign_ins_per_minute: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=10, description="the most attempts a minute from one address, and for one user"
+    )
+    session_idle_minutes: Annotated[float, Field(ge=1, le=525_600)] = Field(
+        default=720.0, description="a session that is not used for so long ends"
+    )
+    session_days: Annotated[float, Field(gt=0, le=366)] = Field(
+        default=14.0, description="a session ends after so long, however much it is used"
+    )
+    networks: tuple[Network, ...] = Field(
+        default=(), description="networks from which anything may be asked at all; from everywhere when left out"
+    )
+    trusted_proxies: tuple[Network, ...] = Field(
+        default=(), description="proxies whose X-Forwarded-For and X-Forwarded-Proto are believed"
+    )
+    cors_origins: tuple[Origin, ...] = Field(
+        default=(), description="other sites whose pages may use the API, with a key and never with cookies"
+    )
 
 
 class AlertSettings(_Section):
@@ -243,11 +297,12 @@ class Settings(BaseSettings):
     )
     admin_key: Key | None = Field(
         default=None,
-        description="the key that guards every write, 24 characters or more; made at the first start when left out",
+        description="the key of the machine's owner, 24 characters or more; made at the first start when left out",
     )
     database: DatabaseSettings = DatabaseSettings()
     broker: BrokerSettings = BrokerSettings()
     listen: ListenSettings = ListenSettings()
+    access: AccessSettings = AccessSettings()
     metrics: MetricsSettings = MetricsSettings()
     alerts: AlertSettings = AlertSettings()
     upkeep: UpkeepSettings = UpkeepSettings()

@@ -7,6 +7,7 @@ import functools
 import importlib.resources
 import json
 import zoneinfo
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo
@@ -175,9 +176,13 @@ def find_venue(session: Session, *, venue: str) -> Venue:
     return row
 
 
-def list_venues(session: Session, *, archived: bool, after: str | None, limit: int) -> list[Venue]:
-    """Venues in the order of their ids, behind one of them: those in use, or those archived."""
+def list_venues(
+    session: Session, *, granted: Collection[str] | None, archived: bool, after: str | None, limit: int
+) -> list[Venue]:
+    """Venues in the order of their ids, behind one of them: those in use, or those archived; None grants all."""
     query = select(Venue).where(col(Venue.archived_ms).is_not(None) if archived else col(Venue.archived_ms).is_(None))
+    if granted is not None:
+        query = query.where(col(Venue.venue).in_(granted))
     if after is not None:
         query = query.where(col(Venue.venue) > after)
     return list(session.exec(query.order_by(col(Venue.venue)).limit(limit)))

@@ -58,7 +58,7 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     add_camera(commands)
     add_bench(commands)
     _add_certify(commands)
-    add_backup(commands, guarded=lambda handler: _guarded(_serving(handler)))
+    add_backup(commands, guarded=lambda handler: guarded(_serving(handler)))
 
 
 def _add_replay(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -15,10 +15,14 @@ from zoneinfo import ZoneInfo
 
 import uvicorn
 from fastapi import FastAPI
-from playwright.sync_api import Browser, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 from sqlalchemy import Engine
 from sqlmodel import Session
 
+from cloud.access.roles import Grant, Role
+from cloud.access.sessions import Lifetime, begin_session
+from cloud.access.users import add_user
+from cloud.api.origins import SESSION_COOKIE
 from cloud.boxes import register_box
 from cloud.ingest.commit import Committer
 from cloud.ingest.intake import Delivery, intake
@@ -38,9 +42,9 @@ from protocol.status import BoxState, ExchangeStatus, Live, LiveScene, LiveZone,
 from protocol.topics import Leaf, Topic
 from tools.demo.floor_plan import shop_plan
 
-__all__ = ["NOW", "VENUE", "browser", "furnish", "live", "main", "serving"]
+__all__ = ["NOW", "USER", "VENUE", "browser", "furnish", "live", "main", "serving", "sign_in"]
 
-VENUE = "demo-shop"
+VENUE, USER = "demo-shop", "demo"
 _BOX, _EPOCH, _SESSION = "demo-box", "a" * 16, "b" * 16
 _ZONE = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 11, 20, 18, 42, tzinfo=_ZONE)
@@ -50,16 +54,18 @@ _AWAY_FROM, _AWAY_UNTIL = time(11, 8), time(11, 23)
 """Nothing was watched then."""
 _PICTURE = Path("docs/venue.png")
 _MOST_BYTES = 200_000
+_DAY_MS = 86_400_000
 _SIZE: ViewportSize = {"width": 1280, "height": 1470}
 _KEY = "a-key-that-opens-nothing-else"
 
 
 def furnish(engine: Engine, now: datetime) -> None:
-    """Make the venue, its plan and its box, and take in all that the box sent today."""
+    """Make a user, the venue, its plan and its box, and take in all that the box sent today."""
     plan = shop_plan()
     with writing(engine) as connection, Session(connection) as session:
         create_venue(session, venue=VENUE, description=_description(), now_ms=to_ms(now))
         image, scale = read_image(plan.picture), PlanScale.model_validate(plan.scale)
+        add_user(session, user=USER, grant=Grant(role=Role.ADMIN), password_hash=None, now_ms=to_ms(now))
         put_plan(session, venue=VENUE, floor=plan.floor, image=image, scale=scale, now_ms=to_ms(now))
     register_box(engine, box=_BOX, venue=VENUE, now=now)
     shop = ShopDays(
@@ -93,7 +99,7 @@ def live(now: datetime, *, people: int, zones: Mapping[str, int]) -> Delivery:
 def serving(site: FastAPI) -> Iterator[str]:
     """A site on a free port of this machine; its address."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(site, log_config=None, access_log=False))
+        server = uvicorn.Server(uvicorn.Config(site, log_config=None, access_log=False, proxy_headers=False))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
@@ -104,6 +110,16 @@ def serving(site: FastAPI) -> Iterator[str]:
             site.state.surroundings.ending.set()
             server.should_exit = True
             thread.join()
+
+
+def sign_in(page: Page, engine: Engine, *, address: str, now: datetime) -> None:
+    """Let a page be seen by a user who has just signed in."""
+    lifetime = Lifetime(idle_ms=_DAY_MS, absolute_ms=_DAY_MS)
+    with writing(engine) as connection, Session(connection) as session:
+        token, _ = begin_session(
+            session, user=USER, address="127.0.0.1", browser="", now_ms=to_ms(now), lifetime=lifetime
+        )
+    page.context.add_cookies([{"name": SESSION_COOKIE, "value": token, "url": address, "httpOnly": True}])
 
 
 @contextmanager
@@ -143,6 +159,7 @@ def _seen() -> bytes:
         site = create_site(Settings.model_validate({"admin_key": _KEY}), engine, clock=lambda: NOW)
         with serving(site) as address, browser() as chromium:
             page = chromium.new_page(viewport=_SIZE, color_scheme="light", reduced_motion="reduce")
+            sign_in(page, engine, address=address, now=NOW)
             page.goto(f"{address}/venues/{VENUE}")
             page.wait_for_selector("#map:not(.loading) .leaflet-tile-loaded")
             page.wait_for_timeout(500)  # tiles fade in

@@ -5,7 +5,7 @@ without the other. Functions take a session and leave the commit to the caller.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Annotated
@@ -127,10 +127,18 @@ def resolve_alert(session: Session, *, alert: str, by: str, now_ms: int, is_told
 
 
 def list_alerts(
-    session: Session, *, venue: str | None, state: AlertState | None, before: str | None, limit: int
+    session: Session,
+    *,
+    granted: Collection[str] | None,
+    venue: str | None,
+    state: AlertState | None,
+    before: str | None,
+    limit: int,
 ) -> list[AlertFigures]:
-    """Alerts, the newest first: of all venues or of one, in any state or in one, behind one of them."""
+    """Alerts, the newest first: of the venues granted (None: all) or of one, in any state or in one, behind one."""
     query = select(Alert).order_by(col(Alert.id).desc()).limit(limit)
+    if granted is not None:
+        query = query.where(col(Alert.venue).in_(granted))
     if venue is not None:
         query = query.where(col(Alert.venue) == venue)
     if before is not None:

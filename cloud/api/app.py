@@ -6,22 +6,47 @@ from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from fastapi.responses import JSONResponse
 from sqlalchemy import Engine
+from starlette.middleware.cors import CORSMiddleware
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from cloud.api import alerts, boxes, cameras, comparison, events, figures, health, heatmaps, held, live, plans, venues
-from cloud.api.dependencies import Surroundings
+from cloud.access.roles import Role
+from cloud.access.sessions import Lifetime
+from cloud.api import (
+    alerts,
+    audit,
+    boxes,
+    cameras,
+    comparison,
+    events,
+    figures,
+    health,
+    heatmaps,
+    held,
+    keys,
+    live,
+    plans,
+    users,
+    venues,
+)
+from cloud.api.guard import GuardedRoute, guarded
 from cloud.api.headers import SafetyHeaders
 from cloud.api.limits import BodyLimit, SizeLimits
 from cloud.api.metrics import install_metrics
+from cloud.api.needs import needs
+from cloud.api.networks import AllowedNetworks
 from cloud.api.parameters import KnownParametersOnly
 from cloud.api.problems import PROBLEM_RESPONSES, Problem, install_problems
+from cloud.api.surroundings import Limits, Surroundings
+from cloud.api.trail import Audited
 from cloud.auth import admin_key
 from cloud.health import program_version
 from cloud.ingest.commit import Committer
 from cloud.metrics.process import CloudMetrics
 from cloud.metrics.store import StoreCollector
 from cloud.plans import MAX_IMAGE_BYTES
-from cloud.settings import Settings
+from cloud.settings import AccessSettings, Settings
 from cloud.store.moments import utc_now
 
 __all__ = ["API_ROOT", "create_app"]
@@ -34,10 +59,30 @@ LIMITS = SizeLimits(
 )
 DESCRIPTION = """Anonymous people analytics of venues.
 
-Reading needs no key. Every write needs `Authorization: Bearer KEY`: the admin key, or, to send an envelope, the box's
-own device key. Errors are problem+json (RFC 9457). Periods are floored to 15 minutes, and each
-answer says which it used.
+Every call needs `Authorization: Bearer KEY` or the session of somebody who has signed in; an envelope, the box's own
+device key. A viewer sees figures, an analyst also raw events and comparisons, an admin changes things, each in the
+venues that were granted: any other does not exist. Errors are problem+json (RFC 9457). Periods are floored to
+15 minutes, and each answer says which it used.
 """
+
+_KEY_SCHEME = {"type": "http", "scheme": "bearer", "description": "An API key, or the admin key of the settings."}
+RESOURCES = (
+    venues,
+    plans,
+    boxes,
+    cameras,
+    figures,
+    comparison,
+    live,
+    heatmaps,
+    events,
+    held,
+    alerts,
+    users,
+    keys,
+    audit,
+    health,
+)
 
 
 def create_app(
@@ -58,7 +103,7 @@ def create_app(
         title="Footfall",
         version=program_version(),
         description=DESCRIPTION,
-        openapi_url=f"{API_ROOT}/openapi.json",
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         responses=PROBLEM_RESPONSES,
@@ -70,21 +115,56 @@ def create_app(
         clock=clock,
         is_told=settings.alerts.webhook_url is not None,
         ending=ending or threading.Event(),
+        limits=Limits.of(settings.access),
+        lifetime=Lifetime(
+            idle_ms=round(settings.access.session_idle_minutes * 60_000),
+            absolute_ms=round(settings.access.session_days * 86_400_000),
+        ),
     )
     root = APIRouter(prefix=API_ROOT, dependencies=[KnownParametersOnly])
-    for resource in (venues, plans, boxes, cameras, figures, comparison, live, heatmaps, events, held, alerts, health):
-        root.include_router(resource.router)
+    for resource in RESOURCES:
+        root.include_router(guarded(resource.router))
+    root.include_router(guarded(_description_router(app)))
     app.include_router(root)
     app.add_middleware(BodyLimit, limits=LIMITS)
     install_problems(app)
-    app.add_middleware(SafetyHeaders)
+    app.add_middleware(Audited)
     install_metrics(app, metrics)
+    _install_rims(app, settings.access)
     _describe_problems(app)
     return app
 
 
+def _install_rims(app: FastAPI, access: AccessSettings) -> None:
+    """What stands before all else, the outermost last: other sites' pages, networks, headers, trusted proxies."""
+    if access.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=access.cors_origins,
+            allow_methods=["DELETE", "GET", "PATCH", "POST", "PUT"],
+            allow_headers=["Authorization", "Content-Type", "If-None-Match", "Last-Event-ID"],
+            expose_headers=["ETag", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Retry-After"],
+        )
+    if access.networks:
+        app.add_middleware(AllowedNetworks, networks=access.networks)
+    app.add_middleware(SafetyHeaders)
+    if access.trusted_proxies:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=[*access.trusted_proxies])
+
+
+def _description_router(app: FastAPI) -> APIRouter:
+    router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
+
+    @router.get("/openapi.json")
+    @needs(Role.VIEWER)
+    def _describe() -> JSONResponse:
+        return JSONResponse(app.openapi())
+
+    return router
+
+
 def _describe_problems(app: FastAPI) -> None:
-    """Put the schema of a problem into the description, and take out FastAPI's own shape of errors."""
+    """Put into the description what a problem is and how to show a key, and take out FastAPI's own shape of errors."""
     describe = app.openapi
 
     def _openapi() -> dict[str, Any]:
@@ -93,6 +173,7 @@ def _describe_problems(app: FastAPI) -> None:
         if "Problem" not in schemas:
             problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas |= problem.pop("$defs") | {"Problem": problem}
+            schema["components"].setdefault("securitySchemes", {})["key"] = _KEY_SCHEME
             for name in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(name, None)
             for operations in schema["paths"].values():

@@ -3,19 +3,21 @@
 Everything comes from the application that was put together; nothing here is global.
 """
 
-import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import StringConstraints
 from sqlalchemy import Engine
 from sqlmodel import Session
 
+from cloud.access.callers import Caller
 from cloud.api.problems import Unauthorised
-from cloud.auth import AdminKey, box_of_key, key_matches
+from cloud.api.surroundings import Surroundings
+from cloud.api.trail import Trail
+from cloud.auth import box_of_key, key_matches
 from cloud.ingest.commit import Committer
 from cloud.periods import Period, read_period
 from cloud.store.engine import reading, writing
@@ -25,10 +27,11 @@ from cloud.venues import find_venue, zone_of
 from protocol.wire import Slug
 
 __all__ = [
-    "Admin",
     "After",
     "Around",
     "BoxId",
+    "CallerInUse",
+    "CallerOrStranger",
     "CameraId",
     "CommitterInUse",
     "DeviceBox",
@@ -42,27 +45,13 @@ __all__ = [
     "Payload",
     "PeriodOfVenue",
     "ReadSession",
-    "Surroundings",
     "ToText",
+    "TrailInUse",
+    "UlidText",
     "VenueId",
     "VenueRow",
     "WriteSession",
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What the application was put together from.
-
-    is_told: whether a webhook hears of alerts. ending: set when the server ends, so that streams do too.
-    """
-
-    engine: Engine
-    admin: AdminKey
-    committer: Committer
-    clock: Callable[[], datetime]
-    is_told: bool
-    ending: threading.Event
 
 
 def _surroundings(request: Request) -> Surroundings:
@@ -93,6 +82,23 @@ def _is_told(around: Around) -> bool:
     return around.is_told
 
 
+def _caller_or_stranger(request: Request) -> Caller | None:
+    found: Caller | None = request.state.caller
+    return found
+
+
+def _caller(request: Request) -> Caller:
+    found = _caller_or_stranger(request)
+    if found is None:
+        raise Unauthorised
+    return found
+
+
+def _trail(request: Request) -> Trail:
+    found: Trail = request.state.trail
+    return found
+
+
 def _read_session(around: Around) -> Iterator[Session]:
     with reading(around.engine) as connection, Session(connection) as session:
         yield session
@@ -108,20 +114,15 @@ EngineInUse = Annotated[Engine, Depends(_engine)]
 CommitterInUse = Annotated[Committer, Depends(_committer)]
 Now = Annotated[datetime, Depends(_now)]
 NowMs = Annotated[int, Depends(_now_ms)]
+CallerOrStranger = Annotated[Caller | None, Depends(_caller_or_stranger)]
+CallerInUse = Annotated[Caller, Depends(_caller)]
+TrailInUse = Annotated[Trail, Depends(_trail)]
 IsTold = Annotated[bool, Depends(_is_told)]
 # Function scope: the transaction ends before the answer goes out, so that nothing is answered that is not committed.
 ReadSession = Annotated[Session, Depends(_read_session, scope="function")]
 WriteSession = Annotated[Session, Depends(_write_session, scope="function")]
 
-_admin_scheme = HTTPBearer(auto_error=False, scheme_name="admin key", description="The key that guards every write.")
 _device_scheme = HTTPBearer(auto_error=False, scheme_name="device key", description="A box's own key.")
-
-
-def _require_admin(
-    around: Around, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_admin_scheme)]
-) -> None:
-    if credentials is None or not around.admin.matches(credentials.credentials):
-        raise Unauthorised
 
 
 def _device_box(
@@ -138,9 +139,9 @@ def _device_box(
     return row
 
 
-Admin = Depends(_require_admin)
 DeviceBox = Annotated[Box, Depends(_device_box)]
 
+UlidText = Annotated[str, StringConstraints(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$")]
 VenueId = Annotated[Slug, Path(description="id of the venue", examples=["corner-shop"])]
 BoxId = Annotated[Slug, Path(description="id of the box", examples=["box-1"])]
 CameraId = Annotated[Slug, Path(description="id of the camera", examples=["door"])]

@@ -3,10 +3,13 @@
 from enum import StrEnum
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
+from cloud.access.roles import Role
 from cloud.api.dependencies import CommitterInUse, DeviceBox, EngineInUse, Payload, PeriodOfVenue, ReadSession, VenueRow
+from cloud.api.guard import GuardedRoute
+from cloud.api.needs import for_boxes, needs
 from cloud.envelopes import take_envelope
 from cloud.exports import MAX_PAGE, EventPage, EventQuery, csv_lines, event_page
 from protocol.acks import Ack
@@ -14,7 +17,7 @@ from protocol.wire import Slug
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["events"])
+router = APIRouter(tags=["events"], route_class=GuardedRoute)
 
 _ENVELOPE_BODY = {
     "requestBody": {
@@ -39,7 +42,12 @@ class AckWithMore(Ack):
     also: tuple[Ack, ...] = ()
 
 
+def _is_csv(request: Request) -> bool:
+    return request.query_params.get("format") == ExportFormat.CSV
+
+
 @router.post("/events", openapi_extra=_ENVELOPE_BODY, response_model=AckWithMore)
+@for_boxes
 def take(committer: CommitterInUse, box: DeviceBox, payload: Payload) -> Response:
     """Take an envelope from the box whose device key is shown; answered with its ack once it is committed."""
     first, *more = take_envelope(committer, box=box.box, venue=box.venue, payload=payload)
@@ -48,6 +56,7 @@ def take(committer: CommitterInUse, box: DeviceBox, payload: Payload) -> Respons
 
 
 @router.get("/venues/{venue}/events", response_model=EventPage, responses=_CSV)  # noqa: FAST003  VenueRow takes it
+@needs(Role.ANALYST, recorded=True, heavy=_is_csv)
 def export(
     session: ReadSession,
     engine: EngineInUse,

@@ -10,9 +10,12 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 from sqlmodel import Session
 
+from cloud.access.roles import Role
 from cloud.analytics import PeriodUsed, period_used
 from cloud.api.dependencies import PeriodOfVenue, ReadSession, VenueRow
 from cloud.api.etags import tagged
+from cloud.api.guard import GuardedRoute
+from cloud.api.needs import needs
 from cloud.errors import Invalid
 from cloud.heatmaps import Grid, Heat, SpaceFigures, grid_of, read_heat, spaces
 from cloud.pictures import MAX_ZOOM, MIN_ZOOM, picture, picture_tile
@@ -22,7 +25,7 @@ from protocol.wire import Slug
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/venues/{venue}", tags=["heat maps"])
+router = APIRouter(prefix="/venues/{venue}", tags=["heat maps"], route_class=GuardedRoute)
 
 
 class MapLayer(StrEnum):
@@ -97,12 +100,14 @@ SpaceId = Annotated[Slug, Path(description="id of the space")]
 
 
 @router.get("/spaces")
+@needs(Role.VIEWER)
 def show_spaces(session: ReadSession, row: VenueRow) -> tuple[SpaceFigures, ...]:
     """List the spaces in which heat maps of a venue lie."""
     return spaces(session, venue=row.venue)
 
 
 @router.get("/heatmap", response_model=HeatGrid, responses=_FILES)
+@needs(Role.VIEWER, heavy=True)
 def show(
     request: Request,
     session: ReadSession,
@@ -129,6 +134,7 @@ def show(
 
 
 @router.get("/heatmap/{space}/{layer}/{z}/{x}/{y}.png", response_class=Response, responses=_PICTURE)  # noqa: FAST003  TilePlace takes them
+@needs(Role.VIEWER)
 def show_tile(
     request: Request,
     session: ReadSession,

@@ -5,7 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from cloud.api.dependencies import Admin, EngineInUse, Now, ReadSession
+from cloud.access.roles import Role
+from cloud.api.dependencies import CallerInUse, EngineInUse, Now, ReadSession, TrailInUse
+from cloud.api.guard import GuardedRoute
+from cloud.api.needs import needs
 from cloud.held import HeldGroup, discard_held, list_held, release_held
 from cloud.ingest.judgement import HoldReason
 from cloud.ingest.release import Released
@@ -13,7 +16,7 @@ from protocol.wire import Epoch, Slug
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/held", tags=["held items"])
+router = APIRouter(prefix="/held", tags=["held items"], route_class=GuardedRoute)
 
 
 class Decision(BaseModel):
@@ -29,23 +32,32 @@ class Decision(BaseModel):
 
 
 @router.get("")
+@needs(Role.VIEWER)
 def show_all(
     session: ReadSession,
+    caller: CallerInUse,
     box: Annotated[Slug | None, Query(description="only of this box")] = None,
     reason: Annotated[HoldReason | None, Query(description="only for this reason")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
 ) -> tuple[HeldGroup, ...]:
     """List what is held: unknown types, newer schemas, the future, boxes not enrolled, clones."""
-    return list_held(session, box=box, reason=reason, limit=limit)
+    return list_held(session, granted=caller.grant.venues, box=box, reason=reason, limit=limit)
 
 
-@router.post("/release", dependencies=[Admin])
-def release(engine: EngineInUse, now: Now, body: Decision) -> Released:
+@router.post("/release")
+@needs(Role.ADMIN)
+def release(engine: EngineInUse, now: Now, caller: CallerInUse, trail: TrailInUse, body: Decision) -> Released:
     """Let held items in, as far as they may count by now. For a clone this means that its epoch counts from now on."""
-    return release_held(engine, box=body.box, reason=body.reason, epoch=body.epoch, now=now)
+    trail.subject = f"{body.box} {body.reason}"
+    return release_held(
+        engine, granted=caller.grant.venues, box=body.box, reason=body.reason, epoch=body.epoch, now=now
+    )
 
 
-@router.post("/discard", dependencies=[Admin])
-def discard(engine: EngineInUse, body: Decision) -> Released:
+@router.post("/discard")
+@needs(Role.ADMIN)
+def discard(engine: EngineInUse, caller: CallerInUse, trail: TrailInUse, body: Decision) -> Released:
     """Throw held items away for good."""
-    return Released(discarded=discard_held(engine, box=body.box, reason=body.reason, epoch=body.epoch))
+    trail.subject = f"{body.box} {body.reason}"
+    discarded = discard_held(engine, granted=caller.grant.venues, box=body.box, reason=body.reason, epoch=body.epoch)
+    return Released(discarded=discarded)

@@ -1,7 +1,8 @@
 """Who is in a venue right now, as a stream of server-sent events.
 
 The newest state is all there is, so a reader that comes back with the id of what it has (`Last-Event-ID`) is told
-nothing until that changes. Nothing of the database is held between two looks.
+nothing until that changes. A stream ends with the session or the key that opened it. Nothing of the database is held
+between two looks.
 """
 
 import logging
@@ -15,7 +16,13 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import TypeAdapter
 from sqlmodel import Session
 
-from cloud.api.dependencies import Around, Surroundings, VenueId
+from cloud.access.callers import Caller
+from cloud.access.roles import Role
+from cloud.access.standing import still_covers
+from cloud.api.dependencies import Around, CallerInUse, VenueId
+from cloud.api.guard import GuardedRoute
+from cloud.api.needs import needs
+from cloud.api.surroundings import Surroundings
 from cloud.errors import CloudError
 from cloud.live import LiveFigures, live_figures, live_version
 from cloud.store.engine import reading
@@ -24,7 +31,7 @@ from cloud.venues import find_venue
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/venues/{venue}", tags=["figures"])
+router = APIRouter(prefix="/venues/{venue}", tags=["figures"], route_class=GuardedRoute)
 
 LOOK_SECONDS = 1.0
 RETRY_MS = 3_000
@@ -43,12 +50,17 @@ SeenBefore = Annotated[str | None, Header(alias="Last-Event-ID", max_length=64)]
 
 
 @router.get("/live", response_class=EventSourceResponse)
-async def follow(around: Around, venue: KnownVenue, last_event_id: SeenBefore = None) -> AsyncIterator[ServerSentEvent]:
+@needs(Role.VIEWER)
+async def follow(
+    around: Around, caller: CallerInUse, venue: KnownVenue, last_event_id: SeenBefore = None
+) -> AsyncIterator[ServerSentEvent]:
     """Stream who is there now: an event `live` at once, and each time that a box says something new or falls silent."""
     seen = last_event_id
     while True:
         try:
-            event = await run_sync(_look, around, venue, seen)
+            event = await run_sync(_look, around, caller, venue, seen)
+        except _Over:
+            return
         except CloudError as error:
             _LOG.error("A stream ends: %s", error, extra={"action": "live", "venue": venue})
             return
@@ -60,10 +72,16 @@ async def follow(around: Around, venue: KnownVenue, last_event_id: SeenBefore = 
         await anyio.sleep(LOOK_SECONDS)
 
 
-def _look(around: Surroundings, venue: str, seen: str | None) -> ServerSentEvent | None:
-    """What there is to say, unless it was said."""
+class _Over(Exception):
+    """Whoever listens may listen no more."""
+
+
+def _look(around: Surroundings, caller: Caller, venue: str, seen: str | None) -> ServerSentEvent | None:
+    """What there is to say, unless it was said; raises _Over once the session or the key is void."""
     now_ms = to_ms(around.clock())
     with reading(around.engine) as connection, Session(connection) as session:
+        if not still_covers(session, caller, venue=venue, now_ms=now_ms, lifetime=around.lifetime):
+            raise _Over
         version = live_version(session, venue=venue, now_ms=now_ms)
         if version == seen:
             return None

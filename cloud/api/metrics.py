@@ -1,11 +1,14 @@
-"""`/metrics` beside the API, and the clock that every answer runs against."""
+"""`/metrics`, for this machine itself and whoever may see all venues; and the clock that every answer runs against."""
 
 import time
 
-from fastapi import FastAPI, Response
+from fastapi import APIRouter, FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cloud.access.roles import Role
+from cloud.api.guard import GuardedRoute
+from cloud.api.needs import needs
 from cloud.metrics.process import CloudMetrics
 
 __all__ = ["Measured", "install_metrics"]
@@ -15,11 +18,14 @@ _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"
 
 def install_metrics(app: FastAPI, metrics: CloudMetrics) -> None:
     """Answer `/metrics`, and measure every request."""
+    router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 
-    @app.get("/metrics", include_in_schema=False)
+    @router.get("/metrics")
+    @needs(Role.VIEWER, everywhere=True, open_here=True)
     def _metrics() -> Response:
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
+    app.include_router(router)
     app.add_middleware(Measured, metrics=metrics)
 
 

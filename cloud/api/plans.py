@@ -5,8 +5,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
 
-from cloud.api.dependencies import Admin, FloorId, NowMs, Payload, ReadSession, VenueId, WriteSession
+from cloud.access.roles import Role
+from cloud.api.dependencies import FloorId, NowMs, Payload, ReadSession, VenueId, WriteSession
 from cloud.api.etags import tagged
+from cloud.api.guard import GuardedRoute
+from cloud.api.needs import needs
 from cloud.plans import PlanScale, find_plan, list_plans, put_plan, read_image, remove_plan
 from cloud.store.moments import from_ms
 from cloud.store.tables import FloorPlan
@@ -14,7 +17,7 @@ from protocol.wire import format_utc
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/venues/{venue}/plans", tags=["floor plans"])
+router = APIRouter(prefix="/venues/{venue}/plans", tags=["floor plans"], route_class=GuardedRoute)
 
 _IMAGES = ("image/png", "image/jpeg", "image/webp")
 _IMAGE_BODY = {
@@ -64,12 +67,14 @@ Scale = Annotated[PlanScale, Depends(_scale)]
 
 
 @router.get("")
+@needs(Role.VIEWER)
 def show_all(session: ReadSession, venue: VenueId) -> list[PlanView]:
     """List the floor plans of a venue."""
     return [_view(row) for row in list_plans(session, venue=venue)]
 
 
-@router.put("/{floor}", dependencies=[Admin], openapi_extra=_IMAGE_BODY, responses=_IS_NEW)
+@router.put("/{floor}", openapi_extra=_IMAGE_BODY, responses=_IS_NEW)
+@needs(Role.ADMIN)
 def put(
     session: WriteSession,
     now_ms: NowMs,
@@ -86,6 +91,7 @@ def put(
 
 
 @router.get("/{floor}", response_model=PlanView)
+@needs(Role.VIEWER)
 def show(request: Request, session: ReadSession, venue: VenueId, floor: FloorId) -> Response:
     """Show how a floor's plan lies in metres."""
     view = _view(find_plan(session, venue=venue, floor=floor))
@@ -93,13 +99,15 @@ def show(request: Request, session: ReadSession, venue: VenueId, floor: FloorId)
 
 
 @router.get("/{floor}/image", response_class=Response, responses=_IMAGE_ANSWER)
+@needs(Role.VIEWER)
 def show_image(request: Request, session: ReadSession, venue: VenueId, floor: FloorId) -> Response:
     """The image as it was uploaded."""
     row = find_plan(session, venue=venue, floor=floor)
     return tagged(request, row.image, media_type=row.media_type, tag=row.sha256)
 
 
-@router.delete("/{floor}", dependencies=[Admin], status_code=204, response_class=Response)
+@router.delete("/{floor}", status_code=204, response_class=Response)
+@needs(Role.ADMIN)
 def remove(session: WriteSession, venue: VenueId, floor: FloorId) -> None:
     """Forget a floor's plan."""
     remove_plan(session, venue=venue, floor=floor)

@@ -15,7 +15,16 @@ from starlette.routing import BaseRoute, Match
 from cloud.errors import CloudError, Conflict, Invalid, NotFound, StoreError
 from cloud.wording import allowed
 
-__all__ = ["PROBLEM_RESPONSES", "Fault", "Problem", "Unauthorised", "install_problems"]
+__all__ = [
+    "PROBLEM_RESPONSES",
+    "Fault",
+    "Forbidden",
+    "Problem",
+    "TooMany",
+    "Unauthorised",
+    "install_problems",
+    "respond",
+]
 
 MEDIA_TYPE = "application/problem+json"
 MAX_FAULTS = 20
@@ -27,6 +36,14 @@ _log = logging.getLogger(__name__)
 
 class Unauthorised(Exception):
     """A key that opens this is needed in `Authorization: Bearer …`."""
+
+
+class Forbidden(Exception):
+    """Who asks is known, and may not do this."""
+
+
+class TooMany(Exception):
+    """Too many requests in a minute; `request.state.standing` says when the next is allowed."""
 
 
 class Fault(BaseModel):
@@ -60,33 +77,42 @@ def install_problems(app: FastAPI) -> None:
     def _cloud(_request: Request, error: CloudError) -> JSONResponse:
         status = _STATUS_OF.get(type(error), 500)
         if status < http.HTTPStatus.INTERNAL_SERVER_ERROR:
-            return _respond(status, str(error))
+            return respond(status, str(error))
         _log.error("A request failed: %s", error, extra={"action": "request"})
-        return _respond(status, "the server cannot use its database right now; its log says why")
+        return respond(status, "the server cannot use its database right now; its log says why")
 
     @app.exception_handler(Unauthorised)
     def _unauthorised(_request: Request, _error: Unauthorised) -> JSONResponse:
-        detail = "a key that opens this is needed, as `Authorization: Bearer KEY`"
-        return _respond(http.HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": "Bearer"})
+        detail = "a key that opens this is needed, as `Authorization: Bearer KEY`, or a session"
+        return respond(http.HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": "Bearer"})
+
+    @app.exception_handler(Forbidden)
+    def _forbidden(_request: Request, error: Forbidden) -> JSONResponse:
+        return respond(http.HTTPStatus.FORBIDDEN, str(error))
+
+    @app.exception_handler(TooMany)
+    def _too_many(request: Request, _error: TooMany) -> JSONResponse:
+        detail = f"more than {request.state.standing.limit} a minute; the next is allowed when Retry-After is over"
+        return respond(http.HTTPStatus.TOO_MANY_REQUESTS, detail)
 
     @app.exception_handler(RequestValidationError)
     def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
         # Two dependencies that take the same part of an address find the same fault.
         faults = dict.fromkeys((_where(detail), _problem(detail)) for detail in error.errors())
         named = [Fault(where=where, problem=problem) for where, problem in faults][:MAX_FAULTS]
-        return _respond(http.HTTPStatus.UNPROCESSABLE_ENTITY, "the request breaks the rules named here", faults=named)
+        return respond(http.HTTPStatus.UNPROCESSABLE_ENTITY, "the request breaks the rules named here", faults=named)
 
     @app.exception_handler(HTTPException)
     def _http(request: Request, error: HTTPException) -> JSONResponse:
         headers = dict(error.headers or {})
         if error.status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
             headers["Allow"] = ", ".join(_methods(request))
-        return _respond(error.status_code, _DETAILS.get(error.status_code, error.detail), headers=headers)
+        return respond(error.status_code, _DETAILS.get(error.status_code, error.detail), headers=headers)
 
     @app.exception_handler(Exception)
     def _unexpected(_request: Request, _error: Exception) -> JSONResponse:
         # whatever it was, the log has it and the caller must not
-        return _respond(http.HTTPStatus.INTERNAL_SERVER_ERROR, "something went wrong in the server; its log says what")
+        return respond(http.HTTPStatus.INTERNAL_SERVER_ERROR, "something went wrong in the server; its log says what")
 
 
 def _methods(request: Request) -> list[str]:
@@ -105,9 +131,10 @@ _DETAILS = {
 }
 
 
-def _respond(
+def respond(
     status: int, detail: str, *, faults: Sequence[Fault] = (), headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
+    """A problem as an answer."""
     problem = Problem(title=http.HTTPStatus(status).phrase, status=status, detail=detail, errors=list(faults))
     content = problem.model_dump(exclude_defaults=True) | {"type": problem.type}
     return JSONResponse(content, status_code=status, media_type=MEDIA_TYPE, headers=headers)

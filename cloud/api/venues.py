@@ -5,7 +5,20 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from cloud.api.dependencies import Admin, After, Limit, NowMs, ReadSession, VenueId, VenueRow, WriteSession
+from cloud.access.roles import Role
+from cloud.api.dependencies import (
+    After,
+    CallerInUse,
+    Limit,
+    NowMs,
+    ReadSession,
+    TrailInUse,
+    VenueId,
+    VenueRow,
+    WriteSession,
+)
+from cloud.api.guard import GuardedRoute
+from cloud.api.needs import needs
 from cloud.store.moments import from_ms
 from cloud.store.tables import Venue
 from cloud.venues import (
@@ -21,7 +34,7 @@ from protocol.wire import Slug, format_utc
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/venues", tags=["venues"])
+router = APIRouter(prefix="/venues", tags=["venues"], route_class=GuardedRoute)
 
 
 class NewVenue(Description):
@@ -52,45 +65,53 @@ class VenueList(BaseModel):
     next: str | None
 
 
-@router.post("", status_code=201, dependencies=[Admin])
-def create(session: WriteSession, now_ms: NowMs, body: NewVenue) -> VenueView:
+@router.post("", status_code=201)
+@needs(Role.ADMIN, everywhere=True)
+def create(session: WriteSession, now_ms: NowMs, trail: TrailInUse, body: NewVenue) -> VenueView:
     """Make a venue."""
+    trail.venue = body.venue
     description = Description.model_validate(body.model_dump(exclude={"venue"}))
     return _view(create_venue(session, venue=body.venue, description=description, now_ms=now_ms))
 
 
 @router.get("")
+@needs(Role.VIEWER)
 def show_all(
     session: ReadSession,
+    caller: CallerInUse,
     *,
     archived: Annotated[bool, Query(description="those archived instead of those in use")] = False,
     after: After = None,
     limit: Limit = 100,
 ) -> VenueList:
     """List venues."""
-    rows = list_venues(session, archived=archived, after=after, limit=limit)
+    rows = list_venues(session, granted=caller.grant.venues, archived=archived, after=after, limit=limit)
     return VenueList(venues=[_view(row) for row in rows], next=rows[-1].venue if len(rows) == limit else None)
 
 
 @router.get("/{venue}")  # noqa: FAST003  VenueRow takes it
+@needs(Role.VIEWER)
 def show(row: VenueRow) -> VenueView:
     """Show a venue, archived or not."""
     return _view(row)
 
 
-@router.patch("/{venue}", dependencies=[Admin])
+@router.patch("/{venue}")
+@needs(Role.ADMIN)
 def change(session: WriteSession, venue: VenueId, body: VenueChanges) -> VenueView:
     """Change what is named and leave the rest. A corrected time zone corrects the past too."""
     return _view(change_venue(session, venue=venue, changes=body.model_extra or {}))
 
 
-@router.post("/{venue}/archive", dependencies=[Admin])
+@router.post("/{venue}/archive")
+@needs(Role.ADMIN)
 def archive(session: WriteSession, now_ms: NowMs, venue: VenueId) -> VenueView:
     """Take a venue from the lists; its data stays."""
     return _view(archive_venue(session, venue=venue, now_ms=now_ms))
 
 
-@router.post("/{venue}/restore", dependencies=[Admin])
+@router.post("/{venue}/restore")
+@needs(Role.ADMIN)
 def restore(session: WriteSession, venue: VenueId) -> VenueView:
     """Bring an archived venue back."""
     return _view(restore_venue(session, venue=venue))

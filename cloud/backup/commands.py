@@ -2,10 +2,8 @@
 
 import argparse
 import os
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Protocol
 
 from cloud.backup.archive import Catalogue, Kind, Manifest, read_catalogue
 from cloud.backup.dump import back_up
@@ -15,6 +13,7 @@ from cloud.backup.reading import read_part
 from cloud.backup.restore import restore
 from cloud.backup.target import Target
 from cloud.backup.verification import verify
+from cloud.command_line import Commands, Leaf
 from cloud.errors import BackupError, SettingsError
 from cloud.settings import Settings, check_target, database_url
 from cloud.store.engine import open_engine, store_name
@@ -27,31 +26,17 @@ _OWNER_ONLY = 0o077
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
-class Add(Protocol):
-    """Adds a command with `--config`."""
-
-    def __call__(
-        self,
-        commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
-        name: str,
-        work: Callable[[Settings, argparse.Namespace], int],
-        text: str,
-    ) -> argparse.ArgumentParser:
-        """The parser of the new command."""
-        ...
-
-
-def add_backup_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", *, add: Add) -> None:
+def add_backup_commands(commands: "Commands[argparse.ArgumentParser]", *, leaf: Leaf) -> None:
     """Add `backup`, `restore`, `list` and `verify` to `cloud`."""
-    backup = add(commands, "backup", _backup, "keep the database in a folder or a bucket: all of it, or what changed")
+    backup = leaf(commands, "backup", _backup, "keep the database in a folder or a bucket: all of it, or what changed")
     backup.add_argument("--full", action="store_true", help="keep all of it, also where what changed would do")
     backup.add_argument("--with-keys", action="store_true", help="keep the data folder's keys too, not encrypted")
-    restoring = add(commands, "restore", _restore, "make the database anew from a back-up")
+    restoring = leaf(commands, "restore", _restore, "make the database anew from a back-up")
     restoring.add_argument("archive", nargs="?", metavar="ID", help="which back-up; the newest when left out")
     restoring.add_argument("--replace", action="store_true", help="throw away what the database holds")
     restoring.add_argument("--with-keys", action="store_true", help="lay the keys that it has into the data folder")
-    listing = add(commands, "list", _list, "list the back-ups")
-    checking = add(commands, "verify", _verify, "read back-ups through and tell whether each can be restored")
+    listing = leaf(commands, "list", _list, "list the back-ups")
+    checking = leaf(commands, "verify", _verify, "read back-ups through and tell whether each can be restored")
     checking.add_argument("archive", nargs="*", metavar="ID", help="which back-ups; all when left out")
     for command in (backup, restoring, listing, checking):
         command.add_argument(

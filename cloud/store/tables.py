@@ -10,6 +10,8 @@ from sqlmodel import Field, SQLModel
 
 __all__ = [
     "Alert",
+    "ApiKey",
+    "AuditEntry",
     "Box",
     "Camera",
     "CameraState",
@@ -26,11 +28,14 @@ __all__ = [
     "LayoutChange",
     "Lease",
     "Live",
+    "OneTimeLink",
     "Receipt",
     "Rollup",
     "RollupPeak",
     "StoreIdentity",
     "Tile",
+    "User",
+    "UserSession",
     "Venue",
     "WebhookDelivery",
 ]
@@ -442,3 +447,67 @@ class JobRun(SQLModel, table=True):
     succeeded_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
     gone: int = Field(sa_column=_big())
     trouble: str = Field(sa_column=Column(Text, nullable=False))
+
+
+class User(SQLModel, table=True):
+    """A person. `venues` is JSON, null for all; `password_hash` is null until the person has chosen a password."""
+
+    __tablename__ = "user_account"
+    user: str = Field(primary_key=True)
+    role: str
+    venues: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
+    password_hash: str | None = None
+    created_ms: int = Field(sa_column=_big())
+    signed_in_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
+
+
+class UserSession(SQLModel, table=True):
+    """A browser in which somebody has signed in: only the hash of its token is kept. `seen_ms` lags a minute."""
+
+    __tablename__ = "user_session"
+    token_sha256: str = Field(primary_key=True)
+    user: str = Field(foreign_key="user_account.user", index=True)
+    address: str
+    browser: str
+    created_ms: int = Field(sa_column=_big())
+    seen_ms: int = Field(sa_column=_big())
+
+
+class ApiKey(SQLModel, table=True):
+    """A program's key, by its public id; only the hash is kept. `venues` and `networks` are JSON, null for all."""
+
+    __tablename__ = "api_key"
+    id: str = Field(primary_key=True)
+    name: str
+    key_sha256: str
+    role: str
+    venues: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
+    networks: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
+    created_ms: int = Field(sa_column=_big())
+    created_by: str
+    expires_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
+    used_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
+
+
+class OneTimeLink(SQLModel, table=True):
+    """A link that lets its holder choose a password: for a user, or, where `user` is null, as the first admin."""
+
+    __tablename__ = "one_time_link"
+    token_sha256: str = Field(primary_key=True)
+    user: str | None = Field(default=None, foreign_key="user_account.user", index=True)
+    expires_ms: int = Field(sa_column=_big())
+
+
+class AuditEntry(SQLModel, table=True):
+    """What somebody did or tried. Rows are only added, until retention takes the oldest."""
+
+    __tablename__ = "audit"
+    __table_args__ = (Index("audit_by_time", "at_ms"),)
+    id: str = Field(primary_key=True)
+    at_ms: int = Field(sa_column=_big())
+    who: str
+    what: str
+    subject: str
+    venue: str | None = None
+    address: str
+    outcome: str

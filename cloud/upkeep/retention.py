@@ -1,4 +1,4 @@
-"""Raw rows that are old enough leave: events, what could not be taken, and messages that the webhook was sent.
+"""Raw rows that are old enough leave: events, what could not be taken, the webhook's messages, and the audit log's.
 
 Nothing that is counted hangs on them. Receipts stay for ever, so that what is sent again after its row has gone does
 not count again; roll-ups, tiles, declared gaps, layouts and certificates stay, as does what is held for a decision.
@@ -13,13 +13,14 @@ from sqlalchemy import ColumnElement, Engine, Table, delete, or_, select, tuple_
 from cloud.store.distinct import distinct_values
 from cloud.store.engine import reading, writing
 from cloud.store.moments import to_ms
-from cloud.store.tables import DeadLetter, Event, Venue, WebhookDelivery
+from cloud.store.tables import AuditEntry, DeadLetter, Event, Venue, WebhookDelivery
 from cloud.store.upsert import table_of
 
 __all__ = ["forget_raw_rows", "months_before"]
 
 ROWS_AT_ONCE = 2_000
 _EVENT, _DEAD, _DELIVERY, _VENUE = table_of(Event), table_of(DeadLetter), table_of(WebhookDelivery), table_of(Venue)
+_AUDIT = table_of(AuditEntry)
 
 
 def forget_raw_rows(engine: Engine, *, now: datetime, months: int) -> Iterator[int]:
@@ -30,6 +31,7 @@ def forget_raw_rows(engine: Engine, *, now: datetime, months: int) -> Iterator[i
             yield from _delete(engine, _EVENT, condition)
     before_ms = to_ms(months_before(now, months))
     yield from _delete(engine, _DEAD, _DEAD.c.received_ms < before_ms)
+    yield from _delete(engine, _AUDIT, _AUDIT.c.at_ms < before_ms)
     is_done = or_(_DELIVERY.c.delivered_ms.is_not(None), _DELIVERY.c.given_up_ms.is_not(None))
     yield from _delete(engine, _DELIVERY, is_done & (_DELIVERY.c.created_ms < before_ms))
 

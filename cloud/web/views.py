@@ -3,7 +3,7 @@
 Nothing is computed here that the API would not say too.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -134,9 +134,9 @@ class VenueView:
     soundness: Condition
 
 
-def listing(session: Session, *, after: str | None, now_ms: int) -> Listing:
-    """The venues in use, as many as a page holds."""
-    rows = list_venues(session, archived=False, after=after, limit=PAGE_OF_VENUES)
+def listing(session: Session, *, granted: Collection[str] | None, after: str | None, now_ms: int) -> Listing:
+    """The venues in use of those granted (None: all), as many as a page holds."""
+    rows = list_venues(session, granted=granted, archived=False, after=after, limit=PAGE_OF_VENUES)
     cards = tuple(_card(session, row, now_ms=now_ms) for row in rows)
     return Listing(cards=cards, after=rows[-1].venue if len(rows) == PAGE_OF_VENUES else None)
 
@@ -147,6 +147,7 @@ def venue_view(session: Session, *, venue: Venue, now_ms: int) -> VenueView:
     now, today = from_ms(now_ms).astimezone(zone), day_of(now_ms, zone=zone)
     live = live_figures(session, venue=venue, now_ms=now_ms)
     figures = summary(session, venue=venue, period=today, now_ms=now_ms)
+    boxes = list_boxes(session, granted=None, venue=venue.venue, after=None, limit=MOST_BOXES)
     cameras = list_cameras(session, venue=venue, now_ms=now_ms)
     shown = _shown_hours(hourly(session, venue=venue, period=today, now_ms=now_ms).hours, venue=venue, today=today)
     counts = tuple(_count(hour, now=now) for hour in shown)
@@ -170,7 +171,7 @@ def venue_view(session: Session, *, venue: Venue, now_ms: int) -> VenueView:
         has_cameras=bool(cameras),
         zones=_zones(zones(session, venue=venue, period=today).zones, live=live),
         maps=heat_maps(session, venue=venue, today=today),
-        boxes=_boxes(list_boxes(session, venue=venue.venue, after=None, limit=MOST_BOXES), cameras, now_ms=now_ms),
+        boxes=_boxes(boxes, cameras, now_ms=now_ms),
         honesty=_honesty(figures, cameras=len(cameras)),
         soundness=wording.soundness(
             figures.coverage, cameras=len(cameras), lost_items=figures.gaps.lost_items, enough=SURE_FRACTION

@@ -26,12 +26,14 @@ __all__ = [
     "basis_sentence",
     "between",
     "box_condition",
+    "browser_name",
     "camera_condition",
     "certificate_sentence",
     "counting_rule",
     "coverage_sentence",
     "duration",
     "loss_sentence",
+    "moment",
     "number",
     "opening_now",
     "plain_name",
@@ -283,3 +285,26 @@ def counting_rule(counted_by: CountedBy) -> str:
 
 def _clock(minutes: int) -> str:
     return f"{minutes // 60 % 24:02}:{minutes % 60:02}"
+
+
+def moment(text: str | None) -> str:
+    """A UTC moment of the API, to the minute."""
+    return "never" if text is None else f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M} UTC"
+
+
+_BROWSERS = (("Edg", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrom", "Chrome"), ("Safari/", "Safari"))
+_SYSTEMS = (
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Android", "Android"),
+    ("Windows", "Windows"),
+    ("Mac OS", "Mac"),
+    ("Linux", "Linux"),
+)
+
+
+def browser_name(user_agent: str) -> str:
+    """What a browser says that it is, as people know it; the first that fits, since most claim to be others too."""
+    browser = next((name for mark, name in _BROWSERS if mark in user_agent), "A browser")
+    system = next((name for mark, name in _SYSTEMS if mark in user_agent), "")
+    return f"{browser} on {system}" if system else browser

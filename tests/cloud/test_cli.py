@@ -57,6 +57,7 @@ def _serving(tmp_path: Path, *arguments: str, **variables: str) -> Iterator[tupl
     with process, httpx.Client(base_url=f"http://127.0.0.1:{port}/api/v1") as client:
         try:
             _wait_for(lambda: _answers(client), process=process)
+            client.headers["Authorization"] = f"Bearer {(tmp_path / 'data' / 'admin.key').read_text().strip()}"
             yield process, client
         finally:
             process.kill()
@@ -90,6 +91,7 @@ def test_serve_tells_where_everything_is_and_ends_cleanly(tmp_path: Path, number
     assert f"API       {api}, explained at {api}/docs\n" in output
     assert f"Database  sqlite:///{tmp_path}/data/footfall.sqlite" in output
     assert f"Admin key made just now, in {tmp_path}/data/admin.key" in output
+    assert re.search(r"\nSet up    http://127\.0\.0\.1:\d+/welcome\?token=[\w-]{43}\n", output)
     assert "not in this process" in output
     assert (tmp_path / "data" / "admin.key").read_text().strip() not in output
     assert "Traceback" not in output
@@ -98,9 +100,8 @@ def test_serve_tells_where_everything_is_and_ends_cleanly(tmp_path: Path, number
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_serve_ends_although_a_page_listens(tmp_path: Path, number: signal.Signals) -> None:
     with _serving(tmp_path, "--no-ingest") as (process, client):
-        key = (tmp_path / "data" / "admin.key").read_text().strip()
         venue = {"venue": "corner-shop", "name": "Corner shop", "timezone": "UTC", "kind": "shop"}
-        client.post("/venues", json=venue, headers={"Authorization": f"Bearer {key}"}).raise_for_status()
+        client.post("/venues", json=venue).raise_for_status()
         with client.stream("GET", "/venues/corner-shop/live") as stream:
             lines = stream.iter_lines()
             assert next(lines) == "event: live"
@@ -121,8 +122,6 @@ def test_an_empty_database_file_is_as_good_as_none(tmp_path: Path) -> None:
 def test_serve_takes_in_what_the_broker_brings(tmp_path: Path, mosquitto: Mosquitto) -> None:
     variables = {"FOOTFALL_CLOUD_BROKER__HOST": mosquitto.host, "FOOTFALL_CLOUD_BROKER__PORT": str(mosquitto.port)}
     with _serving(tmp_path, **variables) as (process, client):
-        key = (tmp_path / "data" / "admin.key").read_text().strip()
-        client.headers["Authorization"] = f"Bearer {key}"
         venue = {"venue": "corner-shop", "name": "Corner shop", "timezone": "UTC", "kind": "shop"}
         assert client.post("/venues", json=venue).status_code == 201
         assert client.post("/boxes", json={"box": "box-1", "venue": "corner-shop"}).status_code == 201
@@ -148,8 +147,6 @@ def test_serve_tells_a_webhook_and_nobody_else_its_address(tmp_path: Path) -> No
             "FOOTFALL_CLOUD_ALERTS__WEBHOOK_PRIVATE": "true",
         }
         with _serving(tmp_path, "--no-ingest", **variables) as (process, client):
-            key = (tmp_path / "data" / "admin.key").read_text().strip()
-            client.headers["Authorization"] = f"Bearer {key}"
             venue = {"venue": "corner-shop", "name": "Corner shop", "timezone": "UTC", "kind": "shop", "capacity": 3}
             assert client.post("/venues", json=venue).status_code == 201
             box = client.post("/boxes", json={"box": "box-1", "venue": "corner-shop"}).json()
@@ -221,13 +218,13 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
     assert f"listen: 127.0.0.1 port {client.base_url.port} cannot be listened at: " in ended.stderr
 
 
-def test_migrate_says_what_there_is_and_key_where_it_lies(tmp_path: Path) -> None:
+def test_migrate_says_what_there_is_and_admin_key_where_it_lies(tmp_path: Path) -> None:
     for _ in range(2):
         ended = _run(tmp_path, "migrate")
         assert ended.returncode == 0, ended.stderr
-        assert ended.stdout == f"sqlite:///{tmp_path}/data/footfall.sqlite has schema 0004.\n"
-    assert _run(tmp_path, "key").stdout == f"The admin key lies in {tmp_path}/data/admin.key.\n"
-    assert _run(tmp_path, "key", "--show").stdout == (tmp_path / "data" / "admin.key").read_text()
+        assert ended.stdout == f"sqlite:///{tmp_path}/data/footfall.sqlite has schema 0005.\n"
+    assert _run(tmp_path, "admin-key").stdout == f"The admin key lies in {tmp_path}/data/admin.key.\n"
+    assert _run(tmp_path, "admin-key", "--show").stdout == (tmp_path / "data" / "admin.key").read_text()
     assert json.dumps(sorted(path.name for path in (tmp_path / "data").iterdir())) == '["admin.key", "footfall.sqlite"]'
 
 

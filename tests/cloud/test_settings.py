@@ -172,4 +172,4 @@ def _settings() -> dict[str, list[str]]:
 def _default(section: str, key: str) -> str | None:
     holder = Settings.model_fields[section].default if section else None
     value = getattr(holder, key) if holder is not None else None
-    return None if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return None if value in {None, ()} else str(value).lower() if isinstance(value, bool) else str(value)

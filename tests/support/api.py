@@ -21,11 +21,12 @@ from cloud.settings import Settings
 from tests.support.envelopes import BOX, NOW, VENUE, JsonObject, envelope
 from tests.support.prometheus import Scrape
 
-__all__ = ["ADMIN_KEY", "ON_SQLITE", "Api", "Clock", "image_bytes"]
+__all__ = ["ADMIN_KEY", "ON_SQLITE", "SITE", "Api", "Clock", "image_bytes"]
 
 ON_SQLITE = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 """For rules that no database has a part in: once is enough."""
 
+SITE = "http://127.0.0.1"
 ADMIN_KEY = "an-admin-key-for-tests-only"
 
 
@@ -84,9 +85,9 @@ class Api:
     def get(
         self, path: str, headers: Mapping[str, str | bytes] | None = None, /, **query: str | float
     ) -> httpx.Response:
-        """A request without a key; `from_` stands for `from`."""
+        """A request with the admin key; `from_` stands for `from`."""
         plain = {name.rstrip("_"): value for name, value in query.items()}
-        return self.request("GET", path, key=None, headers=headers, query=plain)
+        return self.request("GET", path, headers=headers, query=plain)
 
     def read(self, path: str, /, **query: str | float) -> Any:
         """The JSON of an answer that must be good."""
@@ -108,6 +109,11 @@ class Api:
     def make_box(self, box: str = BOX, venue: str | None = VENUE) -> str:
         """The device key of a new box."""
         return str(self.write("POST", "/boxes", {"box": box, **({"venue": venue} if venue else {})})["key"])
+
+    def make_key(self, role: str, *venues: str, **fields: JsonValue) -> str:
+        """A program's key, for all venues unless some are named."""
+        wanted: JsonObject = {"name": role, "role": role, "venues": list(venues) or None, **fields}
+        return str(self.write("POST", "/keys", wanted)["key"])
 
     def send(self, key: str, *items: JsonObject, **fields: Any) -> Any:
         """The ack to an envelope."""
@@ -134,7 +140,7 @@ class Api:
         query: Mapping[str, str | float] | None,
     ) -> httpx.Response:
         transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        async with httpx.AsyncClient(transport=transport, base_url=SITE) as client:
             arguments = {"json": json} if json is not None else {"content": content}
             return await client.request(
                 method,

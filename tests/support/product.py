@@ -76,7 +76,7 @@ class Cloud:
         self.ingest = self.command("cloud", "ingest", log=folder / "ingest.log")
         self.api = self.command("cloud", "serve", "--no-ingest", log=folder / "api.log")
         self._migrate = self.command("cloud", "migrate", log=folder / "migrate.log")
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}/api/v1", timeout=30.0)
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}/api/v1", headers=self.admin, timeout=30.0)
 
     def __enter__(self) -> Self:
         self._migrate.start()
@@ -113,7 +113,7 @@ class Cloud:
 
     def post(self, path: str, body: dict[str, object]) -> Any:
         """The JSON of a POST with the admin key that must succeed."""
-        answer = self.http.post(path, json=body, headers=self.admin)
+        answer = self.http.post(path, json=body)
         assert answer.is_success, answer.text
         return answer.json()
 

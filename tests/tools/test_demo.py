@@ -142,7 +142,9 @@ def test_it_counts_people_and_goes(tmp_path: Path) -> None:
     with started(tmp_path, SECONDS=str(RAN_SECONDS), SEED=str(BUSY_SEED)) as demo:
         said, errors = demo.communicate(timeout=110)
     assert (demo.returncode, errors) == (0, "")
-    assert re.search(r"Page     http://127\.0\.0\.1:\d+/venues/demo-shop\n", said)
+    assert re.search(
+        r"Page     http://127\.0\.0\.1:\d+/venues/demo-shop\n  Sign in  as demo with the password \w+\n", said
+    )
     assert re.search(r"\n 0:10  in view \d \(\d\) · visits \d \(\d\) · ", said)
     counted, true = map(int, re.findall(r"walked in +(\d+) +(\d+)", said)[0])
     assert true >= 2

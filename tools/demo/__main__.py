@@ -26,7 +26,7 @@ from edge.models.manifest import load_manifest
 from edge.models.store import ModelStore, default_folder
 from tools.demo.children import DemoError, Stopped
 from tools.demo.floor_plan import shop_plan
-from tools.demo.installation import Installation, installed, real_camera
+from tools.demo.installation import USER, Installation, installed, real_camera
 from tools.demo.screen import Figures, closing, opened, told
 from tools.demo.shop import Shop, configuration
 
@@ -146,6 +146,7 @@ def _greeting(installation: Installation, options: Options) -> str:
         legend += " Crossings of the door come each whole minute. In brackets: the truth."
     return f"""{camera} → vision ({options.model}) → uplink → broker → cloud, all on this machine. Ctrl-C ends it.
   Page     {installation.page_url}
+  Sign in  as {USER} with the password {installation.password}
   API      {installation.url}/docs
 {legend}"""
 

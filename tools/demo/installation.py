@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import subprocess
 import sys
 import threading
 import time
@@ -23,8 +24,9 @@ from tools.demo.in_view import InView
 from tools.demo.screen import Figures
 from tools.demo.shop import SCENE
 
-__all__ = ["CameraState", "Installation", "installed", "real_camera"]
+__all__ = ["USER", "CameraState", "Installation", "installed", "real_camera"]
 
+USER = "demo"
 _VENUE, _BOX, _CAMERA = "demo-shop", "demo-box", "camera"
 _HOST = "127.0.0.1"
 _FOOTFALL, _BROKER = (Path(sys.executable).with_name(name) for name in ("footfall", "amqtt"))
@@ -81,20 +83,27 @@ def installed(
         wait_for(api_port, "the API to listen")
         address = f"http://{_HOST}:{api_port}/api/v1"
         # No proxy of the environment stands between two processes of one machine.
-        http = stack.enter_context(httpx.Client(base_url=address, timeout=30.0, trust_env=False))
-        _enrol(http, admin_key, plan)
+        headers = {"Authorization": f"Bearer {admin_key}"}
+        http = stack.enter_context(httpx.Client(base_url=address, headers=headers, timeout=30.0, trust_env=False))
+        _enrol(http, plan)
+        password = _add_user({**_surroundings(), **cloud})
         in_view = stack.enter_context(
             InView(venue=_VENUE, box=_BOX, scenes={SCENE, _CAMERA}, host=_HOST, port=broker_port)
         )
         start("uplink", _FOOTFALL, "edge", "uplink", "--config", box_file)
         start("vision", _FOOTFALL, "edge", "vision", "--config", box_file)
-        yield Installation(children=children, http=http, in_view=in_view, exchange=folder / "exchange")
+        yield Installation(
+            children=children, http=http, password=password, in_view=in_view, exchange=folder / "exchange"
+        )
 
 
 class Installation:
     """A running Footfall, asked over the API as anybody would."""
 
-    def __init__(self, *, children: Mapping[str, Child], http: httpx.Client, in_view: InView, exchange: Path) -> None:
+    def __init__(
+        self, *, children: Mapping[str, Child], http: httpx.Client, password: str, in_view: InView, exchange: Path
+    ) -> None:
+        self.password = password
         self._children = children
         self._http = http
         self._in_view = in_view
@@ -201,14 +210,25 @@ model = {json.dumps(model)}
 {cameras}"""
 
 
-def _enrol(http: httpx.Client, admin_key: str, plan: FloorPlan | None) -> None:
-    headers = {"Authorization": f"Bearer {admin_key}"}
+def _add_user(environment: Mapping[str, str]) -> str:
+    """The password of a user who may sign in at the page."""
+    password = secrets.token_hex(8)
+    command: list[str | Path] = [_FOOTFALL, "cloud", "user", "add", USER, "--role", "admin"]
+    added = subprocess.run(
+        command, input=password, env=environment, capture_output=True, text=True, timeout=_START_SECONDS, check=False
+    )
+    if added.returncode:
+        raise DemoError(f"nobody can sign in at the page: {added.stderr.strip()}")
+    return password
+
+
+def _enrol(http: httpx.Client, plan: FloorPlan | None) -> None:
     venue = {"venue": _VENUE, "name": "Demo shop", "timezone": "UTC", "kind": "shop"}
-    _answer(http.post("/venues", json=venue, headers=headers))
-    _answer(http.post("/boxes", json={"box": _BOX, "venue": _VENUE}, headers=headers))
+    _answer(http.post("/venues", json=venue))
+    _answer(http.post("/boxes", json={"box": _BOX, "venue": _VENUE}))
     if plan is not None:
         address = f"/venues/{_VENUE}/plans/{plan.floor}"
-        _answer(http.put(address, params=plan.scale, content=plan.picture, headers=headers))
+        _answer(http.put(address, params=plan.scale, content=plan.picture))
 
 
 def _answer(response: httpx.Response) -> Any:

@@ -7,4 +7,8 @@ window.SwaggerUIBundle({
   validatorUrl: null,
   persistAuthorization: false,
   defaultModelsExpandDepth: -1,
+  requestInterceptor(request) {
+    request.headers["X-CSRF-Token"] = place.dataset.csrf;
+    return request;
+  },
 });

@@ -65,6 +65,7 @@ function follow() {
     }, PATIENCE_MS);
     if (stream.readyState === EventSource.CLOSED) {
       setTimeout(follow, PATIENCE_MS);
+      refresh();
     }
   });
 }
@@ -75,6 +76,11 @@ async function refresh() {
   }
   try {
     const answer = await fetch(location.href, { cache: "no-store" });
+    if (answer.redirected) {
+      // The session is over: sign in, and come back.
+      location.assign(answer.url);
+      return;
+    }
     if (!answer.ok) {
       throw new Error(`status ${answer.status}`);
     }

@@ -96,3 +96,8 @@ def test_a_camera_that_is_not_there_is_said_so(api: Api, device_key: str) -> Non
         response = api.get(f"/venues/{path}")
         assert response.status_code == 404
         assert "has no camera" in response.json()["detail"]
+
+
+def test_a_camera_that_has_told_no_state_yet_has_an_empty_timeline(api: Api, device_key: str) -> None:
+    api.send(device_key, configuration(1))
+    assert api.read(f"/venues/corner-shop/cameras/{BOX}/cam-1")["timeline"] == []

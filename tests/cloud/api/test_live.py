@@ -16,6 +16,8 @@ from tests.support.envelopes import NOW, deliver, live
 from tests.support.processes import until
 from tools.venue_picture import serving
 
+KEY = {"Authorization": f"Bearer {ADMIN_KEY}"}
+
 
 def say(engine: Engine, *payloads: bytes) -> None:
     Committer(engine, lambda: NOW).commit(deliver(*payloads, leaf="live"))
@@ -73,7 +75,7 @@ def test_there_is_no_stream_of_an_unknown_venue(api: Api) -> None:
 
 def test_each_new_word_is_told_and_silence_too(engine: Engine, address: str, clock: Clock) -> None:
     say(engine, live(people=1))
-    with httpx.stream("GET", address, timeout=20) as response:
+    with httpx.stream("GET", address, headers=KEY, timeout=20) as response:
         told = events(response.iter_lines())
         assert next(told)[1]["people"] == 1
         say(engine, live(people=2, at=NOW + timedelta(seconds=1)))
@@ -85,7 +87,7 @@ def test_each_new_word_is_told_and_silence_too(engine: Engine, address: str, clo
 def test_many_listeners_hold_no_connection_to_the_database(engine: Engine, address: str) -> None:
     pool = engine.pool
     assert isinstance(pool, QueuePool)
-    streams = [httpx.stream("GET", address, timeout=20) for _ in range(pool.size() + 15)]
+    streams = [httpx.stream("GET", address, headers=KEY, timeout=20) for _ in range(pool.size() + 15)]
     responses = [stream.__enter__() for stream in streams]
     assert {response.status_code for response in responses} == {200}
     until(lambda: pool.checkedout() == 0, seconds=10, what="a moment in which no connection is out")
@@ -96,7 +98,10 @@ def test_many_listeners_hold_no_connection_to_the_database(engine: Engine, addre
 @ON_SQLITE
 def test_an_open_stream_does_not_keep_the_server_from_ending(engine: Engine, device_key: str) -> None:
     app = create_app(Settings.model_validate({"admin_key": ADMIN_KEY}), engine)
-    with serving(app) as root, httpx.stream("GET", f"{root}/api/v1/venues/corner-shop/live", timeout=20) as response:
+    with (
+        serving(app) as root,
+        httpx.stream("GET", f"{root}/api/v1/venues/corner-shop/live", headers=KEY, timeout=20) as response,
+    ):
         assert response.status_code == 200
         app.state.surroundings.ending.set()
         began = time.monotonic()

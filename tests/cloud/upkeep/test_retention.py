@@ -9,6 +9,7 @@ from cloud.ingest.commit import Committer
 from cloud.store.engine import writing
 from cloud.store.moments import to_ms
 from cloud.store.tables import (
+    AuditEntry,
     Certificate,
     DeadLetter,
     Event,
@@ -129,6 +130,15 @@ def test_messages_of_the_webhook_leave_once_they_are_done_with(engine: Engine) -
         insert_rows(connection, WebhookDelivery, rows)
     list(forget_raw_rows(engine, now=NOW, months=13))
     assert {row["id"] for row in rows_of(engine, WebhookDelivery, box=None)} == {"waiting", "young"}
+
+
+def test_the_audit_log_forgets_too(engine: Engine) -> None:
+    line = {"who": "owner", "what": "user add", "subject": "ada", "venue": None, "address": "", "outcome": "done"}
+    rows = [{**line, "id": name, "at_ms": to_ms(at)} for name, at in (("old", OLD), ("young", YOUNG))]
+    with writing(engine) as connection:
+        insert_rows(connection, AuditEntry, rows)
+    assert sum(forget_raw_rows(engine, now=NOW, months=13)) == 1
+    assert [row["id"] for row in rows_of(engine, AuditEntry, box=None)] == ["young"]
 
 
 def set_months(engine: Engine, months: int) -> None:

@@ -57,7 +57,8 @@ class Shop:
         Committer(self.engine, self.clock).commit([word])
 
     def watch(self, page: Page) -> None:
-        """Note every error of a page, and everything that it asks of others."""
+        """Sign in, and note every error of a page, and everything that it asks of others."""
+        venue_picture.sign_in(page, self.engine, address=self.address, now=self.clock.now)
         page.on("console", lambda said: self.troubles.append(said.text) if said.type in {"error", "warning"} else None)
         page.on("pageerror", lambda error: self.troubles.append(str(error)))
         page.on(
@@ -171,6 +172,7 @@ def test_the_rest_of_the_page_is_renewed_each_minute_and_an_open_table_stays_ope
 def test_a_server_that_is_gone_is_said_so(chromium: Browser, furnished: Path) -> None:
     page = chromium.new_page()
     with served(furnished) as shop:
+        shop.watch(page)
         page.clock.install()
         page.goto(shop.page)
         expect(page.locator('[data-live="freshness"]')).to_have_text("Live")
@@ -184,6 +186,7 @@ def test_a_stream_that_breaks_off_and_fails_again_and_again_is_said_to_be_lost(
 ) -> None:
     page = chromium.new_page()
     with served(furnished) as shop:
+        shop.watch(page)
         page.goto(shop.page)
         expect(page.locator('[data-live="freshness"]')).to_have_text("Live")
     expect(page.locator('[data-live="freshness"]')).to_have_text("Connection lost, trying again", timeout=30_000)
@@ -214,7 +217,7 @@ def test_everything_can_be_reached_with_the_keyboard(page: Page, shop: Shop) -> 
     page.goto(shop.page)
     expect(page.locator("#map .leaflet-tile-loaded").first).to_be_visible()
     reached = []
-    for _ in range(12):
+    for _ in range(14):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()"))
     assert reached[0] == "Skip to the content"
@@ -245,7 +248,7 @@ def test_a_word_over_the_broker_reaches_the_page(chromium: Browser, mosquitto: M
 
     with Cloud(tmp_path, database_url=f"sqlite:///{tmp_path}/footfall.sqlite", broker=mosquitto) as cloud:
         cloud.enrol()
-        page = chromium.new_page()
+        page = chromium.new_page(extra_http_headers=cloud.admin)
         page.goto(f"http://127.0.0.1:{cloud.port}/venues/{VENUE}")
         expect(page.locator('[data-live="freshness"]')).to_have_text("No live count has come in yet")
         for people in (2, 5):

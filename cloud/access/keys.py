@@ -1,0 +1,182 @@
+"""Keys of programs: made, shown once, listed, revoked.
+
+A key is `ff_`, its public id, and 256 random bits; of them only the SHA-256 is kept, which needs no salt and no slow
+hash. It may be limited to venues, to networks, and in time.
+"""
+
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+from sqlalchemy import or_, update
+from sqlmodel import Session, col, select
+
+from cloud.access.callers import Caller
+from cloud.access.networks import Network, is_within
+from cloud.access.roles import Grant, Role
+from cloud.auth import key_matches, sha256_of
+from cloud.errors import Invalid, NotFound
+from cloud.store.moments import from_ms
+from cloud.store.tables import ApiKey
+from protocol.wire import format_utc
+
+__all__ = [
+    "PREFIX",
+    "KeyFigures",
+    "NewKey",
+    "caller_of_key",
+    "key_expiry_ms",
+    "key_lives",
+    "key_name",
+    "list_keys",
+    "make_key",
+    "note_key",
+    "revoke_key",
+]
+
+PREFIX = "ff_"
+_ID_BYTES, _SECRET_BYTES = 6, 32
+_LONGEST_NAME, _MOST_DAYS, _DAY_MS = 120, 3_650, 86_400_000
+NOTED_MS = 60_000
+"""That a key is in use is written down at most so often."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyFigures:
+    """A key as admins see it."""
+
+    id: str
+    name: str
+    role: Role
+    venues: Annotated[tuple[str, ...] | None, Field(description="null for all")]
+    networks: Annotated[tuple[str, ...] | None, Field(description="from where it may be used; null from anywhere")]
+    created: str
+    created_by: str
+    expires: Annotated[str | None, Field(description="null for never")]
+    used: Annotated[str | None, Field(description="when last, to the minute")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewKey:
+    """A key, which is shown this once."""
+
+    id: str
+    key: str
+
+
+def key_name(text: str) -> str:
+    """What a key is for, as it is kept; raises Invalid for what cannot be shown."""
+    name = text.strip()
+    if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():
+        raise Invalid(f"a key's name says what it is for, in 1 to {_LONGEST_NAME} characters of one line")
+    return name
+
+
+def key_expiry_ms(days: int | None, *, now_ms: int) -> int | None:
+    """When a key that is to last so many days becomes void; None for never."""
+    if days is None:
+        return None
+    if not 0 < days <= _MOST_DAYS:
+        raise Invalid(f"a key lasts 1 to {_MOST_DAYS} days, or for ever where none are named")
+    return now_ms + days * _DAY_MS
+
+
+def make_key(
+    session: Session,
+    *,
+    name: str,
+    grant: Grant,
+    networks: Sequence[Network] | None,
+    expires_ms: int | None,
+    by: str,
+    now_ms: int,
+) -> NewKey:
+    """A new key."""
+    id_ = secrets.token_hex(_ID_BYTES)
+    key = f"{PREFIX}{id_}_{secrets.token_urlsafe(_SECRET_BYTES)}"
+    session.add(
+        ApiKey(
+            id=id_,
+            name=name,
+            key_sha256=sha256_of(key),
+            role=grant.role,
+            venues=grant.stored_venues,
+            networks=None if networks is None else json.dumps([str(one) for one in networks]),
+            created_ms=now_ms,
+            created_by=by,
+            expires_ms=expires_ms,
+        )
+    )
+    session.flush()
+    return NewKey(id=id_, key=key)
+
+
+def caller_of_key(session: Session, *, presented: str, address: str, now_ms: int) -> Caller | None:
+    """Which program shows this key, if it may be used now and from there."""
+    row = session.get(ApiKey, presented.removeprefix(PREFIX).partition("_")[0].replace("\0", ""))
+    # An unknown key takes as long as a wrong one.
+    is_right = key_matches(presented, row.key_sha256 if row else "0" * 64)
+    if row is None or not is_right or not _lives(row, now_ms=now_ms):
+        return None
+    if row.networks is not None and not is_within(address, json.loads(row.networks)):
+        return None
+    return Caller(
+        name=f"key {row.id}",
+        grant=Grant.stored(role=row.role, venues=row.venues),
+        key=row.id,
+        is_noted=row.used_ms is not None and row.used_ms > now_ms - NOTED_MS,
+    )
+
+
+def key_lives(session: Session, *, id_: str, now_ms: int) -> bool:
+    """Whether a key has been neither revoked nor left behind by time."""
+    row = session.get(ApiKey, id_)
+    return row is not None and _lives(row, now_ms=now_ms)
+
+
+def note_key(session: Session, *, id_: str, now_ms: int) -> None:
+    """The key is in use."""
+    is_due = or_(col(ApiKey.used_ms).is_(None), col(ApiKey.used_ms) <= now_ms - NOTED_MS)
+    session.exec(update(ApiKey).where(col(ApiKey.id) == id_, is_due).values(used_ms=now_ms))
+
+
+def list_keys(session: Session) -> list[KeyFigures]:
+    """All keys, the newest first."""
+    return [
+        _figures(row) for row in session.exec(select(ApiKey).order_by(col(ApiKey.created_ms).desc(), col(ApiKey.id)))
+    ]
+
+
+def revoke_key(session: Session, *, id_: str) -> None:
+    """Forget a key, which is void at once; raises NotFound."""
+    row = session.get(ApiKey, id_)
+    if row is None:
+        raise NotFound(f"there is no key {id_}")
+    session.delete(row)
+    session.flush()
+
+
+def _lives(row: ApiKey, *, now_ms: int) -> bool:
+    return row.expires_ms is None or now_ms < row.expires_ms
+
+
+def _figures(row: ApiKey) -> KeyFigures:
+    grant = Grant.stored(role=row.role, venues=row.venues)
+    return KeyFigures(
+        id=row.id,
+        name=row.name,
+        role=grant.role,
+        venues=None if grant.venues is None else tuple(sorted(grant.venues)),
+        networks=None if row.networks is None else tuple(json.loads(row.networks)),
+        created=format_utc(from_ms(row.created_ms)),
+        created_by=row.created_by,
+        expires=_moment(row.expires_ms),
+        used=_moment(row.used_ms),
+    )
+
+
+def _moment(moment_ms: int | None) -> str | None:
+    return None if moment_ms is None else format_utc(from_ms(moment_ms))

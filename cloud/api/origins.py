@@ -1,0 +1,81 @@
+"""Where a request comes from: its address, whether the way was safe, and whether a page of ours sent it.
+
+Behind a proxy that is trusted the address and the scheme are those that the proxy tells; see `app`.
+"""
+
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+
+from cloud.access.csrf import is_form_token
+from cloud.access.networks import is_loopback
+
+__all__ = [
+    "FORM_COOKIE",
+    "SAFE_METHODS",
+    "SESSION_COOKIE",
+    "address_of",
+    "cookie_name",
+    "form_cookie",
+    "is_from_our_page",
+    "is_https",
+    "is_local",
+    "may_sign_in",
+    "session_cookie",
+]
+
+SESSION_COOKIE, FORM_COOKIE = "footfall", "footfall-form"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_FORWARDED = ("forwarded", "x-forwarded-for")
+
+
+def address_of(request: Request) -> str:
+    """The caller's address; empty where a connection has none."""
+    return request.client.host if request.client else ""
+
+
+def is_https(request: Request) -> bool:
+    """Whether the browser spoke TLS."""
+    return request.url.scheme == "https"
+
+
+def is_local(request: Request) -> bool:
+    """Whether it comes from this machine itself, asked by its own name.
+
+    A proxy that is not trusted looks like this machine but for its headers; a page of a stranger whose name was bent
+    to this machine, but for the name.
+    """
+    is_forwarded = any(name in request.headers for name in _FORWARDED)
+    name = request.url.hostname or ""
+    return is_loopback(address_of(request)) and not is_forwarded and (name == "localhost" or is_loopback(name))
+
+
+def may_sign_in(request: Request) -> bool:
+    """A session's cookie goes over TLS, or stays on this machine."""
+    return is_https(request) or is_local(request)
+
+
+def cookie_name(request: Request, name: str) -> str:
+    """Over TLS with a prefix by which browsers take it from this very site and over TLS alone."""
+    return f"__Host-{name}" if is_https(request) else name
+
+
+def session_cookie(request: Request) -> str | None:
+    """The session's token, if it came a way that may be taken."""
+    return request.cookies.get(cookie_name(request, SESSION_COOKIE)) if may_sign_in(request) else None
+
+
+def form_cookie(request: Request) -> str | None:
+    """The secret of a browser in which nobody has signed in."""
+    return request.cookies.get(cookie_name(request, FORM_COOKIE)) if may_sign_in(request) else None
+
+
+def is_from_our_page(request: Request, *, token: str, secret: str | None) -> bool:
+    """Whether a page of this site sent it: by the browser's own word, and by the token that only such a page has."""
+    if secret is None or not is_form_token(token, secret=secret):
+        return False
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site == "same-origin"
+    origin = request.headers.get("origin")
+    return origin is None or urlsplit(origin)[:2] == (request.url.scheme, request.url.netloc)

@@ -1,0 +1,141 @@
+"""How a page is made: its templates, the token of its forms, and its errors as pages.
+
+Whoever is not signed in is led to the sign-in page, and from there to where they wanted to go.
+"""
+
+import http
+import logging
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import jinja2
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import RedirectResponse
+from fastapi.templating import Jinja2Templates
+
+from cloud.access.callers import Caller
+from cloud.access.csrf import form_token, new_form_secret
+from cloud.access.roles import Role
+from cloud.api.guard import GuardedRoute
+from cloud.api.origins import (
+    FORM_COOKIE,
+    SESSION_COOKIE,
+    cookie_name,
+    form_cookie,
+    is_https,
+    may_sign_in,
+    session_cookie,
+)
+from cloud.api.problems import Forbidden, TooMany, Unauthorised
+from cloud.errors import CloudError, NotFound
+from cloud.palette import PALETTE
+from cloud.web import bars, wording
+from cloud.web.front_end import absent
+
+__all__ = ["SIGN_IN", "PageRoute", "forget_session", "keep_session", "leave_for", "render", "sentence"]
+
+FOLDER = Path(__file__).parent
+SIGN_IN = "/sign-in"
+_LOG = logging.getLogger(__name__)
+
+_templates = Jinja2Templates(
+    env=jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+)
+_templates.env.globals |= {
+    "bars": bars,
+    "absent": absent,
+    "heat_colours": [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue, _ in PALETTE[7::31].tolist()],
+}
+_templates.env.filters |= {"number": wording.number, "moment": wording.moment}
+
+_NOT_HERE = ("There is no such place here", "The address may be mistyped, or the venue has another name by now.")
+_NO_DATA = (
+    "The numbers cannot be read right now",
+    "The server cannot use its database. Its log says why; try again soon.",
+)
+
+
+class PageRoute(GuardedRoute):
+    """A route whose errors are pages."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def _handle(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except Unauthorised:
+                wanted = f"{request.url.path}?{request.url.query}".rstrip("?")
+                is_page = request.method == "GET" and wanted != "/"
+                return leave_for(f"{SIGN_IN}?next={quote(wanted, safe='/')}" if is_page else SIGN_IN)
+            except Forbidden as error:
+                return _problem(request, http.HTTPStatus.FORBIDDEN, "This is not for you", sentence(error))
+            except TooMany:
+                wait = f"Try again in {request.state.standing.reset_seconds} seconds."
+                return _problem(request, http.HTTPStatus.TOO_MANY_REQUESTS, "Too many at once", wait)
+            except (NotFound, RequestValidationError):
+                return _problem(request, http.HTTPStatus.NOT_FOUND, *_NOT_HERE)
+            except CloudError as error:
+                _LOG.error("A page cannot be shown: %s", error, extra={"action": "page"})
+                return _problem(request, http.HTTPStatus.SERVICE_UNAVAILABLE, *_NO_DATA)
+
+        return _handle
+
+
+def render(request: Request, template: str, *, status: int = http.HTTPStatus.OK, **shown: object) -> Response:
+    """A page, which nobody keeps."""
+    caller: Caller | None = getattr(request.state, "caller", None)
+    secret = session_cookie(request) if caller else form_cookie(request)
+    fresh = None if secret else new_form_secret()
+    around = {
+        "caller": caller,
+        "is_chief": caller is not None and caller.grant.role is Role.ADMIN and caller.grant.venues is None,
+        "csrf": form_token(secret or fresh or ""),
+        "path": request.url.path,
+    }
+    response = _templates.TemplateResponse(request, template, around | shown, status_code=status)
+    if fresh and caller is None and may_sign_in(request):
+        _set_cookie(request, response, FORM_COOKIE, fresh)
+    return response
+
+
+def leave_for(path: str) -> Response:
+    """To another page, which is asked for by GET."""
+    return RedirectResponse(path, status_code=http.HTTPStatus.SEE_OTHER)
+
+
+def sentence(error: Exception) -> str:
+    """An error as a sentence for a page."""
+    said = str(error)
+    return f"{said[0].upper()}{said[1:]}."
+
+
+def keep_session(request: Request, response: Response, token: str) -> None:
+    """Give the browser its session; it forgets it when it is closed, and the server when it has expired."""
+    _set_cookie(request, response, SESSION_COOKIE, token)
+
+
+def forget_session(request: Request, response: Response) -> None:
+    """Take the session from the browser."""
+    response.delete_cookie(
+        cookie_name(request, SESSION_COOKIE), path="/", secure=is_https(request), httponly=True, samesite="lax"
+    )
+
+
+def _set_cookie(request: Request, response: Response, name: str, value: str) -> None:
+    response.set_cookie(
+        cookie_name(request, name), value, path="/", secure=is_https(request), httponly=True, samesite="lax"
+    )
+
+
+def _problem(request: Request, status: int, title: str, text: str) -> Response:
+    return render(request, "problem.html", status=status, problem=(title, text))
