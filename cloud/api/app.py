@@ -3,19 +3,36 @@
 import threading
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from sqlalchemy import Engine
 
-from cloud.api import alerts, boxes, cameras, comparison, events, figures, health, heatmaps, held, live, plans, venues
-from cloud.api.dependencies import Surroundings
+from cloud.api import (
+    alerts,
+    boxes,
+    cameras,
+    comparison,
+    devices,
+    events,
+    figures,
+    health,
+    heatmaps,
+    held,
+    live,
+    plans,
+    venues,
+)
+from cloud.api.dependencies import Devices, Surroundings
 from cloud.api.headers import SafetyHeaders
 from cloud.api.limits import BodyLimit, SizeLimits
 from cloud.api.metrics import install_metrics
 from cloud.api.parameters import KnownParametersOnly
 from cloud.api.problems import PROBLEM_RESPONSES, Problem, install_problems
 from cloud.auth import admin_key
+from cloud.devices.authority import open_authority
+from cloud.devices.enrolment import BrokerPlace
 from cloud.health import program_version
 from cloud.ingest.commit import Committer
 from cloud.metrics.process import CloudMetrics
@@ -35,8 +52,8 @@ LIMITS = SizeLimits(
 DESCRIPTION = """Anonymous people analytics of venues.
 
 Reading needs no key. Every write needs `Authorization: Bearer KEY`: the admin key, or, to send an envelope, the box's
-own device key. Errors are problem+json (RFC 9457). Periods are floored to 15 minutes, and each
-answer says which it used.
+own device key; a box enrols with its code. Errors are problem+json (RFC 9457). Periods are floored to 15 minutes,
+and each answer says which it used.
 """
 
 
@@ -68,12 +85,20 @@ def create_app(
         admin=admin_key(settings),
         committer=Committer(engine, clock, meter=metrics),
         clock=clock,
+        devices=Devices(
+            open_authority=cache(lambda: open_authority(settings.data_dir, now=clock())),
+            certificate_days=settings.devices.certificate_days,
+            broker=BrokerPlace(
+                host=settings.broker.public_host or settings.broker.host, port=settings.broker.public_port
+            ),
+        ),
         is_told=settings.alerts.webhook_url is not None,
         ending=ending or threading.Event(),
     )
     root = APIRouter(prefix=API_ROOT, dependencies=[KnownParametersOnly])
-    for resource in (venues, plans, boxes, cameras, figures, comparison, live, heatmaps, events, held, alerts, health):
+    for resource in (venues, plans, boxes, devices, cameras, figures, comparison, live, heatmaps, events, held, alerts):
         root.include_router(resource.router)
+    root.include_router(health.router)
     app.include_router(root)
     app.add_middleware(BodyLimit, limits=LIMITS)
     install_problems(app)

@@ -16,6 +16,9 @@ from sqlmodel import Session
 
 from cloud.api.problems import Unauthorised
 from cloud.auth import AdminKey, box_of_key, key_matches
+from cloud.devices.authority import Authority
+from cloud.devices.codes import find_code
+from cloud.devices.enrolment import BrokerPlace
 from cloud.ingest.commit import Committer
 from cloud.periods import Period, read_period
 from cloud.store.engine import reading, writing
@@ -28,11 +31,15 @@ __all__ = [
     "Admin",
     "After",
     "Around",
+    "AuthorityInUse",
     "BoxId",
     "CameraId",
     "CommitterInUse",
     "DeviceBox",
+    "Devices",
+    "DevicesInUse",
     "EngineInUse",
+    "EnrolmentCodeId",
     "FloorId",
     "FromText",
     "IsTold",
@@ -51,6 +58,15 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Devices:
+    """What boxes are given: who signs, for how many days, and where they find the broker."""
+
+    open_authority: Callable[[], Authority]
+    certificate_days: int
+    broker: BrokerPlace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What the application was put together from.
 
@@ -61,6 +77,7 @@ class Surroundings:
     admin: AdminKey
     committer: Committer
     clock: Callable[[], datetime]
+    devices: Devices
     is_told: bool
     ending: threading.Event
 
@@ -79,6 +96,14 @@ def _engine(around: Around) -> Engine:
 
 def _committer(around: Around) -> Committer:
     return around.committer
+
+
+def _devices(around: Around) -> Devices:
+    return around.devices
+
+
+def _authority(around: Around) -> Authority:
+    return around.devices.open_authority()
 
 
 def _now(around: Around) -> datetime:
@@ -106,6 +131,8 @@ def _write_session(around: Around) -> Iterator[Session]:
 
 EngineInUse = Annotated[Engine, Depends(_engine)]
 CommitterInUse = Annotated[Committer, Depends(_committer)]
+DevicesInUse = Annotated[Devices, Depends(_devices)]
+AuthorityInUse = Annotated[Authority, Depends(_authority)]
 Now = Annotated[datetime, Depends(_now)]
 NowMs = Annotated[int, Depends(_now_ms)]
 IsTold = Annotated[bool, Depends(_is_told)]
@@ -115,6 +142,7 @@ WriteSession = Annotated[Session, Depends(_write_session, scope="function")]
 
 _admin_scheme = HTTPBearer(auto_error=False, scheme_name="admin key", description="The key that guards every write.")
 _device_scheme = HTTPBearer(auto_error=False, scheme_name="device key", description="A box's own key.")
+_code_scheme = HTTPBearer(auto_error=False, scheme_name="enrolment code", description="A code that was made for a box.")
 
 
 def _require_admin(
@@ -138,8 +166,18 @@ def _device_box(
     return row
 
 
+def _enrolment_code(
+    around: Around, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_code_scheme)]
+) -> str:
+    code = find_code(around.engine, credentials.credentials if credentials else "", now=around.clock())
+    if code is None:
+        raise Unauthorised
+    return code
+
+
 Admin = Depends(_require_admin)
 DeviceBox = Annotated[Box, Depends(_device_box)]
+EnrolmentCodeId = Annotated[str, Depends(_enrolment_code)]
 
 VenueId = Annotated[Slug, Path(description="id of the venue", examples=["corner-shop"])]
 BoxId = Annotated[Slug, Path(description="id of the box", examples=["box-1"])]

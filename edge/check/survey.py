@@ -1,6 +1,7 @@
 """All topics, one after another; without a configuration, those that need none."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from edge.check.clock import check_clock, read_clock
 from edge.check.decoders import check_decoders
 from edge.check.disk import check_disk
 from edge.check.egress import check_egress
+from edge.check.enrolment import check_enrolment
 from edge.check.findings import Finding, Verdict, fail, ok, warn
 from edge.check.runtime import check_runtime
 from edge.check.versions import check_versions
@@ -34,6 +36,7 @@ def survey(config: Path, *, is_named: bool, environment: Mapping[str, str]) -> I
     yield check_disk(ExchangeSettings() if settings is None else settings.exchange)
     yield check_clock(read_clock()) if settings is None else check_clock(read_clock(), settings.clock.trust)
     if settings is not None:
+        yield from check_enrolment(settings, now=datetime.now(UTC))
         yield check_broker(settings)
     yield check_egress()
 

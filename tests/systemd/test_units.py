@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 SYSTEMD = ROOT / "systemd"
 UNITS = sorted(path.name for path in SYSTEMD.glob("*.service"))
 EDGE_UNITS = ["footfall-uplink.service", "footfall-vision.service"]
-PROCESSES = ["footfall-cloud.service", *EDGE_UNITS]
+PROCESSES = ["footfall-broker.service", "footfall-cloud.service", *EDGE_UNITS]
 FIREWALL = "footfall-firewall.service"
 MOST_EXPOSED = 20
 """Tenths on systemd's scale from 0, safe, to 100; a Python service without any hardening stands at 96."""
@@ -93,7 +93,7 @@ def test_its_command_is_one_that_the_product_has(unit: str) -> None:
             [sys.executable, "-m", "footfall", *words[:2], "--help"], cwd=ROOT, capture_output=True, check=False
         )
         assert ended.returncode == 0
-        assert words[2] == "--config"
+        assert words[2] in {"--config", "follow"}
 
 
 @pytest.mark.parametrize("unit", EDGE_UNITS)
@@ -140,6 +140,7 @@ def test_vision_does_not_start_without_the_firewall_nor_outlive_it() -> None:
 
 def test_each_unit_has_a_user_of_its_own_and_only_a_box_s_share_a_group() -> None:
     users = {unit: settings(unit)["User"][0] for unit in PROCESSES}
+    assert users.pop("footfall-broker.service") == "mosquitto", "Debian's, whose process it signals"
     declared = (SYSTEMD / "sysusers.d/footfall.conf").read_text()
     assert sorted(users.values()) == sorted(re.findall(r"^u (\S+)", declared, re.MULTILINE))
     assert sorted(re.findall(r"^m (\S+)\s+footfall$", declared, re.MULTILINE)) == sorted(

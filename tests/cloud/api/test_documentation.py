@@ -12,6 +12,7 @@ from cloud.store.engine import writing
 from cloud.store.moments import to_ms
 from cloud.store.tables import Alert
 from cloud.store.upsert import insert_rows
+from edge.enrolment.identity import make_request
 from tests.support.api import ADMIN_KEY, Api, image_bytes
 from tests.support.envelopes import NOW
 
@@ -69,23 +70,27 @@ def _raise_the_alert(engine: Engine) -> None:
 
 def test_each_call_gives_the_answer_that_the_page_promises(api: Api) -> None:
     _raise_the_alert(api.engine)
-    device_key = ""
+    device_key = code = ""
+    request = json.dumps(make_request().pem)[1:-1]
     calls = _calls()
     assert len(calls) == API_PAGE.read_text(encoding="utf-8").count("```http") > 30
     for call in calls:
         headers = {
-            name: value.replace("ADMIN_KEY", ADMIN_KEY).replace("DEVICE_KEY", device_key)
+            name: value.replace("ADMIN_KEY", ADMIN_KEY)
+            .replace("DEVICE_KEY", device_key)
+            .replace("ENROLMENT_CODE", code)
             for name, value in call.headers.items()
         }
-        content = image_bytes() if call.body.startswith("@") else call.body.encode() or None
+        content = image_bytes() if call.body.startswith("@") else call.body.replace("REQUEST", request).encode() or None
         response = api.request(call.method, call.path, key=None, headers=headers, content=content)
         where = f"{call.method} {call.path}"
         assert response.status_code == call.status, f"{where}: {response.text}"
         if call.kind == "json":
             found: JsonValue = response.json()
             assert _elided(found, json.loads(call.answer)) == json.loads(call.answer), where
-            if isinstance(found, dict) and "key" in found:
-                device_key = str(found["key"])
+            if isinstance(found, dict):
+                device_key = str(found.get("key", device_key))
+                code = str(found.get("code", code))
         else:
             assert response.headers.get("content-type", "nothing").split(";")[0] == call.answer, where
 
