@@ -14,6 +14,7 @@ from edge.check.egress import check_egress
 from edge.check.enrolment import check_enrolment
 from edge.check.findings import Finding, Verdict, fail, ok, warn
 from edge.check.runtime import check_runtime
+from edge.check.secrets import check_secrets
 from edge.check.versions import check_versions
 from edge.configuration import load
 from edge.errors import ConfigurationError
@@ -55,9 +56,10 @@ def _settings(config: Path, *, is_named: bool) -> tuple[Settings | None, list[Fi
     except ConfigurationError as error:
         advice = "mend it and check again: docs/edge.md tells each key"
         return None, [fail("configuration", line, advice) for line in str(error).splitlines()]
+    secrets = check_secrets(config)
     cameras = f"{len(settings.cameras)} camera{'s' if len(settings.cameras) > 1 else ''}"
     said = f"{config}: box {settings.box.id} of {settings.box.venue}, {cameras}"
-    return settings, [ok("configuration", said), *_scenes(settings.cameras), *_floors(settings.cameras)]
+    return settings, [ok("configuration", said), *secrets, *_scenes(settings.cameras), *_floors(settings.cameras)]
 
 
 def _scenes(cameras: Sequence[CameraSettings]) -> Iterator[Finding]:
