@@ -76,9 +76,13 @@ def ask_to_renew(cloud: str, *, key: SecretStr, authority: str, request: str) ->
 
 
 def _require_privacy(cloud: str) -> None:
-    parts = urlsplit(cloud)
-    is_here = parts.hostname == "localhost" or _is_loopback(parts.hostname or "")
-    if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and is_here)):
+    try:
+        parts = urlsplit(cloud)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host, port = "", 0
+    is_here = host == "localhost" or _is_loopback(host)
+    if not host or port == 0 or not (parts.scheme == "https" or (parts.scheme == "http" and is_here)):
         raise EnrolmentRefused(f"--cloud: found {cloud}; needed is https://…, since the answer holds a key")
 
 
@@ -109,7 +113,10 @@ def _fetch_authority(cloud: str, code: Code) -> str:
 
 def _trusting(authority: str) -> ssl.SSLContext:
     context = ssl.create_default_context()
-    context.load_verify_locations(cadata=authority)
+    try:
+        context.load_verify_locations(cadata=authority)
+    except (ssl.SSLError, ValueError) as error:
+        raise EnrolmentRefused(f"what should be the authority's certificate is none: {error}") from error
     return context
 
 
@@ -128,7 +135,7 @@ def _answer_of(request: httpx.Request, client: httpx.Client, cloud: str) -> byte
     try:
         answer = client.send(request, stream=True)
         body = _body_of(answer)
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise EnrolmentRefused(f"{cloud} cannot be asked: {error}") from error
     if answer.status_code == httpx.codes.UNAUTHORIZED:
         raise EnrolmentRefused(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from edge.errors import ConfigurationError, EdgeError
 from edge.settings import ENROLMENT_FOLDER, ENVIRONMENT_PREFIX
+from protocol.enrolment import Code
 
 if TYPE_CHECKING:
     from edge.enrolment.identity import Enrolment
@@ -45,10 +46,9 @@ def add_enrol(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 def _enrol(arguments: argparse.Namespace) -> int:
     from edge.enrolment.cloud import ask_to_enrol
     from edge.enrolment.identity import Enrolment, make_request, read_certificate, write_enrolment
-    from protocol.enrolment import Code
 
     try:
-        code = Code.parse(_typed(arguments))
+        code = _code(_typed(arguments))
         request = make_request()
         given = ask_to_enrol(arguments.cloud, code=code, request=request.pem)
         enrolment = Enrolment(
@@ -67,9 +67,6 @@ def _enrol(arguments: argparse.Namespace) -> int:
             authority=given.authority,
         )
         until = read_certificate(arguments.folder).until
-    except ValueError as error:
-        print(f"footfall edge: --code: found no code; a code is {error}", file=sys.stderr)
-        return MISTAKEN
     except ConfigurationError as error:
         print(f"footfall edge: {error}", file=sys.stderr)
         return MISTAKEN
@@ -78,6 +75,13 @@ def _enrol(arguments: argparse.Namespace) -> int:
         return FAILED
     print(_told(enrolment, arguments.folder, until=until))
     return DONE
+
+
+def _code(text: str) -> Code:
+    try:
+        return Code.parse(text)
+    except ValueError as error:
+        raise ConfigurationError(f"--code: found no code; a code is {error}") from error
 
 
 def _typed(arguments: argparse.Namespace) -> str:

@@ -27,6 +27,7 @@ __all__ = [
     "broker_of",
     "is_open_to_others",
     "make_request",
+    "read_authority",
     "read_certificate",
     "read_enrolment",
     "write_certificate",
@@ -116,6 +117,14 @@ def read_enrolment(folder: Path) -> Enrolment | None:
         raise _unusable(folder, "read", error) from error
     except ValidationError as error:
         raise ConfigurationError(f"{folder / FILE}: this is no enrolment; enrol the box anew") from error
+
+
+def read_authority(folder: Path) -> str:
+    """Whom this box trusts, as PEM; raises ConfigurationError where it cannot be read."""
+    try:
+        return (folder / AUTHORITY_FILE).read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{folder / AUTHORITY_FILE}: cannot be read ({error}); enrol the box anew") from error
 
 
 def read_certificate(folder: Path) -> Certificate:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from edge.enrolment.cloud import EnrolmentRefused, ask_to_renew
 from edge.enrolment.identity import (
-    AUTHORITY_FILE,
     Certificate,
     make_request,
+    read_authority,
     read_certificate,
     read_enrolment,
     write_certificate,
@@ -48,6 +48,6 @@ def renew(folder: Path) -> None:
     if enrolment is None:
         raise ConfigurationError(f"{folder}: this box is not enrolled")
     request = make_request()
-    authority = (folder / AUTHORITY_FILE).read_text(encoding="ascii")
+    authority = read_authority(folder)
     given = ask_to_renew(enrolment.cloud, key=enrolment.key, authority=authority, request=request.pem)
     write_certificate(folder, key_pem=request.key_pem, certificate=given.certificate)

@@ -3,13 +3,13 @@
 import secrets
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 from edge import clock
-from edge.enrolment.identity import broker_of, read_enrolment
+from edge.enrolment.identity import broker_of
 from edge.enrolment.renewal import keep_renewed
 from edge.exchange.outbox import Outbox
 from edge.metrics.server import serving
@@ -55,7 +55,7 @@ def run_uplink(settings: Settings, stop: threading.Event, *, environment: Mappin
     )
     with (
         serving(registry, host=settings.metrics.host, port=settings.metrics.uplink_port),
-        _renewing(settings.enrolment.folder, stop),
+        _renewing(settings.enrolment.folder, stop) if broker is not settings.broker else nullcontext(),
     ):
         uplink.run(stop)
 
@@ -63,9 +63,6 @@ def run_uplink(settings: Settings, stop: threading.Event, *, environment: Mappin
 @contextmanager
 def _renewing(folder: Path, stop: threading.Event) -> Iterator[None]:
     """Keep the certificate of an enrolled box good meanwhile."""
-    if read_enrolment(folder) is None:
-        yield
-        return
     renewal = Side(lambda: keep_renewed(folder, stop, now=lambda: datetime.now(UTC)), stop)
     renewal.start()
     try:

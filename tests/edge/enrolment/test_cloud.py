@@ -92,7 +92,9 @@ def test_a_wrong_code_is_told_with_what_to_do(tmp_path: Path, engine: Engine, au
         ask_to_enrol(cloud, code=Code.make(authority=authority.fingerprint), request=make_request().pem)
 
 
-@pytest.mark.parametrize("cloud", ["http://192.0.2.1", "cloud.example", "ftp://cloud.example", "https://", ""])
+@pytest.mark.parametrize(
+    "cloud", ["http://192.0.2.1", "cloud.example", "ftp://cloud.example", "https://", "https://[::1", "https://a:0", ""]
+)
 def test_a_code_goes_over_https_alone(cloud: str) -> None:
     with pytest.raises(EnrolmentRefused, match="needed is https://"):
         ask_to_enrol(cloud, code=Code.make(authority="A" * 26), request="")
