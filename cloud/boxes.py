@@ -15,6 +15,7 @@ from sqlalchemy import Engine, func
 from sqlmodel import Session, col, select
 
 from cloud.auth import new_device_key, sha256_of
+from cloud.devices.certificates import expiry_of
 from cloud.errors import Conflict, NotFound
 from cloud.ingest.release import release_box
 from cloud.losses import NOTHING_LOST, lost_by_type
@@ -69,6 +70,8 @@ class BoxFigures:
     venue: str | None
     state: str
     has_key: bool
+    revoked: Annotated[str | None, Field(description="since when it is shut out, until it is enrolled anew")]
+    certificate_expires: Annotated[str | None, Field(description="when its last valid certificate ends")]
     first_seen: str | None
     last_seen: str | None
     as_of: Annotated[str | None, Field(description="when the box said what follows, down to `exchange_used`")]
@@ -111,6 +114,7 @@ def register_box(engine: Engine, *, box: str, venue: str | None, now: datetime) 
         row = session.get(Box, box, with_for_update=True) or Box(box=box)
         if row.key_sha256 is not None:
             raise Conflict(f"box {box} is registered already; rotate its key if it was lost")
+        _require_not_revoked(row)
         row.key_sha256 = sha256_of(key)
         session.add(row)
         session.flush()
@@ -123,6 +127,7 @@ def register_box(engine: Engine, *, box: str, venue: str | None, now: datetime) 
 def rotate_key(session: Session, *, box: str) -> KeyedBox:
     """A new key for a box; the one before is void at once."""
     row = _lock(session, box=box)
+    _require_not_revoked(row)
     key = new_device_key(box)
     row.key_sha256 = sha256_of(key)
     session.add(row)
@@ -183,6 +188,8 @@ def box_figures(session: Session, *, row: Box, granted: Collection[str] | None =
         venue=row.venue,
         state=row.state,
         has_key=row.key_sha256 is not None,
+        revoked=_moment(row.revoked_ms),
+        certificate_expires=_moment(expiry_of(session, box=row.box)),
         first_seen=_moment(row.first_seen_ms),
         last_seen=_moment(row.last_seen_ms),
         as_of=format_utc(status.at) if status and status.at else None,
@@ -210,6 +217,11 @@ def _lock(session: Session, *, box: str) -> Box:
     if row is None:
         raise NotFound(f"there is no box {box}")
     return row
+
+
+def _require_not_revoked(row: Box) -> None:
+    if row.revoked_ms is not None:
+        raise Conflict(f"box {row.box} was revoked; enrol it anew, with a code")
 
 
 def _enrol(session: Session, *, row: Box, venue: str, now_ms: int) -> None:

@@ -8,9 +8,11 @@ import functools
 import logging
 import signal
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -26,6 +28,9 @@ from cloud.auth import AdminKey, admin_key
 from cloud.backup.commands import add_backup_commands
 from cloud.command_line import Commands, Work
 from cloud.database import make_data_dir, open_database
+from cloud.devices.authority import open_authority
+from cloud.devices.commands import add_device_commands
+from cloud.devices.workers import worker_file
 from cloud.errors import CloudError, SettingsError
 from cloud.ingest.broker import BrokerAddress
 from cloud.ingest.commit import Committer
@@ -68,6 +73,7 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     add_access_commands(commands, leaf=_add)
     key = _add(commands, "admin-key", _admin_key, "tell where the admin key lies, and make it where there is none")
     key.add_argument("--show", action="store_true", help="print the key itself")
+    add_device_commands(commands, leaf=_add)
 
 
 def _add(commands: "Commands[argparse.ArgumentParser]", name: str, work: Work, text: str) -> argparse.ArgumentParser:
@@ -97,12 +103,20 @@ def _guarded(work: Work, arguments: argparse.Namespace) -> int:
 def _serve(settings: Settings, arguments: argparse.Namespace) -> int:
     engine = open_database(settings)
     key = admin_key(settings)
+    _require_certificate(settings.listen)
     listener = _listen(settings.listen)
     metrics = CloudMetrics()
     stop = threading.Event()
     site = create_site(settings, engine, metrics=metrics, ending=stop)
     # Whose word is taken for where a request came from is a setting of the site's own.
-    config = uvicorn.Config(site, log_config=None, access_log=False, proxy_headers=False, server_header=False)
+    config = uvicorn.Config(
+        site,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        ssl_certfile=settings.listen.certificate_file,
+    )
     server = _Server(config, ending=stop)
 
     def end() -> None:
@@ -203,9 +217,10 @@ class _Beside(threading.Thread):
 def _make_ingest(settings: Settings, engine: Engine, metrics: CloudMetrics) -> Ingest:
     broker = settings.broker
     collect_seldom()
+    address = _certified(settings, engine) if broker.own_authority else _address(broker)
     return Ingest(
         Committer(engine, utc_now, meter=metrics),
-        _address(broker),
+        address,
         client_id=broker.client_id,
         shared_group=broker.shared_group,
     )
@@ -236,13 +251,26 @@ def _webhook(alerts: AlertSettings) -> Webhook | None:
     )
 
 
+def _certified(settings: Settings, engine: Engine) -> BrokerAddress:
+    """The broker's address, with a certificate of our own authority for this worker."""
+    now = utc_now()
+    authority = open_authority(settings.data_dir, now=now)
+    files = worker_file(engine, authority, data_dir=settings.data_dir, client_id=settings.broker.client_id, now=now)
+    return replace(
+        _address(settings.broker),
+        ca_file=files.authority,
+        certificate_file=files.certificate,
+        key_file=files.certificate,
+    )
+
+
 def _address(broker: BrokerSettings) -> BrokerAddress:
     return BrokerAddress(
         host=broker.host,
         port=broker.port,
         username=broker.username,
         password=broker.password.get_secret_value() if broker.password else None,
-        tls=broker.tls,
+        tls=broker.tls or broker.own_authority,
         ca_file=broker.ca_file,
         certificate_file=broker.certificate_file,
         key_file=broker.key_file,
@@ -260,6 +288,17 @@ def _listen(listen: ListenSettings) -> socket.socket:
         ) from error
 
 
+def _require_certificate(listen: ListenSettings) -> None:
+    """Refuse a certificate that TLS cannot use, before anything is listened at."""
+    if listen.certificate_file is None:
+        return
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(listen.certificate_file)
+    except OSError as error:
+        reason = error.strerror or "it has no certificate with its key, in PEM"
+        raise SettingsError(f"listen.certificate_file: {listen.certificate_file} cannot be used: {reason}") from error
+
+
 def _on_signals(do: Callable[[], object]) -> None:
     """What Ctrl-C and SIGTERM do."""
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -268,7 +307,8 @@ def _on_signals(do: Callable[[], object]) -> None:
 
 def _greet(settings: Settings, engine: Engine, key: AdminKey, *, takes_in: bool) -> None:
     host = f"[{settings.listen.host}]" if ":" in settings.listen.host else settings.listen.host
-    site = f"http://{host}:{settings.listen.port}"
+    scheme = "https" if settings.listen.certificate_file else "http"
+    site = f"{scheme}://{host}:{settings.listen.port}"
     root = f"{site}/api/v1"
     print(f"Pages     {site}/")
     if absent():

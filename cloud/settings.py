@@ -41,6 +41,7 @@ __all__ = [
     "BackupSettings",
     "BrokerSettings",
     "DatabaseSettings",
+    "DeviceSettings",
     "ListenSettings",
     "MetricsSettings",
     "Settings",
@@ -73,7 +74,8 @@ def _origin(text: str) -> str:
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Host = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z.:_-]{1,253}$")]
 ClientId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,64}$")]
-Group = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,64}$")]
+# Mosquitto lets anybody join a shared subscription by its name, and what then goes to them is lost to the others.
+Group = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{16,64}$")]
 Key = Annotated[SecretStr, Field(min_length=24, max_length=200)]
 Origin = Annotated[str, AfterValidator(_origin)]
 
@@ -115,6 +117,9 @@ class BrokerSettings(_Section):
     password: SecretStr | None = Field(default=None, description="only together with `username`")
     tls: bool = Field(default=False, description="speak TLS and check the broker's certificate")
     ca_file: Path | None = Field(default=None, description="certificates to trust; the system's own when left out")
+    own_authority: bool = Field(
+        default=False, description="speak TLS, all certificates being those of this cloud's own authority"
+    )
     certificate_file: Path | None = Field(default=None, description="this worker's own certificate, where asked for")
     key_file: Path | None = Field(default=None, description="the private key of `certificate_file`")
     mqtt_version: MqttVersion = Field(
@@ -124,8 +129,14 @@ class BrokerSettings(_Section):
         default="footfall-cloud", description="one for each worker, and the same after a restart"
     )
     shared_group: Group | None = Field(
-        default=None, description="name of a shared subscription, where several workers share the boxes"
+        default=None,
+        description="name of a shared subscription, where several workers share the boxes; "
+        "16 characters or more that no box can guess",
     )
+    public_host: Host | None = Field(
+        default=None, description="the broker's name or address for boxes; `host` when left out"
+    )
+    public_port: Port = Field(default=8883, description="the broker's port for boxes, who speak TLS")
 
     @model_validator(mode="after")
     def _belongs_together(self) -> "BrokerSettings":
@@ -133,6 +144,8 @@ class BrokerSettings(_Section):
             raise ValueError("password: only together with `username`")
         if (self.certificate_file is None) != (self.key_file is None):
             raise ValueError("certificate_file: only together with `key_file`")
+        if self.own_authority and (self.tls or self.ca_file or self.certificate_file or self.username):
+            raise ValueError("own_authority: without `tls`, `ca_file`, `certificate_file` and `username`")
         for name in ("ca_file", "certificate_file", "key_file"):
             path: Path | None = getattr(self, name)
             if path is not None and not self.tls:
@@ -147,6 +160,17 @@ class ListenSettings(_Section):
 
     host: Host = Field(default="127.0.0.1", description="address to listen at; `0.0.0.0` lets the whole network in")
     port: Port = Field(default=8080, description="port to listen at")
+    certificate_file: Path | None = Field(
+        default=None, description="PEM of a certificate and its key, with which the API speaks TLS itself"
+    )
+
+
+class DeviceSettings(_Section):
+    """What boxes are given when they enrol."""
+
+    certificate_days: Annotated[int, Field(ge=1, le=3650)] = Field(
+        default=365, description="how long a box's certificate is good; it is renewed when a third of that is left"
+    )
 
 
 class MetricsSettings(_Section):
@@ -304,6 +328,7 @@ class Settings(BaseSettings):
     listen: ListenSettings = ListenSettings()
     access: AccessSettings = AccessSettings()
     metrics: MetricsSettings = MetricsSettings()
+    devices: DeviceSettings = DeviceSettings()
     alerts: AlertSettings = AlertSettings()
     upkeep: UpkeepSettings = UpkeepSettings()
     backup: BackupSettings = BackupSettings()

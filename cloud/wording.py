@@ -17,6 +17,7 @@ PATTERNS = {
     r"^[0-9A-Za-z.:_-]{1,253}$": "a name or an address of up to 253 letters, digits and . : _ -",
     r"^[0-9A-Za-z-]{1,64}$": "1 to 64 letters, digits and hyphens",
     r"^[0-9a-f]{12}$": "12 digits of a hexadecimal number, in small letters",
+    r"^[0-9A-Za-z-]{16,64}$": "16 to 64 letters, digits and hyphens that nobody guesses",
     r"^[0-9A-HJKMNP-TV-Z]{26}$": "a ULID: 26 digits and capital letters without I, L, O and U",
 }
 _PLAIN = {

@@ -4,7 +4,6 @@ Lengths on the floor are metres, lengths in the image reference pixels, times se
 written alone; whether calibration points make a floor is for `edge.floor` to say.
 """
 
-import os
 import re
 from collections.abc import Iterator
 from enum import StrEnum
@@ -22,6 +21,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from edge.secrets import secret_named
 from edge.shapes import crossing_sides, first_outside, has_area
 from edge.synthetic.plan import ViewName
 from protocol.configuration import LineKind, ZoneKind
@@ -75,10 +75,11 @@ def whole_section(allowed: str) -> PydanticCustomError:
 
 
 def _expanded(text: str) -> str:
-    absent = [name for name in _VARIABLE.findall(text) if name not in os.environ]
+    secrets = {name: secret_named(name) for name in _VARIABLE.findall(text)}
+    absent = [name for name, value in secrets.items() if value is None]
     if absent:
         raise ValueError(f"a url whose variables are all set in the environment; not set: {', '.join(absent)}")
-    return _VARIABLE.sub(lambda match: os.environ[match[1]], text)
+    return _VARIABLE.sub(lambda match: secrets[match[1]] or "", text)
 
 
 def _streamed(url: str) -> str:

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from edge.backup.commands import add_backup
 from edge.check.commands import add_bench, add_camera, add_check
 from edge.configuration import CONFIG_VARIABLE, load, load_camera
+from edge.enrolment.commands import add_enrol
 from edge.errors import ConfigurationError, EdgeError
 from edge.process import guarded, stopping
 from edge.settings import BoxSettings, CameraSettings, DetectorSettings, Settings
@@ -54,6 +55,7 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
         )  # fmt: skip
         command.set_defaults(handler=guarded(_serving(handler)))
     _add_replay(commands)
+    add_enrol(commands)
     add_check(commands)
     add_camera(commands)
     add_bench(commands)

@@ -28,6 +28,7 @@ from protocol.modes import DEFAULT_K, MIN_K, Mode
 from protocol.wire import Slug
 
 __all__ = [
+    "ENROLMENT_FOLDER",
     "ENVIRONMENT_PREFIX",
     "BoxSettings",
     "BrokerSettings",
@@ -35,6 +36,7 @@ __all__ = [
     "CameraSettings",
     "ClockSettings",
     "DetectorSettings",
+    "EnrolmentSettings",
     "ExchangeSettings",
     "LensSettings",
     "LineSettings",
@@ -45,6 +47,7 @@ __all__ = [
 ]
 
 ENVIRONMENT_PREFIX = "FOOTFALL_EDGE_"
+ENROLMENT_FOLDER = Path("/var/lib/footfall/enrolment")
 
 
 class BoxSettings(Section):
@@ -109,6 +112,12 @@ class BrokerSettings(Section):
         return key_file
 
 
+class EnrolmentSettings(Section):
+    """Where `footfall edge enrol` laid down this box's certificate, and where the broker is."""
+
+    folder: Path = ENROLMENT_FOLDER
+
+
 class DetectorSettings(Section):
     """What finds people: a model's name or file, or `motion`."""
 
@@ -160,6 +169,7 @@ class Settings(BaseSettings):
     exchange: ExchangeSettings = ExchangeSettings()
     clock: ClockSettings = ClockSettings()
     broker: BrokerSettings = BrokerSettings()
+    enrolment: EnrolmentSettings = EnrolmentSettings()
     detector: DetectorSettings = DetectorSettings()
     metrics: MetricsSettings = MetricsSettings()
     # Named as in the file and without an alias, which would lose the prefix in the environment.

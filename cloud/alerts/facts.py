@@ -51,7 +51,7 @@ def _contacts(session: Session) -> Iterator[BoxContact]:
     query = (
         select(Box)
         .join(Venue, col(Venue.venue) == col(Box.venue))
-        .where(col(Venue.archived_ms).is_(None))
+        .where(col(Venue.archived_ms).is_(None), col(Box.revoked_ms).is_(None))
         .order_by(col(Box.box))
     )
     for row in session.exec(query):

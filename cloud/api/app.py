@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -19,6 +20,7 @@ from cloud.api import (
     boxes,
     cameras,
     comparison,
+    devices,
     events,
     figures,
     health,
@@ -38,9 +40,11 @@ from cloud.api.needs import needs
 from cloud.api.networks import AllowedNetworks
 from cloud.api.parameters import KnownParametersOnly
 from cloud.api.problems import PROBLEM_RESPONSES, Problem, install_problems
-from cloud.api.surroundings import Limits, Surroundings
+from cloud.api.surroundings import Devices, Limits, Surroundings
 from cloud.api.trail import Audited
 from cloud.auth import admin_key
+from cloud.devices.authority import open_authority
+from cloud.devices.enrolment import BrokerPlace
 from cloud.health import program_version
 from cloud.ingest.commit import Committer
 from cloud.metrics.process import CloudMetrics
@@ -60,9 +64,9 @@ LIMITS = SizeLimits(
 DESCRIPTION = """Anonymous people analytics of venues.
 
 Every call needs `Authorization: Bearer KEY` or the session of somebody who has signed in; an envelope, the box's own
-device key. A viewer sees figures, an analyst also raw events and comparisons, an admin changes things, each in the
-venues that were granted: any other does not exist. Errors are problem+json (RFC 9457). Periods are floored to
-15 minutes, and each answer says which it used.
+device key; an enrolment, its one-time code. A viewer sees figures, an analyst also raw events and comparisons, an admin
+changes things, each in the venues that were granted: any other does not exist. Errors are problem+json (RFC 9457).
+Periods are floored to 15 minutes, and each answer says which it used.
 """
 
 _KEY_SCHEME = {"type": "http", "scheme": "bearer", "description": "An API key, or the admin key of the settings."}
@@ -70,6 +74,7 @@ RESOURCES = (
     venues,
     plans,
     boxes,
+    devices,
     cameras,
     figures,
     comparison,
@@ -113,6 +118,13 @@ def create_app(
         admin=admin_key(settings),
         committer=Committer(engine, clock, meter=metrics),
         clock=clock,
+        devices=Devices(
+            open_authority=cache(lambda: open_authority(settings.data_dir, now=clock())),
+            certificate_days=settings.devices.certificate_days,
+            broker=BrokerPlace(
+                host=settings.broker.public_host or settings.broker.host, port=settings.broker.public_port
+            ),
+        ),
         is_told=settings.alerts.webhook_url is not None,
         ending=ending or threading.Event(),
         limits=Limits.of(settings.access),

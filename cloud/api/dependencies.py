@@ -15,9 +15,11 @@ from sqlmodel import Session
 
 from cloud.access.callers import Caller
 from cloud.api.problems import Unauthorised
-from cloud.api.surroundings import Surroundings
+from cloud.api.surroundings import Devices, Surroundings
 from cloud.api.trail import Trail
 from cloud.auth import box_of_key, key_matches
+from cloud.devices.authority import Authority
+from cloud.devices.codes import find_code
 from cloud.ingest.commit import Committer
 from cloud.periods import Period, read_period
 from cloud.store.engine import reading, writing
@@ -29,13 +31,17 @@ from protocol.wire import Slug
 __all__ = [
     "After",
     "Around",
+    "AuthorityInUse",
     "BoxId",
     "CallerInUse",
     "CallerOrStranger",
     "CameraId",
     "CommitterInUse",
     "DeviceBox",
+    "Devices",
+    "DevicesInUse",
     "EngineInUse",
+    "EnrolmentCodeId",
     "FloorId",
     "FromText",
     "IsTold",
@@ -68,6 +74,14 @@ def _engine(around: Around) -> Engine:
 
 def _committer(around: Around) -> Committer:
     return around.committer
+
+
+def _devices(around: Around) -> Devices:
+    return around.devices
+
+
+def _authority(around: Around) -> Authority:
+    return around.devices.open_authority()
 
 
 def _now(around: Around) -> datetime:
@@ -112,6 +126,8 @@ def _write_session(around: Around) -> Iterator[Session]:
 
 EngineInUse = Annotated[Engine, Depends(_engine)]
 CommitterInUse = Annotated[Committer, Depends(_committer)]
+DevicesInUse = Annotated[Devices, Depends(_devices)]
+AuthorityInUse = Annotated[Authority, Depends(_authority)]
 Now = Annotated[datetime, Depends(_now)]
 NowMs = Annotated[int, Depends(_now_ms)]
 CallerOrStranger = Annotated[Caller | None, Depends(_caller_or_stranger)]
@@ -123,6 +139,7 @@ ReadSession = Annotated[Session, Depends(_read_session, scope="function")]
 WriteSession = Annotated[Session, Depends(_write_session, scope="function")]
 
 _device_scheme = HTTPBearer(auto_error=False, scheme_name="device key", description="A box's own key.")
+_code_scheme = HTTPBearer(auto_error=False, scheme_name="enrolment code", description="A code that was made for a box.")
 
 
 def _device_box(
@@ -139,7 +156,17 @@ def _device_box(
     return row
 
 
+def _enrolment_code(
+    around: Around, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_code_scheme)]
+) -> str:
+    code = find_code(around.engine, credentials.credentials if credentials else "", now=around.clock())
+    if code is None:
+        raise Unauthorised
+    return code
+
+
 DeviceBox = Annotated[Box, Depends(_device_box)]
+EnrolmentCodeId = Annotated[str, Depends(_enrolment_code)]
 
 UlidText = Annotated[str, StringConstraints(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$")]
 VenueId = Annotated[Slug, Path(description="id of the venue", examples=["corner-shop"])]

@@ -11,10 +11,12 @@ from cloud.access.limits import MovingWindow
 from cloud.access.passwords import Passwords
 from cloud.access.sessions import Lifetime
 from cloud.auth import AdminKey
+from cloud.devices.authority import Authority
+from cloud.devices.enrolment import BrokerPlace
 from cloud.ingest.commit import Committer
 from cloud.settings import AccessSettings
 
-__all__ = ["Limits", "Surroundings"]
+__all__ = ["Devices", "Limits", "Surroundings"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,15 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Devices:
+    """What boxes are given: who signs, for how many days, and where they find the broker."""
+
+    open_authority: Callable[[], Authority]
+    certificate_days: int
+    broker: BrokerPlace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What the application was put together from.
 
@@ -48,6 +59,7 @@ class Surroundings:
     admin: AdminKey
     committer: Committer
     clock: Callable[[], datetime]
+    devices: Devices
     is_told: bool
     ending: threading.Event
     limits: Limits

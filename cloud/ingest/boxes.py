@@ -51,6 +51,7 @@ class LockedBox:
     status: str
     first_seen_ms: int | None
     last_seen_ms: int | None
+    revoked: bool
     enrolments: list[Enrolled] = field(default_factory=list)
     heads: dict[str, _Head] = field(default_factory=dict)
     changed_heads: set[str] = field(default_factory=set)
@@ -179,6 +180,7 @@ def _read_locked(connection: Connection, wanted: Sequence[str]) -> dict[str, Loc
             status=row.status,
             first_seen_ms=row.first_seen_ms,
             last_seen_ms=row.last_seen_ms,
+            revoked=row.revoked_ms is not None,
         )
         for row in connection.execute(query)
     }

@@ -134,6 +134,10 @@ class _Batch:
         self.items: Counter[Verdicts] = Counter()
 
     def take(self, delivery: Delivery) -> None:
+        if not isinstance(delivery, Foreign) and self._boxes[delivery.box].revoked:
+            # Not acknowledged either: a box that was shut out by mistake sends it all again once it is let in.
+            _LOG.warning("Ignored what revoked box %s sent", delivery.box, extra={"action": "ignore"})
+            return
         match delivery:
             case EnvelopeDelivery():
                 self._take_envelope(delivery)

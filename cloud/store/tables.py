@@ -17,7 +17,9 @@ __all__ = [
     "CameraState",
     "Certificate",
     "DeadLetter",
+    "DeviceCertificate",
     "Enrolment",
+    "EnrolmentCode",
     "EpochRecord",
     "Event",
     "FloorPlan",
@@ -97,7 +99,7 @@ class Box(SQLModel, table=True):
     """A box: its last birth certificate as it came, the acks it was given, and the hash of its device key.
 
     `state` and `session` follow births and deaths. `position` counts acks; it is read and raised under the row's lock.
-    `venue` is the present enrolment.
+    `venue` is the present enrolment. `revoked_ms` is since when it is shut out, until it is enrolled anew.
     """
 
     __tablename__ = "box"
@@ -111,6 +113,30 @@ class Box(SQLModel, table=True):
     status: str = Field(default="{}", sa_column=Column(Text, nullable=False))
     first_seen_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
     last_seen_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
+    revoked_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
+
+
+class DeviceCertificate(SQLModel, table=True):
+    """A client's certificate that the cloud's authority signed: for a box or a worker (`holder`), in its name."""
+
+    __tablename__ = "device_certificate"
+    serial: str = Field(primary_key=True)
+    holder: str
+    name: str = Field(index=True)
+    issued_ms: int = Field(sa_column=_big())
+    expires_ms: int = Field(sa_column=_big())
+    revoked_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
+
+
+class EnrolmentCode(SQLModel, table=True):
+    """A code by which a box may enrol, until it is used; `attempts` is how many wrong secrets it still bears."""
+
+    __tablename__ = "enrolment_code"
+    id: str = Field(primary_key=True)
+    box: str = Field(foreign_key="box.box", index=True)
+    secret_sha256: str
+    expires_ms: int = Field(sa_column=_big())
+    attempts: int
 
 
 class Enrolment(SQLModel, table=True):

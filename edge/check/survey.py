@@ -1,6 +1,7 @@
 """All topics, one after another; without a configuration, those that need none."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
 
@@ -10,8 +11,10 @@ from edge.check.clock import check_clock, read_clock
 from edge.check.decoders import check_decoders
 from edge.check.disk import check_disk
 from edge.check.egress import check_egress
+from edge.check.enrolment import check_enrolment
 from edge.check.findings import Finding, Verdict, fail, ok, warn
 from edge.check.runtime import check_runtime
+from edge.check.secrets import check_secrets
 from edge.check.versions import check_versions
 from edge.configuration import load
 from edge.errors import ConfigurationError
@@ -34,6 +37,7 @@ def survey(config: Path, *, is_named: bool, environment: Mapping[str, str]) -> I
     yield check_disk(ExchangeSettings() if settings is None else settings.exchange)
     yield check_clock(read_clock()) if settings is None else check_clock(read_clock(), settings.clock.trust)
     if settings is not None:
+        yield from check_enrolment(settings, now=datetime.now(UTC))
         yield check_broker(settings)
     yield check_egress()
 
@@ -52,9 +56,10 @@ def _settings(config: Path, *, is_named: bool) -> tuple[Settings | None, list[Fi
     except ConfigurationError as error:
         advice = "mend it and check again: docs/edge.md tells each key"
         return None, [fail("configuration", line, advice) for line in str(error).splitlines()]
+    secrets = check_secrets(config)
     cameras = f"{len(settings.cameras)} camera{'s' if len(settings.cameras) > 1 else ''}"
     said = f"{config}: box {settings.box.id} of {settings.box.venue}, {cameras}"
-    return settings, [ok("configuration", said), *_scenes(settings.cameras), *_floors(settings.cameras)]
+    return settings, [ok("configuration", said), *secrets, *_scenes(settings.cameras), *_floors(settings.cameras)]
 
 
 def _scenes(cameras: Sequence[CameraSettings]) -> Iterator[Finding]:

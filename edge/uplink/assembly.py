@@ -2,16 +2,21 @@
 
 import secrets
 import threading
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, nullcontext
+from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 
 from edge import clock
+from edge.enrolment.identity import broker_of
+from edge.enrolment.renewal import keep_renewed
 from edge.exchange.outbox import Outbox
 from edge.metrics.server import serving
 from edge.metrics.uplink import uplink_registry
 from edge.notify import Notifier
 from edge.settings import BrokerSettings, Settings
+from edge.side import Side
 from edge.uplink.bulletin import Identity
 from edge.uplink.link import Address
 from edge.uplink.service import Uplink, UplinkSettings
@@ -24,6 +29,7 @@ _LOOK_SECONDS = 0.2
 def run_uplink(settings: Settings, stop: threading.Event, *, environment: Mapping[str, str]) -> None:
     """Deliver, until stopped."""
     settings.exchange.folder.mkdir(parents=True, exist_ok=True)
+    broker = broker_of(settings)
     identity = Identity(
         box=settings.box.id,
         venue=settings.box.venue,
@@ -35,7 +41,7 @@ def run_uplink(settings: Settings, stop: threading.Event, *, environment: Mappin
     uplink = Uplink(
         UplinkSettings(
             folder=settings.exchange.folder,
-            address=address_of(settings.broker, client_id=settings.box.id),
+            address=address_of(broker, client_id=settings.box.id),
             identity=identity,
             boot=boot,
             trust=settings.clock.trust,
@@ -47,8 +53,23 @@ def run_uplink(settings: Settings, stop: threading.Event, *, environment: Mappin
     registry = uplink_registry(
         uplink.tally, folder=settings.exchange.folder, boot=boot, room_bytes=room_bytes, monotonic=clock.monotonic
     )
-    with serving(registry, host=settings.metrics.host, port=settings.metrics.uplink_port):
+    with (
+        serving(registry, host=settings.metrics.host, port=settings.metrics.uplink_port),
+        _renewing(settings.enrolment.folder, stop) if broker is not settings.broker else nullcontext(),
+    ):
         uplink.run(stop)
+
+
+@contextmanager
+def _renewing(folder: Path, stop: threading.Event) -> Iterator[None]:
+    """Keep the certificate of an enrolled box good meanwhile."""
+    renewal = Side(lambda: keep_renewed(folder, stop, now=lambda: datetime.now(UTC)), stop)
+    renewal.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        renewal.finish()
 
 
 def drain(settings: Settings, stop: threading.Event, *, limit_seconds: float) -> None:

@@ -21,7 +21,7 @@ SYSTEMD = ROOT / "systemd"
 UNITS = sorted(path.name for path in SYSTEMD.glob("*.service"))
 TIMERS = sorted(path.name for path in SYSTEMD.glob("*.timer"))
 EDGE_UNITS = ["footfall-uplink.service", "footfall-vision.service"]
-PROCESSES = ["footfall-cloud.service", *EDGE_UNITS]
+PROCESSES = ["footfall-broker.service", "footfall-cloud.service", *EDGE_UNITS]
 FIREWALL = "footfall-firewall.service"
 BACKUP = "footfall-backup.service"
 MOST_EXPOSED = 20
@@ -95,7 +95,7 @@ def test_its_command_is_one_that_the_product_has(unit: str) -> None:
             [sys.executable, "-m", "footfall", *words[:2], "--help"], cwd=ROOT, capture_output=True, check=False
         )
         assert ended.returncode == 0
-        assert words[2] == "--config"
+        assert words[2] in {"--config", "follow"}
 
 
 def test_a_back_up_is_made_each_night_by_who_may_read_the_database() -> None:
@@ -152,6 +152,7 @@ def test_vision_does_not_start_without_the_firewall_nor_outlive_it() -> None:
 
 def test_each_unit_has_a_user_of_its_own_and_only_a_box_s_share_a_group() -> None:
     users = {unit: settings(unit)["User"][0] for unit in PROCESSES}
+    assert users.pop("footfall-broker.service") == "mosquitto", "Debian's, whose process it signals"
     declared = (SYSTEMD / "sysusers.d/footfall.conf").read_text()
     assert sorted(users.values()) == sorted(re.findall(r"^u (\S+)", declared, re.MULTILINE))
     assert sorted(re.findall(r"^m (\S+)\s+footfall$", declared, re.MULTILINE)) == sorted(

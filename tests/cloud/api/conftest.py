@@ -1,5 +1,7 @@
 """The API over an empty database, on SQLite and on PostgreSQL; and with a venue and a box."""
 
+from pathlib import Path
+
 import pytest
 from sqlalchemy import Engine
 
@@ -7,9 +9,9 @@ from tests.support.api import Api
 
 
 @pytest.fixture
-def api(engine: Engine) -> Api:
+def api(engine: Engine, tmp_path: Path) -> Api:
     """The API over a migrated, empty database; its clock stands at NOW."""
-    return Api(engine)
+    return Api(engine, settings={"data_dir": tmp_path})
 
 
 @pytest.fixture

@@ -137,6 +137,8 @@ def test_a_box_shows_what_its_status_said_and_what_it_lost(api: Api, device_key:
         "venue": "corner-shop",
         "state": "online",
         "has_key": True,
+        "revoked": None,
+        "certificate_expires": None,
         "first_seen": "2026-11-20T12:00:00Z",
         "last_seen": "2026-11-20T12:00:00Z",
         "as_of": "2026-11-20T11:59:00Z",

@@ -13,6 +13,7 @@ from cloud.store.engine import writing
 from cloud.store.moments import to_ms
 from cloud.store.tables import Alert
 from cloud.store.upsert import insert_rows
+from edge.enrolment.identity import make_request
 from tests.support.api import ADMIN_KEY, Api, image_bytes
 from tests.support.envelopes import NOW
 
@@ -73,21 +74,24 @@ def test_each_call_gives_the_answer_that_the_page_promises(api: Api) -> None:
     api.clock.now = NOW - timedelta(hours=1)
     keys = {"ADMIN_KEY": ADMIN_KEY, "VIEWER_KEY": api.make_key("viewer"), "ANALYST_KEY": api.make_key("analyst")}
     api.clock.now = NOW
+    request = json.dumps(make_request().pem)[1:-1]
     calls = _calls()
     assert len(calls) == API_PAGE.read_text(encoding="utf-8").count("```http") > 30
     for call in calls:
         headers = {name: _filled(value, keys) for name, value in call.headers.items()}
-        content = image_bytes() if call.body.startswith("@") else call.body.encode() or None
+        content = image_bytes() if call.body.startswith("@") else call.body.replace("REQUEST", request).encode() or None
         response = api.request(call.method, _filled(call.path, keys), key=None, headers=headers, content=content)
         where = f"{call.method} {call.path}"
         assert response.status_code == call.status, f"{where}: {response.text}"
         if call.kind == "json":
             found: JsonValue = response.json()
             assert _elided(found, json.loads(call.answer)) == json.loads(call.answer), where
-            if isinstance(found, dict) and "key" in found:
-                keys["DEVICE_KEY"] = str(found["key"])
-            if isinstance(found, dict) and "id" in found:
-                keys["KEY_ID"] = str(found["id"])
+            if isinstance(found, dict):
+                keys |= {
+                    name: str(found[field])
+                    for name, field in (("DEVICE_KEY", "key"), ("KEY_ID", "id"), ("ENROLMENT_CODE", "code"))
+                    if field in found
+                }
         else:
             assert response.headers.get("content-type", "nothing").split(";")[0] == call.answer, where
 

@@ -1,0 +1,107 @@
+"""Devices: codes by which boxes enrol, their certificates, and shutting one out."""
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from cloud.access.roles import Role
+from cloud.api.dependencies import (
+    AuthorityInUse,
+    BoxId,
+    DeviceBox,
+    DevicesInUse,
+    EnrolmentCodeId,
+    Now,
+    ReadSession,
+    WriteSession,
+)
+from cloud.api.guard import GuardedRoute
+from cloud.api.needs import for_boxes, needs, open_to_all
+from cloud.devices.access import BrokerAccess, broker_access
+from cloud.devices.codes import NewCode, make_code
+from cloud.devices.enrolment import EnrolledBox, RenewedBox, enrol, renew
+from cloud.devices.revocation import RevokedBox, revoke_box
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["devices"], route_class=GuardedRoute)
+
+
+class AuthorityFigures(BaseModel):
+    """The cloud's own certificate authority, and the fingerprint that enrolment codes end with."""
+
+    certificate: str
+    fingerprint: str
+
+
+class CertificateRequest(BaseModel):
+    """A request for a certificate."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    request: str = Field(
+        max_length=8192, description="PKCS #10 as PEM, for a P-256 key that was made on the box and stays there"
+    )
+
+
+@router.get("/authority")
+@open_to_all
+def show_authority(authority: AuthorityInUse) -> AuthorityFigures:
+    """Show the certificate of the cloud's own authority."""
+    return AuthorityFigures(certificate=authority.pem, fingerprint=authority.fingerprint)
+
+
+@router.post("/boxes/{box}/enrolment-codes", status_code=201)
+@needs(Role.ADMIN)
+def make(session: WriteSession, authority: AuthorityInUse, now: Now, box: BoxId) -> NewCode:
+    """Make a code by which a box enrols within a day, once; it is in the answer, and nowhere else ever after."""
+    return make_code(session, box=box, authority=authority.fingerprint, now=now)
+
+
+@router.post("/enrolment", status_code=201)
+@for_boxes
+def take_in(
+    code: EnrolmentCodeId,
+    session: WriteSession,
+    authority: AuthorityInUse,
+    devices: DevicesInUse,
+    now: Now,
+    body: CertificateRequest,
+) -> EnrolledBox:
+    """Enrol the box whose code is shown: its certificate, its device key, and where the broker is."""
+    return enrol(
+        session,
+        authority,
+        code_id=code,
+        request=body.request,
+        broker=devices.broker,
+        now=now,
+        days=devices.certificate_days,
+    )
+
+
+@router.post("/enrolment/renewal", status_code=201)
+@for_boxes
+def prolong(
+    box: DeviceBox,
+    session: WriteSession,
+    authority: AuthorityInUse,
+    devices: DevicesInUse,
+    now: Now,
+    body: CertificateRequest,
+) -> RenewedBox:
+    """Give the box whose device key is shown its next certificate."""
+    return renew(session, authority, box=box.box, request=body.request, now=now, days=devices.certificate_days)
+
+
+@router.post("/boxes/{box}/revocation")
+@needs(Role.ADMIN)
+def revoke(session: WriteSession, now: Now, box: BoxId) -> RevokedBox:
+    """Shut a box out: its certificates and its device key are void, and what it sends is ignored."""
+    return revoke_box(session, box=box, now=now)
+
+
+@router.get("/broker/access")
+@needs(Role.VIEWER, everywhere=True, open_here=True)
+def show_access(session: ReadSession, authority: AuthorityInUse, now: Now) -> BrokerAccess:
+    """Show who may speak to the broker, as the program beside the broker asks every few seconds."""
+    return broker_access(session.connection(), authority, now=now)

@@ -1,0 +1,84 @@
+"""A box comes in: its code becomes a certificate and a device key; later, its key becomes the next certificate."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field
+from sqlmodel import Session
+
+from cloud.auth import new_device_key, sha256_of
+from cloud.devices.authority import Authority
+from cloud.devices.certificates import Holder, note_issued, revoke_of
+from cloud.devices.codes import use_code
+from cloud.errors import Conflict
+from cloud.store.tables import Box
+from protocol.wire import format_utc
+
+__all__ = ["BrokerPlace", "EnrolledBox", "RenewedBox", "enrol", "renew"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerPlace:
+    """Where a box finds the broker, by TLS."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewedBox:
+    """A box's certificate, who signed it, and until when it is good."""
+
+    box: str
+    certificate: Annotated[str, Field(description="PEM; its CN is the box's id")]
+    authority: Annotated[str, Field(description="PEM of who signed it, and the broker's certificate too")]
+    expires: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolledBox(RenewedBox):
+    """All that a box needs to deliver. `key` is its device key, shown this once; the one before is void."""
+
+    venue: str | None
+    key: str
+    broker: BrokerPlace
+
+
+def enrol(
+    session: Session,
+    authority: Authority,
+    *,
+    code_id: str,
+    request: str,
+    broker: BrokerPlace,
+    now: datetime,
+    days: int,
+) -> EnrolledBox:
+    """Certify the key of a request for the code's box; whatever that box had before is void, and so is a revocation."""
+    box = use_code(session, code_id=code_id)
+    row = session.get_one(Box, box, with_for_update=True)
+    issued = authority.sign_request(request, name=box, now=now, days=days)
+    revoke_of(session, name=box, now=now)
+    note_issued(session, holder=Holder.BOX, name=box, issued=issued, now=now)
+    key = new_device_key(box)
+    row.key_sha256, row.revoked_ms = sha256_of(key), None
+    session.add(row)
+    return EnrolledBox(
+        box=box,
+        venue=row.venue,
+        key=key,
+        certificate=issued.pem,
+        authority=authority.pem,
+        expires=format_utc(issued.expires),
+        broker=broker,
+    )
+
+
+def renew(session: Session, authority: Authority, *, box: str, request: str, now: datetime, days: int) -> RenewedBox:
+    """The next certificate of a box that has shown its device key; the one before ends by itself."""
+    if session.get_one(Box, box, with_for_update=True).revoked_ms is not None:
+        raise Conflict(f"box {box} was revoked; enrol it anew")
+    issued = authority.sign_request(request, name=box, now=now, days=days)
+    note_issued(session, holder=Holder.BOX, name=box, issued=issued, now=now)
+    return RenewedBox(box=box, certificate=issued.pem, authority=authority.pem, expires=format_utc(issued.expires))

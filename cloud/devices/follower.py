@@ -1,0 +1,179 @@
+"""Beside the broker: keeps its access list and its list of revoked certificates as the cloud says they are.
+
+    ask the cloud → write what has changed → tell mosquitto to read it → end the connections of what was revoked
+
+Mosquitto then lets no revoked certificate in, and a user who is blocked neither sends nor receives from that moment.
+Connections that were there before stay, though, so each is claimed at the broker's own door, which ends it.
+"""
+
+import logging
+import os
+import signal
+import socket
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import httpx
+from cryptography import x509
+from pydantic import TypeAdapter, ValidationError
+
+from cloud.devices.access import BrokerAccess
+from cloud.devices.certificates import Revocation
+from cloud.devices.mosquitto import ACCESS_FILE, DOOR, ENDED_FILE, REVOKED_FILE, access_list
+from cloud.errors import CloudError
+
+__all__ = ["Follower", "FollowerTrouble", "claim", "http_source", "write_access"]
+
+ASK_SECONDS = 5.0
+CLAIMS = 3
+"""How often a revoked certificate's connection is ended: mosquitto reads its files a moment after it is told to."""
+DOOR_SECONDS = 5.0
+OWN_ID = "footfall-follower"
+_WELCOME = b"\x20\x02\x00\x00"
+_ACCESS = TypeAdapter(BrokerAccess)
+_LOG = logging.getLogger(__name__)
+
+
+class FollowerTrouble(CloudError):
+    """The cloud cannot be asked, or the broker cannot be told."""
+
+
+class Follower:
+    """Keeps one broker's files true; `ask` gives what the cloud says."""
+
+    def __init__(self, folder: Path, *, ask: Callable[[], BrokerAccess], pid_file: Path) -> None:
+        self._folder = folder
+        self._ask = ask
+        self._pid_file = pid_file
+        self._is_told = False
+        self._claims: Counter[str] = Counter()
+
+    def run(self, stop: threading.Event) -> None:
+        """Follow until stopped. What fails is tried again at the next round, and the files stay as they were."""
+        while not stop.is_set():
+            try:
+                self.follow()
+            except FollowerTrouble as trouble:
+                _LOG.error("%s", trouble, extra={"action": "follow"})
+            stop.wait(ASK_SECONDS)
+
+    def follow(self) -> None:
+        """One round; the first one tells mosquitto in any case, since who ran before may have stopped halfway."""
+        access = self._ask()
+        if write_access(self._folder, access):
+            self._is_told = False
+        if not self._is_told:
+            self._tell(access)
+        if self._is_told:
+            self._end_connections(access.revoked)
+
+    def _tell(self, access: BrokerAccess) -> None:
+        """Have mosquitto read its files: only one that answers, since the signal would end one that is starting."""
+        if not claim(self._folder / DOOR, OWN_ID):
+            _LOG.warning("Mosquitto does not answer at %s", self._folder / DOOR, extra={"action": "follow"})
+            return
+        try:
+            os.kill(int(self._pid_file.read_text(encoding="ascii")), signal.SIGHUP)
+        except (OSError, ValueError) as error:
+            raise FollowerTrouble(f"{self._pid_file}: mosquitto cannot be told to read its files: {error}") from error
+        self._is_told = True
+        _LOG.info(
+            "The broker knows %d revoked certificates, %d workers and %d blocked boxes",
+            len(access.revoked), len(access.workers), len(access.blocked), extra={"action": "follow"},
+        )  # fmt: skip
+
+    def _end_connections(self, revoked: Sequence[Revocation]) -> None:
+        """Claim what is new, several times; what has been claimed so often is remembered over restarts."""
+        path = self._folder / ENDED_FILE
+        ended = frozenset((_content(path) or "").split())
+        for one in revoked:
+            if one.serial not in ended and claim(self._folder / DOOR, one.user):
+                self._claims[one.serial] += 1
+        settled = {one.serial for one in revoked if one.serial in ended or self._claims[one.serial] >= CLAIMS}
+        if settled != ended:
+            _replace(path, "\n".join(sorted(settled)) + "\n")
+
+
+def http_source(client: httpx.Client) -> Callable[[], BrokerAccess]:
+    """Asks the cloud's API; raises FollowerTrouble that says what went wrong."""
+
+    def ask() -> BrokerAccess:
+        try:
+            answer = client.get("broker/access").raise_for_status()
+            return _ACCESS.validate_json(answer.content)
+        except httpx.HTTPError as error:
+            raise FollowerTrouble(f"{client.base_url}broker/access: {error}") from error
+        except ValidationError as error:
+            msg = f"{client.base_url}broker/access: the answer is not the cloud's: {error.errors()[0]['msg']}"
+            raise FollowerTrouble(msg) from error
+
+    return ask
+
+
+def write_access(folder: Path, access: BrokerAccess) -> bool:
+    """Write the two files that change, each at once and whole; whether anything was other than before."""
+    try:
+        listed = access_list(workers=access.workers, blocked=access.blocked)
+        has_changed = not _is_same_list(folder / REVOKED_FILE, access.revocation_list)
+        if has_changed:
+            _replace(folder / REVOKED_FILE, access.revocation_list)
+        if _content(folder / ACCESS_FILE) != listed:
+            _replace(folder / ACCESS_FILE, listed)
+            has_changed = True
+    except ValueError as error:
+        raise FollowerTrouble(f"what the cloud says cannot be told to the broker: {error}") from error
+    except OSError as error:
+        raise FollowerTrouble(f"{error.filename}: cannot be written: {error.strerror}") from error
+    return has_changed
+
+
+def _is_same_list(path: Path, pem: str) -> bool:
+    """Whether a list says the same; each is signed anew, so its text alone does not tell."""
+    new = x509.load_pem_x509_crl(pem.encode())
+    before = _content(path)
+    try:
+        return (
+            before is not None and x509.load_pem_x509_crl(before.encode()).tbs_certlist_bytes == new.tbs_certlist_bytes
+        )
+    except ValueError:
+        return False
+
+
+def _content(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+
+
+def _replace(path: Path, text: str) -> None:
+    draft = path.with_name(f"{path.name}.new")
+    with draft.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def claim(door: Path, client_id: str) -> bool:
+    """Connect under a client id, without a session, and leave: whoever had it is thrown out with all that waited.
+
+    False where nobody answers; raises FollowerTrouble where this user may not knock.
+    """
+    name = client_id.encode()
+    body = b"\x00\x04MQTT\x04\x02\x00\x3c" + len(name).to_bytes(2, "big") + name
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(DOOR_SECONDS)
+            connection.connect(str(door))
+            connection.sendall(bytes([0x10, len(body)]) + body)
+            if connection.recv(4) != _WELCOME:
+                return False
+            connection.sendall(b"\xe0\x00")
+            return True
+    except PermissionError as error:
+        raise FollowerTrouble(f"{door}: this user may not use it; it belongs to mosquitto's group") from error
+    except OSError:
+        return False

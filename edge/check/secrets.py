@@ -1,0 +1,40 @@
+"""Whether others than they should may read the files in which passwords stand."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from edge.check.findings import Finding, warn
+
+__all__ = ["check_secrets"]
+
+TOPIC = "secrets"
+ENVIRONMENT_FILE = "edge.env"
+_IN_URL = re.compile(r"://[^\s\"'/@]*:(?!\$\{)[^\s\"'/@]+@")
+_IN_KEY = re.compile(r"^\s*password\s*=", re.MULTILINE)
+
+
+def check_secrets(config: Path) -> Iterator[Finding]:
+    """Warnings about a configuration, and the file of passwords beside it; nothing where all is well."""
+    passwords = config.with_name(ENVIRONMENT_FILE)
+    if _is_open(passwords, 0o077):
+        advice = f"chmod 600 {passwords}, owned by root; change the passwords if somebody may have read them"
+        yield warn(TOPIC, f"others than their owner may read the passwords in {passwords}", advice)
+    if _is_open(config, 0o007) and _has_password(config):
+        advice = f"write ${{NAME}} instead and NAME=… into {passwords} with mode 600, or chmod 640 {config}"
+        yield warn(TOPIC, f"everybody on this machine may read a password in {config}", advice)
+
+
+def _is_open(path: Path, bits: int) -> bool:
+    try:
+        return bool(path.stat().st_mode & bits)
+    except OSError:
+        return False
+
+
+def _has_password(config: Path) -> bool:
+    try:
+        text = config.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return bool(_IN_URL.search(text) or _IN_KEY.search(text))
