@@ -176,7 +176,7 @@ def clouds(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Clouds]:
             migrate(engine)
         workers = {ALONE: _worker(ALONE, tmp_path, broker, urls["alone"], {})}
         for name in TOGETHER:
-            shared = {"FOOTFALL_CLOUD_BROKER__SHARED_GROUP": "ingest"}
+            shared = {"FOOTFALL_CLOUD_BROKER__SHARED_GROUP": "ingest-of-three-workers"}
             workers[name] = _worker(name, tmp_path, broker, urls["together"], shared)
         for worker in workers.values():
             stack.callback(worker.kill)
