@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -41,10 +42,10 @@ class SmallDisk:
 
     def brim(self, *, leave_bytes: int = 0) -> None:
         """Let somebody else's file take what room there is."""
-        free = self.free_bytes
         with self._filler.open("ab") as taken:
-            if free > leave_bytes:
-                os.posix_fallocate(taken.fileno(), self._filler.stat().st_size, free - leave_bytes)
+            while (free := self.free_bytes) > leave_bytes:
+                with suppress(OSError):  # some of it was taken between looking and taking: look again
+                    os.posix_fallocate(taken.fileno(), self._filler.stat().st_size, free - leave_bytes)
 
     def relieve(self) -> None:
         """Remove somebody else's file."""
