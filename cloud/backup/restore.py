@@ -24,7 +24,7 @@ from cloud.store.upsert import insert_into, table_of
 __all__ = ["restore"]
 
 ROWS_AT_ONCE = 2_000
-MADE_BY_ITSELF = frozenset({"job", "lease", "store"})
+MADE_BY_ITSELF = frozenset({"job", "lease", "one_time_link", "store"})
 """Tables that a database without any data may have rows in."""
 
 

@@ -97,9 +97,14 @@ class Outbox:
             return boots.offer(connection, boot=self._boot, fix=fix)
 
     def release_claims(self) -> None:
-        """Let every claim lapse: a new connection knows nothing of what the old one sent."""
+        """Let every claim lapse: a new connection knows nothing of what the old one sent.
+
+        How often an item left over earlier connections says nothing of this one, so its back-off begins anew.
+        """
         with writing(self._connection) as connection:
-            connection.execute("UPDATE item SET state = ? WHERE state = ?", (State.WAITING, State.CLAIMED))
+            connection.execute(
+                "UPDATE item SET state = ?, attempts = 1 WHERE state = ?", (State.WAITING, State.CLAIMED)
+            )
 
     def claim(self, *, now_ms: int, window: int, lapse_ms: int) -> list[Claimed]:
         """Claim as many items as the window of unacknowledged ones has room for, the oldest and some of the newest."""

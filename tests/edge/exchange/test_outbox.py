@@ -93,6 +93,15 @@ def test_a_new_connection_makes_all_claims_lapse_at_once(ends: Ends) -> None:
     assert ends.claim() == list(range(1, 11))
 
 
+def test_on_a_new_connection_the_back_off_begins_anew(ends: Ends) -> None:
+    for at in (0.0, 30.0, 90.0, 210.0):
+        assert len(ends.claim(at=at)) == 10, f"it lapses after twice as long each time; not at {at}"
+    ends.outbox.release_claims()
+    assert len(ends.claim(at=220.0)) == 10
+    assert ends.claim(at=279.0) == []
+    assert len(ends.claim(at=280.0)) == 10
+
+
 def test_what_never_left_is_given_back(ends: Ends) -> None:
     ends.claim()
     ends.settle(acked(1, through=2))
