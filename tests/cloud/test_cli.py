@@ -224,7 +224,7 @@ def test_migrate_says_what_there_is_and_key_where_it_lies(tmp_path: Path) -> Non
     for _ in range(2):
         ended = _run(tmp_path, "migrate")
         assert ended.returncode == 0, ended.stderr
-        assert ended.stdout == f"sqlite:///{tmp_path}/data/footfall.sqlite has schema 0003.\n"
+        assert ended.stdout == f"sqlite:///{tmp_path}/data/footfall.sqlite has schema 0005.\n"
     assert _run(tmp_path, "key").stdout == f"The admin key lies in {tmp_path}/data/admin.key.\n"
     assert _run(tmp_path, "key", "--show").stdout == (tmp_path / "data" / "admin.key").read_text()
     assert json.dumps(sorted(path.name for path in (tmp_path / "data").iterdir())) == '["admin.key", "footfall.sqlite"]'
