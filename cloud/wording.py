@@ -12,7 +12,7 @@ PATTERNS = {
     r"^[a-z0-9-]{1,63}$": "1 to 63 small letters, digits and hyphens",
     r"^[0-9a-f]{16}$": "16 digits of a hexadecimal number, in small letters",
     r"^[^\x00-\x1f\x7f]*$": "text without control characters",
-    r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$": "text that is not blank, without control characters",
+    r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$": "text that is not blank, without control characters",
     r"^([01]\d|2[0-3]):[0-5]\d$|^24:00$": "a time of day from 00:00 to 24:00",
     r"^[0-9A-Za-z.:_-]{1,253}$": "a name or an address of up to 253 letters, digits and . : _ -",
     r"^[0-9A-Za-z-]{1,64}$": "1 to 64 letters, digits and hyphens",

@@ -219,7 +219,7 @@ def drop_ins() -> list[str]:
     return [re.sub(r"^    ", "", block, flags=re.MULTILINE) for block in blocks]
 
 
-@pytest.mark.parametrize("drop_in", drop_ins(), ids=["narrowed", "USB camera", "GPU"])
+@pytest.mark.parametrize("drop_in", drop_ins(), ids=["credential", "narrowed", "USB camera", "GPU"])
 def test_a_documented_drop_in_is_right_and_takes_effect(drop_in: str, installed: Path) -> None:
     folder = installed / "footfall-vision.service.d"
     folder.mkdir()

@@ -62,7 +62,7 @@ def test_from_a_first_back_up_to_a_restored_database(operator: Operator, tmp_pat
 
 def test_keys_are_kept_and_laid_only_where_asked_for(operator: Operator) -> None:
     operator.types("migrate")
-    operator.types("key")
+    operator.types("admin-key")
     secret = (operator.data / "admin.key").read_bytes()
     (operator.data / "authority").mkdir()
     (operator.data / "authority" / "authority.pem").write_text("another secret")
