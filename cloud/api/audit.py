@@ -36,7 +36,10 @@ class Oneself(BaseModel):
 @needs(Role.ADMIN, everywhere=True)
 def show_all(
     session: ReadSession,
-    who: Annotated[str | None, Query(max_length=200, description="only what this one did, such as `user ada`")] = None,
+    who: Annotated[
+        str | None,
+        Query(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$", description="only what this one did, as `user ada`"),
+    ] = None,
     venue: Annotated[Slug | None, Query(description="only of this venue")] = None,
     before: Annotated[UlidText | None, Query(description="only those older than this one")] = None,
     limit: Limit = 100,

@@ -39,9 +39,12 @@ async def form_fields(request: Request) -> Fields:
         return Fields({})
     try:
         body = (await request.body()).decode()
-        return Fields(parse_qs(body, keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS))
+        values = parse_qs(body, keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
     except ValueError as error:
         raise Invalid("the form cannot be read") from error
+    if any("\0" in text for texts in values.values() for text in texts):
+        raise Invalid("the form holds a character that is none")
+    return Fields(values)
 
 
 async def csrf_token(request: Request) -> str:

@@ -30,7 +30,7 @@ from cloud.api.origins import (
     session_cookie,
 )
 from cloud.api.problems import Forbidden, TooMany, Unauthorised
-from cloud.errors import CloudError, NotFound
+from cloud.errors import CloudError, Invalid, NotFound
 from cloud.palette import PALETTE
 from cloud.web import bars, wording
 from cloud.web.front_end import absent
@@ -74,19 +74,9 @@ class PageRoute(GuardedRoute):
             try:
                 return await handle(request)
             except Unauthorised:
-                wanted = f"{request.url.path}?{request.url.query}".rstrip("?")
-                is_page = request.method == "GET" and wanted != "/"
-                return leave_for(f"{SIGN_IN}?next={quote(wanted, safe='/')}" if is_page else SIGN_IN)
-            except Forbidden as error:
-                return _problem(request, http.HTTPStatus.FORBIDDEN, "This is not for you", sentence(error))
-            except TooMany:
-                wait = f"Try again in {request.state.standing.reset_seconds} seconds."
-                return _problem(request, http.HTTPStatus.TOO_MANY_REQUESTS, "Too many at once", wait)
-            except (NotFound, RequestValidationError):
-                return _problem(request, http.HTTPStatus.NOT_FOUND, *_NOT_HERE)
-            except CloudError as error:
-                _LOG.error("A page cannot be shown: %s", error, extra={"action": "page"})
-                return _problem(request, http.HTTPStatus.SERVICE_UNAVAILABLE, *_NO_DATA)
+                return _to_sign_in(request)
+            except (CloudError, Forbidden, RequestValidationError, TooMany) as error:
+                return _error_page(request, error)
 
         return _handle
 
@@ -137,5 +127,24 @@ def _set_cookie(request: Request, response: Response, name: str, value: str) -> 
     )
 
 
-def _problem(request: Request, status: int, title: str, text: str) -> Response:
-    return render(request, "problem.html", status=status, problem=(title, text))
+def _to_sign_in(request: Request) -> Response:
+    wanted = f"{request.url.path}?{request.url.query}".rstrip("?")
+    is_page = request.method == "GET" and wanted != "/"
+    return leave_for(f"{SIGN_IN}?next={quote(wanted, safe='/')}" if is_page else SIGN_IN)
+
+
+def _error_page(request: Request, error: Exception) -> Response:
+    match error:
+        case Forbidden():
+            status, problem = http.HTTPStatus.FORBIDDEN, ("This is not for you", sentence(error))
+        case TooMany():
+            wait = f"Try again in {request.state.standing.reset_seconds} seconds."
+            status, problem = http.HTTPStatus.TOO_MANY_REQUESTS, ("Too many at once", wait)
+        case NotFound() | RequestValidationError():
+            status, problem = http.HTTPStatus.NOT_FOUND, _NOT_HERE
+        case Invalid():
+            status, problem = http.HTTPStatus.UNPROCESSABLE_ENTITY, ("That cannot be done", sentence(error))
+        case _:
+            _LOG.error("A page cannot be shown: %s", error, extra={"action": "page"})
+            status, problem = http.HTTPStatus.SERVICE_UNAVAILABLE, _NO_DATA
+    return render(request, "problem.html", status=status, problem=problem)

@@ -194,6 +194,13 @@ def test_a_session_changes_nothing_over_the_api_without_the_token(site: FastAPI,
     assert ada.post("/api/v1/venues/x/archive", {}, **token).status_code == 404
 
 
+@pytest.mark.parametrize("body", [b"user=%ff", b"user=a%00b", b"a&" * 3000], ids=["no text", "a NUL", "3000 fields"])
+def test_a_form_that_makes_no_sense_is_refused_as_a_page(site: FastAPI, engine: Engine, body: bytes) -> None:
+    add_person(engine)
+    answer = Visitor(site).send("/sign-in", body)
+    assert (answer.status_code, "That cannot be done" in answer.text) == (422, True)
+
+
 def test_signing_out_ends_the_session_on_the_server(site: FastAPI, engine: Engine) -> None:
     add_person(engine)
     ada, thief = Visitor(site), Visitor(site)
