@@ -203,11 +203,15 @@ class Client:
             time.sleep(0.01)
         return "lost" if self._answers.empty() else self._answers.get()
 
-    def publish(self, topic: str, payload: bytes = b"x", *, retain: bool = False, seconds: float = 20.0) -> str:
+    def send(self, topic: str, payload: bytes) -> None:
+        """Publish with QoS 1, and wait for no answer."""
+        self._client.publish(topic, payload, qos=1)
+
+    def publish(self, topic: str, payload: bytes = b"x", *, retain: bool = False) -> str:
         """Publish with QoS 1; the broker's answer, which in MQTT 3.1.1 is always a success."""
         sent = self._client.publish(topic, payload, qos=1, retain=retain)
         assert sent.rc is MQTTErrorCode.MQTT_ERR_SUCCESS
-        return self._answers.get(timeout=seconds)
+        return self._answers.get(timeout=20)
 
     def subscribe(self, pattern: str) -> str:
         """Subscribe; the broker's answer."""

@@ -60,6 +60,7 @@ def configuration(folder: Path, cameras: str, *, port: int = 1883) -> Path:
         f'[box]\nid = "box-1"\nvenue = "shop"\n[exchange]\nfolder = "{folder / "exchange"}"\nroom_mb = 16\n'
         f'[broker]\nport = {port}\nusername = "box-1"\npassword = "{SECRET}"\n{cameras}'
     )
+    path.chmod(0o640)
     return path
 
 
