@@ -28,7 +28,6 @@ _WRITES = "footfall_writes"
 _NO_TRANSACTION = "footfall_no_transaction"
 _PRAGMAS = (
     f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
-    "PRAGMA auto_vacuum = INCREMENTAL",  # of a file without tables; no other heeds it
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
@@ -128,6 +127,8 @@ def _open_sqlite(url: URL) -> Engine:
         # sqlite3 would otherwise begin transactions by itself, late and without the lock
         connection.isolation_level = None
         try:
+            if _is_new(connection):
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             for pragma in _PRAGMAS:
                 connection.execute(pragma)
         except sqlite3.Error as error:
@@ -142,6 +143,12 @@ def _open_sqlite(url: URL) -> Engine:
 
     _translate_errors(engine, name)
     return engine
+
+
+def _is_new(connection: DBAPIConnection) -> bool:
+    """Whether nothing has been written yet: to any other file, how it is vacuumed would be written again."""
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    return int(pages) == 0
 
 
 def _open_postgres(url: URL) -> Engine:

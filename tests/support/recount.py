@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from cloud.ingest.tiles import decode_cells
 
-__all__ = ["Recount", "recount", "stored_sums"]
+__all__ = ["Key", "Recount", "recount", "stored_sums"]
 
 HISTOGRAM_BOUNDS = (
     5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 300, 420, 600, 900, 1200, 1800, 2700, 3600, 5400, 7200, 14400, 28800,

@@ -107,3 +107,17 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
 def test_a_missing_table_says_what_to_run(empty_engine: Engine) -> None:
     with reading(empty_engine) as connection, pytest.raises(StoreError, match="footfall cloud migrate"):
         connection.execute(text("SELECT * FROM venue"))
+
+
+def test_opening_a_database_writes_nothing_into_it(tmp_path: Path) -> None:
+    """So that it opens on a full disk too, and while somebody else writes."""
+    path = tmp_path / "footfall.sqlite"
+    first = open_engine(f"sqlite:///{path}")
+    migrate(first)
+    with writing(first) as connection:
+        connection.execute(text("UPDATE store SET created_ms = 0"))
+        second = open_engine(f"sqlite:///{path}")
+        with reading(second) as other:
+            assert other.execute(text("PRAGMA auto_vacuum")).scalar() == 2
+        second.dispose()
+    first.dispose()
