@@ -74,8 +74,8 @@ class Boxes:
         for _ in range(100):
             for message in waiting:
                 self._client.publish(topic(box=message.box), message.payload, qos=1)
-            self._hear()
-            waiting = [one for one in waiting if not all(self._has_settled(store, one) for store in stores)]
+            while waiting and self._hear():
+                waiting = [one for one in waiting if not all(self._has_settled(store, one) for store in stores)]
             if not waiting:
                 return
         raise AssertionError(f"{len(waiting)} of {len(messages)} messages were never settled")
@@ -84,15 +84,16 @@ class Boxes:
         self._client.disconnect()
         self._client.loop_stop()
 
-    def _hear(self) -> None:
-        while True:
-            try:
-                ack = self._acks.get(timeout=SILENCE_SECONDS)
-            except queue.Empty:
-                return
-            known = self._newest.setdefault((ack.store, ack.box, ack.epoch), ack)
-            if known.position < ack.position:
-                self._newest[ack.store, ack.box, ack.epoch] = ack
+    def _hear(self) -> bool:
+        """Take the next ack; false when there is silence."""
+        try:
+            ack = self._acks.get(timeout=SILENCE_SECONDS)
+        except queue.Empty:
+            return False
+        known = self._newest.setdefault((ack.store, ack.box, ack.epoch), ack)
+        if known.position < ack.position:
+            self._newest[ack.store, ack.box, ack.epoch] = ack
+        return True
 
     def _has_settled(self, store: str, message: Message) -> bool:
         ack = self._newest.get((store, message.box, message.epoch))
