@@ -64,6 +64,13 @@ class PostgresServer:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def pid(self) -> int:
+        """The number of the process whose children serve the connections."""
+        if self._process is None:
+            raise RuntimeError("it does not run")
+        return self._process.pid
+
+    @property
     def log(self) -> str:
         """All that the server has said, over all its starts."""
         return self._log_path.read_text(errors="replace") if self._log_path.exists() else ""
