@@ -5,7 +5,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cloud.access.limits import Standing
 
-__all__ = ["CONTENT_SECURITY_POLICY", "SafetyHeaders"]
+__all__ = ["CONTENT_SECURITY_POLICY", "SafetyHeaders", "safety_headers"]
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' data:; "
@@ -28,6 +28,11 @@ _HSTS = "max-age=31536000"
 """A year, for this name alone: what its subdomains serve is not ours to decide."""
 
 
+def safety_headers(scheme: str) -> dict[str, str]:
+    """What every answer to a request of a scheme says; errors that nobody expected are answered outside the class."""
+    return {**_HEADERS, **({"Strict-Transport-Security": _HSTS} if scheme == "https" else {})}
+
+
 class SafetyHeaders:
     """Tells browsers to load nothing from elsewhere, to guess nothing, to keep nothing, and to tell nobody.
 
@@ -41,10 +46,8 @@ class SafetyHeaders:
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update(_HEADERS)
+                headers.update(safety_headers(scope["scheme"]))
                 headers.setdefault("Cache-Control", "no-store")
-                if scope["scheme"] == "https":
-                    headers["Strict-Transport-Security"] = _HSTS
                 _tell_limits(headers, scope)
             await send(message)
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match
 
+from cloud.api.headers import safety_headers
 from cloud.errors import CloudError, Conflict, Invalid, NotFound, StoreError
 from cloud.wording import allowed
 
@@ -110,9 +111,11 @@ def install_problems(app: FastAPI) -> None:
         return respond(error.status_code, _DETAILS.get(error.status_code, error.detail), headers=headers)
 
     @app.exception_handler(Exception)
-    def _unexpected(_request: Request, _error: Exception) -> JSONResponse:
+    def _unexpected(request: Request, _error: Exception) -> JSONResponse:
         # whatever it was, the log has it and the caller must not
-        return respond(http.HTTPStatus.INTERNAL_SERVER_ERROR, "something went wrong in the server; its log says what")
+        detail = "something went wrong in the server; its log says what"
+        headers = {**safety_headers(request.url.scheme), "Cache-Control": "no-store"}
+        return respond(http.HTTPStatus.INTERNAL_SERVER_ERROR, detail, headers=headers)
 
 
 def _methods(request: Request) -> list[str]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi.responses import FileResponse, HTMLResponse
 from sqlalchemy import Engine
 from starlette.staticfiles import StaticFiles
 
@@ -14,11 +14,12 @@ from cloud.access.roles import Role
 from cloud.api import API_ROOT, create_app
 from cloud.api.dependencies import After, CallerInUse, NowMs, ReadSession, VenueRow
 from cloud.api.guard import guarded
-from cloud.api.needs import needs
+from cloud.api.needs import needs, open_to_all
 from cloud.metrics.process import CloudMetrics
 from cloud.settings import Settings
 from cloud.store.moments import utc_now
 from cloud.web import account, administration, signing
+from cloud.web.problems import answer_with_pages
 from cloud.web.rendering import FOLDER, PageRoute, render
 from cloud.web.views import listing, venue_view
 
@@ -51,6 +52,14 @@ def show_api(request: Request) -> Response:
     return render(request, "api.html", description=f"{API_ROOT}/openapi.json")
 
 
+@router.get("/favicon.ico")
+@open_to_all
+def show_icon() -> Response:
+    """The pages' icon, for browsers that ask without having been told where it is."""
+    icon = FOLDER / "static" / "icon.svg"
+    return FileResponse(icon, media_type="image/svg+xml", headers={"Cache-Control": "max-age=86400"})
+
+
 def create_site(
     settings: Settings,
     engine: Engine,
@@ -63,6 +72,7 @@ def create_site(
     app = create_app(settings, engine, clock=clock, metrics=metrics, ending=ending)
     for pages in (router, signing.router, account.router, administration.router):
         app.include_router(guarded(pages))
+    answer_with_pages(app)
     app.mount("/static", _Revalidated(directory=FOLDER / "static"))
     return app
 

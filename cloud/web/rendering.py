@@ -1,4 +1,4 @@
-"""How a page is made: its templates, the token of its forms, and its errors as pages.
+"""How a page is made: its templates, the token of its forms, and the errors of its route as pages.
 
 Whoever is not signed in is led to the sign-in page, and from there to where they wanted to go.
 """
@@ -35,7 +35,18 @@ from cloud.palette import PALETTE
 from cloud.web import bars, wording
 from cloud.web.front_end import absent
 
-__all__ = ["SIGN_IN", "PageRoute", "forget_session", "keep_session", "leave_for", "render", "sentence"]
+__all__ = [
+    "NOT_HERE",
+    "NO_DATA",
+    "SIGN_IN",
+    "PageRoute",
+    "forget_session",
+    "keep_session",
+    "leave_for",
+    "render",
+    "sentence",
+    "show_problem",
+]
 
 FOLDER = Path(__file__).parent
 SIGN_IN = "/sign-in"
@@ -57,8 +68,8 @@ _templates.env.globals |= {
 }
 _templates.env.filters |= {"number": wording.number, "moment": wording.moment}
 
-_NOT_HERE = ("There is no such place here", "The address may be mistyped, or the venue has another name by now.")
-_NO_DATA = (
+NOT_HERE = ("There is no such place here", "The address may be mistyped, or the venue has another name by now.")
+NO_DATA = (
     "The numbers cannot be read right now",
     "The server cannot use its database. Its log says why; try again soon.",
 )
@@ -86,16 +97,24 @@ def render(request: Request, template: str, *, status: int = http.HTTPStatus.OK,
     caller: Caller | None = getattr(request.state, "caller", None)
     secret = session_cookie(request) if caller else form_cookie(request)
     fresh = None if secret else new_form_secret()
-    around = {
-        "caller": caller,
-        "is_chief": caller is not None and caller.grant.role is Role.ADMIN and caller.grant.venues is None,
-        "csrf": form_token(secret or fresh or ""),
-        "path": request.url.path,
-    }
+    around = {**_shown_to(caller), "csrf": form_token(secret or fresh or ""), "path": request.url.path}
     response = _templates.TemplateResponse(request, template, around | shown, status_code=status)
     if fresh and caller is None and may_sign_in(request):
         _set_cookie(request, response, FORM_COOKIE, fresh)
     return response
+
+
+def show_problem(request: Request, problem: tuple[str, str], *, status: int) -> Response:
+    """What went wrong, what to do, and a way on; a browser that nobody has signed in with gets nothing to keep.
+
+    Where the guard has not looked, as at an address that is none, a session's cookie is taken at its word: the way
+    that is shown then leads to signing in at worst.
+    """
+    caller: Caller | None = getattr(request.state, "caller", None)
+    was_looked_at = hasattr(request.state, "caller")
+    is_known = caller is not None if was_looked_at else session_cookie(request) is not None
+    shown = {**_shown_to(caller), "problem": problem, "is_known": is_known}
+    return _templates.TemplateResponse(request, "problem.html", shown, status_code=status)
 
 
 def leave_for(path: str) -> Response:
@@ -121,6 +140,12 @@ def forget_session(request: Request, response: Response) -> None:
     )
 
 
+def _shown_to(caller: Caller | None) -> dict[str, object]:
+    """What the head of a page depends on."""
+    is_chief = caller is not None and caller.grant.role is Role.ADMIN and caller.grant.venues is None
+    return {"caller": caller, "is_chief": is_chief}
+
+
 def _set_cookie(request: Request, response: Response, name: str, value: str) -> None:
     response.set_cookie(
         cookie_name(request, name), value, path="/", secure=is_https(request), httponly=True, samesite="lax"
@@ -141,10 +166,10 @@ def _error_page(request: Request, error: Exception) -> Response:
             wait = f"Try again in {request.state.standing.reset_seconds} seconds."
             status, problem = http.HTTPStatus.TOO_MANY_REQUESTS, ("Too many at once", wait)
         case NotFound() | RequestValidationError():
-            status, problem = http.HTTPStatus.NOT_FOUND, _NOT_HERE
+            status, problem = http.HTTPStatus.NOT_FOUND, NOT_HERE
         case Invalid():
             status, problem = http.HTTPStatus.UNPROCESSABLE_ENTITY, ("That cannot be done", sentence(error))
         case _:
             _LOG.error("A page cannot be shown: %s", error, extra={"action": "page"})
-            status, problem = http.HTTPStatus.SERVICE_UNAVAILABLE, _NO_DATA
-    return render(request, "problem.html", status=status, problem=problem)
+            status, problem = http.HTTPStatus.SERVICE_UNAVAILABLE, NO_DATA
+    return show_problem(request, problem, status=status)

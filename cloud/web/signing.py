@@ -25,7 +25,16 @@ from cloud.api.surroundings import Surroundings
 from cloud.api.trail import Trail
 from cloud.errors import Conflict, Invalid, NotFound
 from cloud.store.engine import reading, writing
-from cloud.web.rendering import SIGN_IN, PageRoute, forget_session, keep_session, leave_for, render, sentence
+from cloud.web.rendering import (
+    SIGN_IN,
+    PageRoute,
+    forget_session,
+    keep_session,
+    leave_for,
+    render,
+    sentence,
+    show_problem,
+)
 
 __all__ = ["Form", "router"]
 
@@ -193,4 +202,4 @@ def _welcome(
 
 def _void(request: Request) -> Response:
     text = "It was used already, or is older than a day. An admin can make a new one."
-    return render(request, "problem.html", status=http.HTTPStatus.NOT_FOUND, problem=("This link is void", text))
+    return show_problem(request, ("This link is void", text), status=http.HTTPStatus.NOT_FOUND)

@@ -39,6 +39,7 @@ GRANTS = {
 OPEN = {
     "GET /api/v1/health", "POST /api/v1/events", "GET /api/v1/authority", "POST /api/v1/enrolment",
     "POST /api/v1/enrolment/renewal", "GET /sign-in", "POST /sign-in", "GET /welcome", "POST /welcome",
+    "GET /favicon.ico",
 }  # fmt: skip
 SECRETS = ("corner-shop", "Corner shop", "box-1", PATH_VALUES["alert"])
 Ask = Callable[..., httpx.Response]
