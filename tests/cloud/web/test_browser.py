@@ -33,7 +33,7 @@ pytestmark = [
 
 LOOKS = [
     pytest.param(width, scheme, id=f"{width} px wide, {scheme}")
-    for width in (390, 1280)
+    for width in (360, 1280)
     for scheme in ("light", "dark")
 ]
 
@@ -233,6 +233,28 @@ def test_the_api_explains_itself(page: Page, shop: Shop) -> None:
     page.get_by_text("/api/v1/health").first.click()
     expect(page.get_by_text("Whether the database answers").first).to_be_visible()
     assert shop.troubles == []
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (360, "light"), (1280, "dark")])
+def test_the_api_is_explained_on_our_ground_at_any_width(
+    chromium: Browser, shop: Shop, width: int, scheme: Literal["light", "dark"]
+) -> None:
+    page = chromium.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme, reduced_motion="reduce")
+    shop.watch(page)
+    page.goto(f"{shop.address}/api/v1/docs")
+    page.locator(".opblock-post .opblock-summary-control").first.click()
+    expect(page.get_by_text("Make a venue.")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert _ground(page, "#api") == ("rgb(23, 28, 31)" if scheme == "dark" else "rgb(255, 255, 255)")
+    assert _ground(page, "#api .swagger-ui") == "rgba(0, 0, 0, 0)"
+    page.emulate_media(color_scheme="light")
+    expect(page.locator("html.dark-mode")).to_have_count(0)
+    page.close()
+    assert shop.troubles == []
+
+
+def _ground(page: Page, selector: str) -> str:
+    return str(page.evaluate("it => getComputedStyle(document.querySelector(it)).backgroundColor", selector))
 
 
 def test_a_word_over_the_broker_reaches_the_page(chromium: Browser, mosquitto: Mosquitto, tmp_path: Path) -> None:

@@ -134,9 +134,79 @@ def test_a_page_whose_session_has_ended_leads_to_signing_in_and_back(
     expect(page).to_have_url(f"{address}/venues/{VENUE}")
 
 
+def open_users(page: Page, address: str, database: Engine) -> None:
+    """Ada looks at the users, of whom bob is one."""
+    add_person(database)
+    add_person(database, "bob")
+    page.goto(f"{address}/sign-in?next=/users")
+    sign_in(page)
+    page.get_by_label("Change bob").click()
+
+
+def test_nobody_is_removed_by_one_click(page: Page, address: str, database: Engine) -> None:
+    open_users(page, address, database)
+    asked = page.get_by_role("dialog", name="Remove bob?")
+    for refuse in ("Enter", "Escape"):  # the way back is what the keyboard meets first
+        page.get_by_role("button", name="Remove bob").click()
+        expect(asked).to_be_visible()
+        page.keyboard.press(refuse)
+        expect(asked).to_have_count(0)
+    expect(page.get_by_role("button", name="Remove bob")).to_be_focused()
+    page.get_by_role("button", name="Remove bob").click()
+    asked.get_by_role("button", name="Remove bob").click()
+    expect(page.get_by_text("bob")).to_have_count(0)
+
+
+def test_a_link_and_a_key_are_asked_for_before_they_change_anything_and_can_be_copied(
+    page: Page, address: str, database: Engine
+) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    open_users(page, address, database)
+    page.get_by_role("button", name="New link for a password").click()
+    page.get_by_role("dialog").get_by_role("button", name="New link for a password").click()
+    link = page.get_by_text(re.compile(r"/welcome\?token=")).text_content()
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("status")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == link
+    page.goto(f"{address}/keys")
+    page.get_by_label("What it is for").fill("till")
+    page.get_by_role("button", name="Make the key").click()
+    key = page.get_by_text(re.compile("^ff_")).text_content()
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("status")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == key
+    page.get_by_role("button", name="Revoke till").click()
+    page.get_by_role("dialog", name="Revoke till?").get_by_role("button", name="Revoke").click()
+    expect(page.get_by_text("No program has a key yet.")).to_be_visible()
+
+
+def test_where_a_browser_lends_no_clipboard_the_text_is_selected(page: Page, address: str, database: Engine) -> None:
+    page.add_init_script(
+        "Object.defineProperty(navigator, 'clipboard', {value: undefined}); document.execCommand = () => false"
+    )
+    open_users(page, address, database)
+    page.get_by_role("button", name="New link for a password").click()
+    page.get_by_role("dialog").get_by_role("button", name="New link for a password").click()
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("status")).to_have_text("Selected: copy it with Ctrl+C or ⌘C")
+    link = page.get_by_text(re.compile(r"/welcome\?token=")).text_content()
+    assert page.evaluate("getSelection().toString()") == link
+
+
+def test_without_scripts_the_same_is_asked_below_the_button(chromium: Browser, address: str, database: Engine) -> None:
+    page = chromium.new_page(java_script_enabled=False)
+    open_users(page, address, database)
+    page.get_by_text("Remove bob", exact=True).first.click()
+    expect(page.get_by_text("Remove bob?")).to_be_visible()
+    expect(page.get_by_role("button", name="Copy")).to_be_hidden()
+    page.get_by_role("button", name="Remove bob").click()
+    expect(page.get_by_text("bob")).to_have_count(0)
+    page.close()
+
+
 LOOKS = [
     pytest.param(width, scheme, id=f"{width} px wide, {scheme}")
-    for width in (390, 1280)
+    for width in (360, 1280)
     for scheme in ("light", "dark")
 ]
 
@@ -172,6 +242,8 @@ def test_the_pages_of_people_and_keys_stand_at_any_width(
     page.goto(f"{address}/audit")
     expect(page.get_by_text("POST /keys")).to_be_visible()
     stands("audit")
+    outcome = page.get_by_role("row").nth(1).get_by_role("cell").last
+    assert page.evaluate("it => it.getBoundingClientRect().right", outcome.element_handle()) <= width
     page.goto(f"{address}/account")
     stands("account")
     page.close()
