@@ -6,10 +6,11 @@ CloudError
 ├── BackupError        an archive cannot be made, found, read or restored; says which, and why
 ├── NotFound           no such venue, box, camera or plan
 ├── Conflict           it exists already, or its state forbids this
-└── Invalid            what was sent breaks a rule; says what would be right
+├── Invalid            what was sent breaks a rule; says what would be right
+└── Busy               as much of it runs already as may; it can be tried again soon
 """
 
-__all__ = ["BackupError", "CloudError", "Conflict", "Invalid", "NotFound", "SettingsError", "StoreError"]
+__all__ = ["BackupError", "Busy", "CloudError", "Conflict", "Invalid", "NotFound", "SettingsError", "StoreError"]
 
 
 class CloudError(Exception):
@@ -41,3 +42,7 @@ class Conflict(CloudError):
 
 class Invalid(CloudError):
     """What was sent breaks a rule."""
+
+
+class Busy(CloudError):
+    """As much of this is under way as may be; try again soon."""

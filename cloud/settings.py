@@ -184,7 +184,7 @@ class AccessSettings(_Section):
     """Who may come in from where, how often they may ask, and how long they stay signed in."""
 
     requests_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
-        default=100, description="the most requests a minute of one key or one session"
+        default=100, description="the most requests a minute of one key, or of one user"
     )
     reports_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         default=10, description="of them, those for heavy reports: CSV exports, whole heat maps, comparisons"

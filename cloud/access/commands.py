@@ -43,7 +43,7 @@ def add_access_commands(commands: "Commands[argparse.ArgumentParser]", *, leaf: 
     add.add_argument("name", help="letters, digits and any of . _ @ + -")
     _add_grant(add)
     leaf(of_user, "list", _list_users, "list the users")
-    removed = leaf(of_user, "remove", _remove_user, "remove a user; what they have open ends")
+    removed = leaf(of_user, "remove", _remove_user, "remove a user; what they have open ends, keys they made too")
     removed.add_argument("name")
     password = leaf(of_user, "password", _set_password, "give a user a new password; what they have open ends")
     password.add_argument("name")
@@ -94,8 +94,12 @@ def _list_users(settings: Settings, arguments: argparse.Namespace) -> int:
 
 def _remove_user(settings: Settings, arguments: argparse.Namespace) -> int:
     with _recorded(settings, what="user remove", subject=arguments.name) as session:
-        remove_user(session, user=arguments.name)
+        revoked = remove_user(session, user=arguments.name)
+        for key in revoked:
+            _note(session, what="user remove", subject=f"key {key}")
     print(f"{arguments.name} is gone, and signed out everywhere.")
+    if revoked:
+        print(f"Void with them are the keys that they made: {', '.join(revoked)}.")
     return 0
 
 
@@ -119,6 +123,7 @@ def _add_key(settings: Settings, arguments: argparse.Namespace) -> int:
             networks=read_networks(arguments.network),
             expires_ms=key_expiry_ms(arguments.days, now_ms=now_ms),
             by=OWNER.name,
+            user=None,
             now_ms=now_ms,
         )
     print(made.key)
@@ -151,16 +156,20 @@ def _recorded(settings: Settings, *, what: str, subject: str) -> Iterator[Sessio
     engine: Engine = open_database(settings)
     with writing(engine) as connection, Session(connection) as session:
         yield session
-        record(
-            session,
-            who=OWNER.name,
-            what=f"footfall cloud {what}",
-            subject=subject,
-            venue=None,
-            address="this machine",
-            outcome=Outcome.DONE,
-            now_ms=_now_ms(),
-        )
+        _note(session, what=what, subject=subject)
+
+
+def _note(session: Session, *, what: str, subject: str) -> None:
+    record(
+        session,
+        who=OWNER.name,
+        what=f"footfall cloud {what}",
+        subject=subject,
+        venue=None,
+        address="this machine",
+        outcome=Outcome.DONE,
+        now_ms=_now_ms(),
+    )
 
 
 def _ask_password(user: str) -> str:

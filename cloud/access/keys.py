@@ -18,9 +18,9 @@ from cloud.access.callers import Caller
 from cloud.access.networks import Network, is_within
 from cloud.access.roles import Grant, Role
 from cloud.auth import key_matches, sha256_of
-from cloud.errors import Invalid, NotFound
+from cloud.errors import Conflict, Invalid, NotFound
 from cloud.store.moments import from_ms
-from cloud.store.tables import ApiKey
+from cloud.store.tables import ApiKey, User
 from protocol.wire import format_utc
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "make_key",
     "note_key",
     "revoke_key",
+    "revoke_keys_of",
 ]
 
 PREFIX = "ff_"
@@ -92,9 +93,12 @@ def make_key(
     networks: Sequence[Network] | None,
     expires_ms: int | None,
     by: str,
+    user: str | None,
     now_ms: int,
 ) -> NewKey:
-    """A new key."""
+    """A new key, for which `user` answers (None: the owner of the machine). Raises Conflict if it could do more."""
+    if user is not None:
+        _require_within(session, grant, user=user)
     id_ = secrets.token_hex(_ID_BYTES)
     key = f"{PREFIX}{id_}_{secrets.token_urlsafe(_SECRET_BYTES)}"
     session.add(
@@ -107,6 +111,7 @@ def make_key(
             networks=None if networks is None else json.dumps([str(one) for one in networks]),
             created_ms=now_ms,
             created_by=by,
+            user=user,
             expires_ms=expires_ms,
         )
     )
@@ -125,8 +130,9 @@ def caller_of_key(session: Session, *, presented: str, address: str, now_ms: int
         return None
     return Caller(
         name=f"key {row.id}",
-        grant=Grant.stored(role=row.role, venues=row.venues),
+        grant=_grant(row),
         key=row.id,
+        answers=row.user,
         is_noted=row.used_ms is not None and row.used_ms > now_ms - NOTED_MS,
     )
 
@@ -159,12 +165,33 @@ def revoke_key(session: Session, *, id_: str) -> None:
     session.flush()
 
 
+def revoke_keys_of(session: Session, *, user: str, beyond: Grant | None) -> tuple[str, ...]:
+    """Forget the keys that a user answers for, but for those within a grant; the ids of what is void by this."""
+    found = session.exec(select(ApiKey).where(col(ApiKey.user) == user).order_by(col(ApiKey.id))).all()
+    void = [row for row in found if beyond is None or not beyond.includes(_grant(row))]
+    for row in void:
+        session.delete(row)
+    session.flush()
+    return tuple(row.id for row in void)
+
+
+def _require_within(session: Session, grant: Grant, *, user: str) -> None:
+    """The row is locked, so that whoever takes the grant away meanwhile finds the key, or this finds it gone."""
+    row = session.get(User, user, with_for_update=True)
+    if row is None or not Grant.stored(role=row.role, venues=row.venues).includes(grant):
+        raise Conflict(f"a key may not do more than {user}, who makes it")
+
+
+def _grant(row: ApiKey) -> Grant:
+    return Grant.stored(role=row.role, venues=row.venues)
+
+
 def _lives(row: ApiKey, *, now_ms: int) -> bool:
     return row.expires_ms is None or now_ms < row.expires_ms
 
 
 def _figures(row: ApiKey) -> KeyFigures:
-    grant = Grant.stored(role=row.role, venues=row.venues)
+    grant = _grant(row)
     return KeyFigures(
         id=row.id,
         name=row.name,

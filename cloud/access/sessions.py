@@ -140,6 +140,7 @@ def _caller(row: UserSession, user: User, *, now_ms: int) -> Caller:
         name=f"user {user.user}",
         grant=Grant.stored(role=user.role, venues=user.venues),
         user=user.user,
+        answers=user.user,
         session=row.token_sha256,
         is_noted=row.seen_ms > now_ms - NOTED_MS,
     )

@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr
 from sqlalchemy import Engine
 from sqlmodel import Session, col, delete, select
 
+from cloud.access.keys import revoke_keys_of
 from cloud.access.passwords import Passwords
 from cloud.access.roles import Grant, Role
 from cloud.errors import Conflict, Invalid, NotFound
@@ -106,13 +107,16 @@ def has_chief_admin(session: Session) -> bool:
     return session.exec(query.limit(1)).first() is not None
 
 
-def change_grant(session: Session, *, user: str, grant: Grant) -> User:
-    """Give a user another role or other venues, from the next request on."""
-    row = find_user(session, user=user)
+def change_grant(session: Session, *, user: str, grant: Grant) -> tuple[str, ...]:
+    """Give a user another role or other venues, from the next request on.
+
+    Keys that they made and that may do more are void; the ids of those.
+    """
+    row = _lock(session, user=user)
     row.role, row.venues = grant.role, grant.stored_venues
     session.add(row)
     session.flush()
-    return row
+    return revoke_keys_of(session, user=row.user, beyond=grant)
 
 
 def set_password_hash(session: Session, *, user: str, password_hash: str, keep: str | None = None) -> None:
@@ -123,12 +127,14 @@ def set_password_hash(session: Session, *, user: str, password_hash: str, keep: 
     _end(session, user=row.user, keep=keep)
 
 
-def remove_user(session: Session, *, user: str) -> None:
-    """Forget a user; whatever they have open ends."""
-    row = find_user(session, user=user)
+def remove_user(session: Session, *, user: str) -> tuple[str, ...]:
+    """Forget a user; whatever they have open ends, and the keys that they made are void: the ids of those."""
+    row = _lock(session, user=user)
     _end(session, user=row.user, keep=None)
+    revoked = revoke_keys_of(session, user=row.user, beyond=None)
     session.delete(row)
     session.flush()
+    return revoked
 
 
 def prove_user(engine: Engine, passwords: Passwords, *, user: str, password: SecretStr) -> bool:
@@ -147,6 +153,13 @@ def prove_user(engine: Engine, passwords: Passwords, *, user: str, password: Sec
             find_user(session, user=name).password_hash = renewed
             session.flush()
     return True
+
+
+def _lock(session: Session, *, user: str) -> User:
+    """The user, of whom nobody else makes or takes anything meanwhile; raises NotFound."""
+    row = find_user(session, user=user)
+    session.refresh(row, with_for_update=True)
+    return row
 
 
 def _end(session: Session, *, user: str, keep: str | None) -> None:

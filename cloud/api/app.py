@@ -59,7 +59,10 @@ API_ROOT = "/api/v1"
 LIMITS = SizeLimits(
     usual=64 * 1024,
     # A payload above 64 KiB is refused by an ack that names its hash, so some more has to be read.
-    by_path=((f"{API_ROOT}/events", 1024 * 1024), ("/plans/", MAX_IMAGE_BYTES)),
+    by_route={
+        f"POST {API_ROOT}/events": 1024 * 1024,
+        f"PUT {API_ROOT}/venues/{{venue}}/plans/{{floor}}": MAX_IMAGE_BYTES,
+    },
 )
 DESCRIPTION = """Anonymous people analytics of venues.
 
@@ -125,6 +128,7 @@ def create_app(
                 host=settings.broker.public_host or settings.broker.host, port=settings.broker.public_port
             ),
         ),
+        is_behind_proxy=bool(settings.access.trusted_proxies),
         is_told=settings.alerts.webhook_url is not None,
         ending=ending or threading.Event(),
         limits=Limits.of(settings.access),

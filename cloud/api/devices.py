@@ -15,7 +15,7 @@ from cloud.api.dependencies import (
     WriteSession,
 )
 from cloud.api.guard import GuardedRoute
-from cloud.api.needs import for_boxes, needs, open_to_all
+from cloud.api.needs import BoxProof, for_boxes, needs, open_to_all
 from cloud.devices.access import BrokerAccess, broker_access
 from cloud.devices.codes import NewCode, make_code
 from cloud.devices.enrolment import EnrolledBox, RenewedBox, enrol, renew
@@ -58,7 +58,7 @@ def make(session: WriteSession, authority: AuthorityInUse, now: Now, box: BoxId)
 
 
 @router.post("/enrolment", status_code=201)
-@for_boxes
+@for_boxes(BoxProof.ENROLMENT_CODE, recorded=True)
 def take_in(
     code: EnrolmentCodeId,
     session: WriteSession,
@@ -80,7 +80,7 @@ def take_in(
 
 
 @router.post("/enrolment/renewal", status_code=201)
-@for_boxes
+@for_boxes(BoxProof.DEVICE_KEY, recorded=True)
 def prolong(
     box: DeviceBox,
     session: WriteSession,

@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 from cloud.access.roles import Role
 from cloud.api.dependencies import CommitterInUse, DeviceBox, EngineInUse, Payload, PeriodOfVenue, ReadSession, VenueRow
 from cloud.api.guard import GuardedRoute
-from cloud.api.needs import for_boxes, needs
+from cloud.api.needs import BoxProof, for_boxes, needs
 from cloud.envelopes import take_envelope
 from cloud.exports import MAX_PAGE, EventPage, EventQuery, csv_lines, event_page
 from protocol.acks import Ack
@@ -47,7 +47,7 @@ def _is_csv(request: Request) -> bool:
 
 
 @router.post("/events", openapi_extra=_ENVELOPE_BODY, response_model=AckWithMore)
-@for_boxes
+@for_boxes(BoxProof.DEVICE_KEY)
 def take(committer: CommitterInUse, box: DeviceBox, payload: Payload) -> Response:
     """Take an envelope from the box whose device key is shown; answered with its ack once it is committed."""
     first, *more = take_envelope(committer, box=box.box, venue=box.venue, payload=payload)

@@ -53,6 +53,7 @@ def make(session: WriteSession, now_ms: NowMs, caller: CallerInUse, trail: Trail
         networks=body.networks,
         expires_ms=key_expiry_ms(body.days, now_ms=now_ms),
         by=caller.name,
+        user=caller.answers,
         now_ms=now_ms,
     )
     trail.subject = f"{made.id} {body.name}"

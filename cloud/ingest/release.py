@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, bindparam, delete, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Engine, and_, bindparam, delete, or_, select, true, tuple_, update
 from sqlalchemy import Row as HeldRow
 
 from cloud.errors import StoreError
@@ -34,6 +34,7 @@ _HELD, _EPOCH = table_of(Held), table_of(EpochRecord)
 _OF_NAME = and_(
     _HELD.c.box == bindparam("of_box"), _HELD.c.epoch == bindparam("of_epoch"), _HELD.c.seq == bindparam("of_seq")
 )
+_ALL = true()
 _DELETE = delete(_HELD).where(_OF_NAME)
 _CHANGE = update(_HELD).where(_OF_NAME).values(reason=bindparam("new_reason"), due_ms=bindparam("new_due_ms"))
 
@@ -53,28 +54,32 @@ def release_waiting(engine: Engine, now: datetime) -> Released:
     return Released(counted=counted + sum(release_box(engine, box, now).counted for box in held))
 
 
-def release_due(engine: Engine, now: datetime) -> Released:
-    """Items from the future whose time has come."""
-    return _release(engine, and_(_HELD.c.reason == HoldReason.FUTURE, _HELD.c.due_ms <= to_ms(now)), now)
+def release_due(engine: Engine, now: datetime, *, among: ColumnElement[bool] = _ALL) -> Released:
+    """Items from the future whose time has come, all or those among some."""
+    due = and_(_HELD.c.reason == HoldReason.FUTURE, _HELD.c.due_ms <= to_ms(now))
+    return _release(engine, and_(due, among), now)
 
 
-def release_known(engine: Engine, now: datetime) -> Released:
-    """Items of types and schemas that this version understands."""
+def release_known(engine: Engine, now: datetime, *, among: ColumnElement[bool] = _ALL) -> Released:
+    """Items of types and schemas that this version understands, all or those among some."""
     unknown = and_(_HELD.c.reason == HoldReason.UNKNOWN_TYPE, _HELD.c.type.in_(sorted(ITEM_TYPES)))
-    return _release(engine, or_(unknown, _HELD.c.reason == HoldReason.NEWER_SCHEMA), now)
+    return _release(engine, and_(or_(unknown, _HELD.c.reason == HoldReason.NEWER_SCHEMA), among), now)
 
 
-def release_box(engine: Engine, box: str, now: datetime) -> Released:
+def release_box(engine: Engine, box: str, now: datetime, *, among: ColumnElement[bool] = _ALL) -> Released:
     """A box's items from before it was enrolled; call it after the enrolment has been committed."""
-    return _release(engine, and_(_HELD.c.reason == HoldReason.NOT_ENROLLED, _HELD.c.box == box), now)
+    return _release(engine, and_(_HELD.c.reason == HoldReason.NOT_ENROLLED, _HELD.c.box == box, among), now)
 
 
-def decide_clone(engine: Engine, *, box: str, epoch: str, accept: bool, now: datetime) -> Released:
+def decide_clone(
+    engine: Engine, *, box: str, epoch: str, accept: bool, now: datetime, among: ColumnElement[bool] = _ALL
+) -> Released:
     """A person's decision: count what the cloned epoch sent, now and later, or throw away what is held of it.
 
-    After a rejection the epoch stays a clone, and what else it sends is held again.
+    What is held and not among those that the decision is about stays. After a rejection the epoch stays a clone, and
+    what else it sends is held again.
     """
-    where = and_(_HELD.c.reason == HoldReason.CLONE, _HELD.c.box == box, _HELD.c.epoch == epoch)
+    where = and_(_HELD.c.reason == HoldReason.CLONE, _HELD.c.box == box, _HELD.c.epoch == epoch, among)
     if not accept:
         with writing(engine) as connection:
             lock_boxes(connection, {box: {epoch}})

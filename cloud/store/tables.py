@@ -500,7 +500,10 @@ class UserSession(SQLModel, table=True):
 
 
 class ApiKey(SQLModel, table=True):
-    """A program's key, by its public id; only the hash is kept. `venues` and `networks` are JSON, null for all."""
+    """A program's key, by its public id; only the hash is kept. `venues` and `networks` are JSON, null for all.
+
+    `user` answers for it, who made it by a session or by another key; null where the machine's owner made it.
+    """
 
     __tablename__ = "api_key"
     id: str = Field(primary_key=True)
@@ -511,6 +514,7 @@ class ApiKey(SQLModel, table=True):
     networks: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
     created_ms: int = Field(sa_column=_big())
     created_by: str
+    user: str | None = Field(default=None, foreign_key="user_account.user", index=True)
     expires_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
     used_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
 

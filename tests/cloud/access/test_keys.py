@@ -26,7 +26,14 @@ DAY = 86_400_000
 
 def make(session: Session, *, networks: tuple[str, ...] | None = None, expires_ms: int | None = None) -> NewKey:
     return make_key(
-        session, name="screen", grant=GRANT, networks=networks, expires_ms=expires_ms, by="user ada", now_ms=NOW_MS
+        session,
+        name="screen",
+        grant=GRANT,
+        networks=networks,
+        expires_ms=expires_ms,
+        by="user ada",
+        user=None,
+        now_ms=NOW_MS,
     )
 
 

@@ -1,3 +1,4 @@
+import os
 import threading
 from pathlib import Path
 
@@ -121,3 +122,22 @@ def test_opening_a_database_writes_nothing_into_it(tmp_path: Path) -> None:
             assert other.execute(text("PRAGMA auto_vacuum")).scalar() == 2
         second.dispose()
     first.dispose()
+
+
+def test_a_database_that_is_made_here_is_its_owners_alone(tmp_path: Path) -> None:
+    """And what SQLite lays beside it; a file that is there already keeps its rights."""
+    before = os.umask(0o022)
+    try:
+        for name in ("new", "old"):
+            path = tmp_path / name
+            if name == "old":
+                path.touch(0o640)
+            engine = open_engine(f"sqlite:///{path}")
+            with writing(engine) as connection:
+                connection.execute(text("CREATE TABLE a (b TEXT)"))
+                modes = {found.name: found.stat().st_mode & 0o777 for found in tmp_path.glob(f"{name}*")}
+            expected = 0o600 if name == "new" else 0o640
+            assert modes == {name: expected, f"{name}-wal": expected, f"{name}-shm": expected}
+            engine.dispose()
+    finally:
+        os.umask(before)
