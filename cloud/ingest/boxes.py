@@ -20,6 +20,7 @@ from cloud.store.moments import to_ms
 from cloud.store.tables import Box, Enrolment, EpochRecord
 from cloud.store.upsert import insert_missing, replace, table_of
 from protocol.envelope import Header
+from protocol.wire import early_epoch
 
 __all__ = ["LockedBox", "lock_boxes"]
 
@@ -74,9 +75,8 @@ class LockedBox:
         self.last_seen_ms = max(moment_ms, self.last_seen_ms or moment_ms)
 
     def is_cloned(self, epoch: str) -> bool:
-        """Whether this epoch's items wait for a person's decision."""
-        record = self.heads.get(epoch)
-        return record is not None and record.cloned
+        """Whether this epoch's items wait for a person's decision: that of a clone, or the early one beside it."""
+        return any(record.cloned and epoch in {head, early_epoch(head)} for head, record in self.heads.items())
 
     def note_head(self, header: Header, *, now_ms: int, brings_news: bool) -> None:
         """Follow the box's head: a new one takes over, a late one changes nothing, a returning one is a clone."""

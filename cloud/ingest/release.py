@@ -23,6 +23,7 @@ from cloud.store.tables import EpochRecord, Held
 from cloud.store.upsert import table_of
 from protocol.catalogue import ITEM_TYPES
 from protocol.envelope import read_item
+from protocol.wire import early_epoch
 
 __all__ = ["Released", "decide_clone", "release_box", "release_due", "release_known", "release_waiting"]
 
@@ -76,19 +77,29 @@ def decide_clone(
 ) -> Released:
     """A person's decision: count what the cloned epoch sent, now and later, or throw away what is held of it.
 
-    What is held and not among those that the decision is about stays. After a rejection the epoch stays a clone, and
-    what else it sends is held again.
+    `epoch` is the clone's own or the early one beside it: either stands for both. What is held and not among those that
+    the decision is about stays. After a rejection the epoch stays a clone, and what else it sends is held again.
     """
-    where = and_(_HELD.c.reason == HoldReason.CLONE, _HELD.c.box == box, _HELD.c.epoch == epoch, among)
+    head = _head_of(engine, box, epoch)
+    both = _HELD.c.epoch.in_([head, early_epoch(head)])
+    where = and_(_HELD.c.reason == HoldReason.CLONE, _HELD.c.box == box, both, among)
     if not accept:
         with writing(engine) as connection:
-            lock_boxes(connection, {box: {epoch}})
+            lock_boxes(connection, {box: {head}})
             return Released(discarded=connection.execute(delete(_HELD).where(where)).rowcount)
     with writing(engine) as connection:
-        lock_boxes(connection, {box: {epoch}})
-        matches = and_(_EPOCH.c.box == box, _EPOCH.c.epoch == epoch)
+        lock_boxes(connection, {box: {head}})
+        matches = and_(_EPOCH.c.box == box, _EPOCH.c.epoch == head)
         connection.execute(update(_EPOCH).where(matches).values(cloned=False, superseded_ms=None))
     return _release(engine, where, now)
+
+
+def _head_of(engine: Engine, box: str, epoch: str) -> str:
+    """The clone whose epoch this is."""
+    clones = select(_EPOCH.c.epoch).where(_EPOCH.c.box == box, _EPOCH.c.cloned)
+    with reading(engine) as connection:
+        heads = connection.execute(clones).scalars().all()
+    return next((head for head in heads if early_epoch(head) == epoch), epoch)
 
 
 def _release(engine: Engine, where: ColumnElement[bool], now: datetime) -> Released:

@@ -2,9 +2,10 @@
 
 import json
 import sqlite3
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Self
 
 from pydantic import JsonValue
@@ -12,19 +13,23 @@ from pydantic import JsonValue
 from edge.anonymity import Moment, Origin, seal
 from protocol.envelope import GapReason
 
-__all__ = ["Lost", "Span", "Unnumbered", "append", "declare", "spans", "take_seqs"]
+__all__ = ["Lost", "Name", "Span", "Unnumbered", "append", "declare", "declare_names", "spans", "take_seqs"]
 
 Lost = tuple[int, str, int | None]
 """A seq that will not come: its number, its type, and its UTC in ms where it had one."""
 
+Name = tuple[str, int]
+"""What an item is called for ever: its epoch and its seq."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unnumbered:
-    """An item complete but for its seq."""
+    """An item complete but for its seq; `name` is one that it was given early."""
 
     body: Mapping[str, JsonValue]
     origin: Origin
     moment: Moment
+    name: Name | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -79,13 +84,12 @@ def take_seqs(connection: sqlite3.Connection, epoch: str, count: int) -> int:
 
 
 def append(connection: sqlite3.Connection, epoch: str, items: Sequence[Unnumbered]) -> None:
-    """Number and store items in order."""
-    if not items:
-        return
-    first = take_seqs(connection, epoch, len(items))
+    """Store items in order, and number those that have no name yet."""
+    nameless = sum(item.name is None for item in items)
+    seqs = count(take_seqs(connection, epoch, nameless)) if nameless else count()
     connection.executemany(
         "INSERT INTO item (epoch, seq, type, venue, config, mode, at_ms, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (_row(epoch, first + index, item) for index, item in enumerate(items)),
+        (_row(*(item.name or (epoch, next(seqs))), item) for item in items),
     )
 
 
@@ -103,6 +107,17 @@ def declare(
     """
     for span in spans(lost):
         _lay_gap(connection, epoch, reason, span)
+
+
+def declare_names(
+    connection: sqlite3.Connection, lost: Iterable[tuple[str, int, str, int | None]], reason: GapReason
+) -> None:
+    """Declare names of any epochs as never coming: (epoch, seq, type, UTC in ms)."""
+    by_epoch: dict[str, list[Lost]] = defaultdict(list)
+    for epoch, seq, kind, at_ms in lost:
+        by_epoch[epoch].append((seq, kind, at_ms))
+    for epoch, rows in by_epoch.items():
+        declare(connection, epoch, reason=reason, lost=rows)
 
 
 def _lay_gap(connection: sqlite3.Connection, epoch: str, reason: GapReason, span: Span) -> None:

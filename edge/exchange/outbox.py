@@ -18,6 +18,7 @@ from edge.exchange.numbering import declare
 from edge.exchange.schema import FILE_NAME, State, connect, get_meta, reading, set_meta, writing
 from protocol.acks import Ack
 from protocol.envelope import Gap, GapReason, Seen, TypeCount
+from protocol.wire import early_epoch
 
 __all__ = ["Claimed", "LiveRow", "Outbox", "Standing", "Verdict"]
 
@@ -134,13 +135,12 @@ class Outbox:
                 [(State.WAITING, epoch, seq, State.CLAIMED) for seq in seqs],
             )
 
-    def gaps(self, limit: int) -> list[Gap]:
+    def gaps(self) -> list[Gap]:
         """Declared gaps that no `through` has passed, oldest epoch first; they count as sent from now on."""
         with writing(self._connection) as connection:
             rows = connection.execute(
                 "SELECT gap.epoch, from_seq, to_seq, reason, start_ms, end_ms, lost FROM gap"
-                " JOIN epoch ON epoch.epoch = gap.epoch WHERE settled = 0 ORDER BY ordinal, from_seq LIMIT ?",
-                (limit,),
+                " JOIN epoch ON epoch.epoch = gap.epoch WHERE settled = 0 ORDER BY ordinal, from_seq"
             ).fetchall()
             connection.executemany(
                 "UPDATE gap SET sent = 1 WHERE epoch = ? AND from_seq = ? AND to_seq = ? AND reason = ? AND sent = 0",
@@ -239,7 +239,8 @@ class Outbox:
             if row is None:
                 return Verdict.UNKNOWN_EPOCH
             furthest = max([ack.through or 0, *(span.last for span in ack.received), *ack.rejected])
-            if ack.epoch == get_meta(connection, "head") and furthest > row[0]:
+            head = get_meta(connection, "head") or ""
+            if ack.epoch in {head, early_epoch(head)} and furthest > row[0]:
                 return Verdict.BEYOND_SENT
         return Verdict.NEW_STORE if renewed else Verdict.TAKEN
 
@@ -264,6 +265,11 @@ class Outbox:
             "SELECT through, next_seq FROM epoch WHERE epoch = ?", (ack.epoch,)
         ).fetchone()
         through = min(ack.through or 0, next_seq - 1)
+        # On a copy of the file, what had its name early may become an item only after the cloud has settled that name.
+        connection.execute(
+            "UPDATE item SET state = ?, settled_ms = ? WHERE state = ? AND epoch = ? AND seq <= ?",
+            (State.SETTLED, age_ms, State.CLAIMED, ack.epoch, min(before, through)),
+        )
         connection.executemany(
             "UPDATE item SET state = ?, settled_ms = ? WHERE epoch = ? AND seq = ? AND state <= ?",
             [(State.REJECTED, age_ms, ack.epoch, seq, State.CLAIMED) for seq in ack.rejected],

@@ -7,6 +7,9 @@ claims and settles. Both may open it as different users of one group, so files a
     item      numbered items and where they stand       gap     declared holes, sent until settled
     part      drafts that wait for UTC                  history what was deleted after it was settled
     tile_part increments of buckets still open          checkpoint  open visits        live, inbox  present state
+
+What waits in `part`, `tile_part` and `checkpoint` over a commit has its name already, in the early epoch of the run
+that began it: whoever makes an item of it, that run, the next, or one on a copy of this file, gives it that name.
 """
 
 import os
@@ -22,7 +25,7 @@ from edge.errors import ExchangeError, ExchangeFull
 __all__ = ["FILE_NAME", "State", "connect", "get_meta", "reading", "set_meta", "writing"]
 
 FILE_NAME = "exchange.sqlite"
-_VERSION = 1
+_VERSION = 2
 _BUSY_SECONDS = 30.0
 _BUSY_STEP_SECONDS = 0.02
 _WAL_LIMIT_BYTES = 16 * 2**20
@@ -71,23 +74,34 @@ CREATE TABLE history (
 ) WITHOUT ROWID;
 CREATE TABLE part (
     id INTEGER PRIMARY KEY, boot TEXT NOT NULL, mono_ms INTEGER NOT NULL,
-    venue TEXT NOT NULL, config TEXT NOT NULL, mode TEXT NOT NULL, body TEXT NOT NULL
+    venue TEXT NOT NULL, config TEXT NOT NULL, mode TEXT NOT NULL, body TEXT NOT NULL, epoch TEXT, seq INTEGER
 );
 CREATE TABLE tile_part (
     id INTEGER PRIMARY KEY, boot TEXT NOT NULL, mono_ms INTEGER NOT NULL,
     venue TEXT NOT NULL, config TEXT NOT NULL, mode TEXT NOT NULL,
     space TEXT NOT NULL, camera TEXT NOT NULL, layer TEXT NOT NULL, tx INTEGER NOT NULL, ty INTEGER NOT NULL,
-    cells TEXT NOT NULL
+    cells TEXT NOT NULL, epoch TEXT, seq INTEGER
 );
 CREATE TABLE checkpoint (
     id INTEGER PRIMARY KEY, boot TEXT NOT NULL, scene TEXT NOT NULL,
-    venue TEXT NOT NULL, config TEXT NOT NULL, mode TEXT NOT NULL, body TEXT NOT NULL
+    venue TEXT NOT NULL, config TEXT NOT NULL, mode TEXT NOT NULL, body TEXT NOT NULL,
+    number INTEGER, epoch TEXT, seq INTEGER
 );
 CREATE TABLE live (subject TEXT PRIMARY KEY, boot TEXT NOT NULL, mono_ms INTEGER NOT NULL, body TEXT NOT NULL)
     WITHOUT ROWID;
 CREATE TABLE inbox (kind TEXT NOT NULL, name TEXT NOT NULL, body TEXT NOT NULL, taken INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (kind, name)) WITHOUT ROWID;
 """
+
+_FROM_1 = (
+    *(
+        f"ALTER TABLE {table} ADD COLUMN {column}"
+        for table in ("part", "tile_part", "checkpoint")
+        for column in ("epoch TEXT", "seq INTEGER")
+    ),
+    "ALTER TABLE checkpoint ADD COLUMN number INTEGER",
+)
+"""What a file of format 1 lacks; what waits in it has no name yet, and gets one when it is placed."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -158,6 +172,10 @@ def _prepare(connection: sqlite3.Connection) -> None:
         path = _path_of(connection)
         if version > _VERSION:
             raise ExchangeError(f"{path} was written by a newer Footfall (format {version}, this one knows {_VERSION})")
+        if version == 1:
+            for statement in _FROM_1:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {_VERSION}")
         if version == 0:
             if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
                 raise ExchangeError(f"{path} is a database of another program; choose another exchange folder")

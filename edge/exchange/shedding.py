@@ -1,7 +1,6 @@
 """Making room: what is settled goes first, then equal things merge, then the least valuable is dropped and declared.
 
-What still waits for UTC or for its bucket to close has no seq yet: dropped, it takes one for its declaration. It never
-merges, as nobody can say yet which minutes share a bucket.
+What still waits for UTC or for its bucket to close never merges, as nobody can say yet which minutes share a bucket.
 Merging touches only rows of this run that were never claimed, so the cloud cannot have them; it might have those of
 an earlier run, if this exchange is an older copy that was put back. The sum takes a new seq and the old ones are
 declared `merged`. Dropping declares `dropped`. Visits and certificates never merge, and go last; configurations never
@@ -12,17 +11,17 @@ Rows are deleted before anything is written in their place, so that a file which
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from edge.anonymity import Moment, Origin
 from edge.clock import to_utc
-from edge.exchange.numbering import Lost, Span, Unnumbered, append, declare, spans, take_seqs
+from edge.exchange.numbering import Span, Unnumbered, append, declare_names, spans
 from edge.exchange.schema import State, get_meta, set_meta
 from edge.exchange.summing import SumKey, sum_bodies, sum_key
 from protocol.catalogue import ITEM_TYPES
 from protocol.envelope import GapReason
 from protocol.modes import Mode
+from protocol.wire import early_epoch
 
 __all__ = ["drop_oldest", "drop_stretch", "merge_equal", "purge_settled"]
 
@@ -92,18 +91,18 @@ def merge_equal(connection: sqlite3.Connection, epoch: str) -> int:
     return saved
 
 
-def drop_oldest(connection: sqlite3.Connection, epoch: str) -> int:
+def drop_oldest(connection: sqlite3.Connection) -> int:
     """Drop and declare a chunk of the least valuable unsent items or waiting parts; how many went."""
     for kinds in _DROP_ORDER:
         rows = sorted(row for kind in kinds for row in _oldest(connection, kind))[:_CHUNK]
         if rows:
             return _drop(connection, rows)
-        if dropped := _drop_parts(connection, epoch, kinds):
+        if dropped := _drop_parts(connection, kinds):
             return dropped
     return 0
 
 
-def drop_stretch(connection: sqlite3.Connection, epoch: str) -> int:
+def drop_stretch(connection: sqlite3.Connection) -> int:
     """Drop and declare the oldest unsent items, else waiting parts, whatever they are worth; how many went.
 
     Neighbours free whole pages and need a line of declaration. It is for when there is no room to declare many holes.
@@ -114,31 +113,30 @@ def drop_stretch(connection: sqlite3.Connection, epoch: str) -> int:
     ).fetchall()
     if rows:
         return _drop(connection, rows)
-    return next((dropped for kinds in _DROP_ORDER if (dropped := _drop_parts(connection, epoch, kinds))), 0)
+    return next((dropped for kinds in _DROP_ORDER if (dropped := _drop_parts(connection, kinds))), 0)
 
 
 def _drop(connection: sqlite3.Connection, rows: list[_Named]) -> int:
     connection.executemany("DELETE FROM item WHERE id = ?", [(row[0],) for row in rows])
-    _declare_by_epoch(connection, (row[1:] for row in rows), GapReason.DROPPED)
+    declare_names(connection, (row[1:] for row in rows), GapReason.DROPPED)
     return len(rows)
 
 
-def _drop_parts(connection: sqlite3.Connection, epoch: str, kinds: tuple[str, ...]) -> int:
+def _drop_parts(connection: sqlite3.Connection, kinds: tuple[str, ...]) -> int:
     """Drop a chunk of the oldest tile increments, or drafts of these types, that wait to be placed."""
     if kinds == ("tile",):
-        parts = connection.execute("SELECT id, 'tile' FROM tile_part ORDER BY id LIMIT ?", (_CHUNK,)).fetchall()
-        connection.executemany("DELETE FROM tile_part WHERE id = ?", [(identity,) for identity, _ in parts])
+        parts = connection.execute(
+            "SELECT id, epoch, seq, 'tile', NULL FROM tile_part ORDER BY id LIMIT ?", (_CHUNK,)
+        ).fetchall()
+        connection.executemany("DELETE FROM tile_part WHERE id = ?", [(part[0],) for part in parts])
     else:
         parts = connection.execute(
-            "SELECT id, json_extract(body, '$.type') AS type FROM part"
+            "SELECT id, epoch, seq, json_extract(body, '$.type') AS type, NULL FROM part"
             " WHERE type IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT ?",
             (json.dumps(kinds), _CHUNK),
         ).fetchall()
-        connection.executemany("DELETE FROM part WHERE id = ?", [(identity,) for identity, _ in parts])
-    if parts:
-        first = take_seqs(connection, epoch, len(parts))
-        rows = [(seq, kind, None) for seq, (_, kind) in enumerate(parts, start=first)]
-        declare(connection, epoch, reason=GapReason.DROPPED, lost=rows)
+        connection.executemany("DELETE FROM part WHERE id = ?", [(part[0],) for part in parts])
+    declare_names(connection, (part[1:] for part in parts), GapReason.DROPPED)
     return len(parts)
 
 
@@ -156,21 +154,25 @@ def _merge(connection: sqlite3.Connection, epoch: str, rows: list[_Row], *, buck
         return 0
     moment = Moment(at=to_utc(bucket_ms))
     connection.executemany("DELETE FROM item WHERE id = ?", [(row.identity,) for row in rows])
-    _declare_by_epoch(connection, ((row.epoch, row.seq, row.type, row.at_ms) for row in rows), GapReason.MERGED)
+    declare_names(connection, ((row.epoch, row.seq, row.type, row.at_ms) for row in rows), GapReason.MERGED)
     append(connection, epoch, [Unnumbered(body=body, origin=rows[0].origin, moment=moment)])
     return len(rows) - 1
 
 
 def _next_stretch(connection: sqlite3.Connection, epoch: str) -> list[_Row]:
-    """The next items of this epoch that might merge; notes how far it looked."""
+    """The next items of this run that might merge; notes how far it looked."""
     looked = int(get_meta(connection, _LOOKED) or 0)
-    own = connection.execute("SELECT id FROM item WHERE epoch = ? ORDER BY seq LIMIT 1", (epoch,)).fetchone()
-    first = _EVER if own is None else int(own[0])
+    epochs = (epoch, early_epoch(epoch))
+    own = [
+        connection.execute("SELECT id FROM item WHERE epoch = ? ORDER BY seq LIMIT 1", (one,)).fetchone()
+        for one in epochs
+    ]
+    first = min((int(row[0]) for row in own if row is not None), default=_EVER)
     rows = connection.execute(
         "SELECT id, epoch, seq, type, venue, config, mode, at_ms, body FROM item"
         " WHERE state = ? AND id > ? AND attempts = 0 AND at_ms IS NOT NULL"
-        " AND type IN ('tile', 'occupancy', 'crossing') ORDER BY id LIMIT ?",
-        (State.WAITING, max(looked, first - 1), _STRETCH),
+        " AND type IN ('tile', 'occupancy', 'crossing') AND epoch IN (?, ?) ORDER BY id LIMIT ?",
+        (State.WAITING, max(looked, first - 1), *epochs, _STRETCH),
     ).fetchall()
     if rows:
         set_meta(connection, _LOOKED, str(rows[-1][0]))
@@ -178,16 +180,6 @@ def _next_stretch(connection: sqlite3.Connection, epoch: str) -> list[_Row]:
         _Row(row[0], row[1], row[2], row[3], Origin(venue=row[4], config=row[5], mode=Mode(row[6])), row[7], row[8])
         for row in rows
     ]
-
-
-def _declare_by_epoch(
-    connection: sqlite3.Connection, lost: Iterable[tuple[str, int, str, int | None]], reason: GapReason
-) -> None:
-    by_epoch: dict[str, list[Lost]] = defaultdict(list)
-    for epoch, seq, kind, at_ms in lost:
-        by_epoch[epoch].append((seq, kind, at_ms))
-    for epoch, rows in by_epoch.items():
-        declare(connection, epoch, reason=reason, lost=rows)
 
 
 def _remember(connection: sqlite3.Connection, epoch: str, span: Span) -> None:

@@ -1,8 +1,9 @@
 """Vision's side of the exchange: the only appender.
 
-Opening takes an exclusive lock and starts a new epoch. Each commit is one durable transaction of everything that
-belongs together: a minute's reports, its tile increments and the checkpoints; or a closing visit and the end of its
-checkpoint. What can be placed in UTC is numbered in that same transaction.
+Opening takes an exclusive lock and starts a new epoch, and the early one beside it. Each commit is one durable
+transaction of everything that belongs together: a minute's reports, its tile increments and the checkpoints; or a
+closing visit and the end of its checkpoint. What can be placed in UTC is numbered in that same transaction, and what
+must wait is named.
 
 Theory of operation when room runs out: settled items go first (by age always, then by need), equal ones merge, the
 least valuable are dropped and declared. When the disk itself is full, the ballast file beside the exchange is given
@@ -22,17 +23,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from edge.anonymity import Origin
+from edge.anonymity import Draft, Origin
 from edge.clock import Fix, to_utc
 from edge.errors import ExchangeFull
 from edge.exchange import boots, certificates, placing, room, shedding
 from edge.exchange.ballast import BALLAST_BYTES, Ballast
-from edge.exchange.batch import Batch, LeftBehind
+from edge.exchange.batch import Batch, Checkpointed, LeftBehind
 from edge.exchange.lock import take_lock
-from edge.exchange.numbering import declare, take_seqs
+from edge.exchange.numbering import Name, declare, declare_names, take_seqs
 from edge.exchange.schema import FILE_NAME, connect, get_meta, set_meta, writing
 from protocol.envelope import GapReason
 from protocol.modes import Mode
+from protocol.wire import early_epoch
 
 __all__ = ["Budget", "ThisBoot", "Writer"]
 
@@ -161,11 +163,11 @@ class Writer:
                 return (
                     shedding.purge_settled(connection, settled_before_ms=None)
                     or shedding.merge_equal(connection, self.epoch)
-                    or shedding.drop_oldest(connection, self.epoch)
+                    or shedding.drop_oldest(connection)
                 )
         except ExchangeFull:
             with writing(self._connection) as connection:
-                return shedding.drop_stretch(connection, self.epoch)
+                return shedding.drop_stretch(connection)
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -217,9 +219,9 @@ class Writer:
                 hardware_offset_ms=boot.hardware_offset_ms,
                 now_ms=self._now_ms(),
             )
-            connection.execute(
+            connection.executemany(
                 "INSERT INTO epoch (epoch, ordinal, boot) SELECT ?, coalesce(max(ordinal), 0) + 1, ? FROM epoch",
-                (self.epoch, boot.boot),
+                [(self.epoch, boot.boot), (early_epoch(self.epoch), boot.boot)],
             )
             set_meta(connection, "head", self.epoch)
             connection.execute("DELETE FROM live")
@@ -233,8 +235,12 @@ class Writer:
         with writing(self._connection) as connection:
             boots.touch(connection, boot=self._this_boot.boot, now_ms=now_ms)
             connection.executemany(
-                "INSERT INTO part (boot, mono_ms, venue, config, mode, body) VALUES (?, ?, ?, ?, ?, ?)",
-                [(boot, _ms(draft.at), *origin, json.dumps(draft.body)) for draft in batch.drafts],
+                "INSERT INTO part (boot, mono_ms, venue, config, mode, body, epoch, seq)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (boot, _ms(draft.at), *origin, json.dumps(draft.body), *self._name_of_ended(batch, draft))
+                    for draft in batch.drafts
+                ],
             )
             connection.executemany(
                 "INSERT INTO tile_part (boot, mono_ms, venue, config, mode, space, camera, layer, tx, ty, cells)"
@@ -246,13 +252,7 @@ class Writer:
                 ],
             )  # fmt: skip
             for checkpointed in batch.checkpoints:
-                if checkpointed.inside is not None:
-                    set_meta(connection, _INSIDE + checkpointed.scene, str(checkpointed.inside))
-                connection.execute("DELETE FROM checkpoint WHERE scene = ?", (checkpointed.scene,))
-                connection.executemany(
-                    "INSERT INTO checkpoint (boot, scene, venue, config, mode, body) VALUES (?, ?, ?, ?, ?, ?)",
-                    [(boot, checkpointed.scene, *origin, json.dumps(visit)) for visit in checkpointed.visits],
-                )
+                self._checkpoint(connection, checkpointed, boot=boot, origin=batch.origin)
             connection.executemany(
                 "INSERT INTO live VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
                 " boot = excluded.boot, mono_ms = excluded.mono_ms, body = excluded.body",
@@ -268,6 +268,41 @@ class Writer:
             fix = boots.current_fix(connection, self._this_boot.boot)
             if fix is not None and not more_follow:
                 placing.place_tiles(connection, self.epoch, now=to_utc(now_ms + fix.offset_ms))
+            placing.name_what_waits(connection, self.epoch)
+
+    def _name_of_ended(self, batch: Batch, draft: Draft) -> Name | tuple[None, None]:
+        """The name that an open visit was given, now that this is its end; its checkpoint goes."""
+        row = self._connection.execute(
+            "DELETE FROM checkpoint WHERE scene = ? AND number = ? AND (epoch = ?) = ? RETURNING epoch, seq",
+            (draft.body.get("scene"), draft.ends, early_epoch(self.epoch), batch.boot is None),
+        ).fetchone()
+        return (None, None) if row is None else (str(row[0]), int(row[1]))
+
+    def _checkpoint(
+        self, connection: sqlite3.Connection, checkpointed: Checkpointed, *, boot: str, origin: Origin
+    ) -> None:
+        """Replace what was kept of a scene's open visits; one that is gone without an end became part of another."""
+        scene, early = checkpointed.scene, early_epoch(self.epoch)
+        if checkpointed.inside is not None:
+            set_meta(connection, _INSIDE + scene, str(checkpointed.inside))
+        before = connection.execute(
+            "DELETE FROM checkpoint WHERE scene = ? RETURNING number, epoch, seq", (scene,)
+        ).fetchall()
+        names = {number: (epoch, seq) for number, epoch, seq in before if epoch == early}
+        fresh = [number for number in checkpointed.visits if number not in names]
+        first = take_seqs(connection, early, len(fresh)) if fresh else 0
+        names |= {number: (early, first + index) for index, number in enumerate(fresh)}
+        connection.executemany(
+            "INSERT INTO checkpoint (boot, scene, venue, config, mode, body, number, epoch, seq)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (boot, scene, origin.venue, origin.config, str(origin.mode), json.dumps(visit), number, *names[number])
+                for number, visit in checkpointed.visits.items()
+            ],
+        )
+        kept = {names[number] for number in checkpointed.visits}
+        gone = [(epoch, seq) for _, epoch, seq in before if epoch is not None and (epoch, seq) not in kept]
+        declare_names(connection, ((*name, "visit", None) for name in gone), GapReason.MERGED)
 
     def _declare_lost(self, lost: Mapping[str, int]) -> None:
         for kind, count in lost.items():

@@ -144,7 +144,7 @@ class Delivery:
     def _gap_envelopes(self, head: str, now: float) -> list[Outgoing]:
         due: dict[str, list[Gap]] = {}
         sent_before, self._gaps_sent = self._gaps_sent, {}
-        for gap in self._outbox.gaps(_GAPS_AN_ENVELOPE * 4):
+        for gap in self._outbox.gaps():
             key = (gap.epoch, gap.from_seq, gap.to_seq, str(gap.reason))
             self._gaps_sent[key] = sent_before.get(key, float("-inf"))
             if now - self._gaps_sent[key] >= _LAPSE_MINIMUM_SECONDS:

@@ -105,7 +105,9 @@ def test_the_copy_is_of_one_moment_while_vision_writes(keeper: Keeper, tmp_path:
     assert done.is_set()
     for path in copies:
         made = Exchange(folder=path)
-        ((next_seq,),) = made.rows("SELECT next_seq FROM epoch ORDER BY ordinal DESC LIMIT 1")
+        ((next_seq,),) = made.rows(
+            "SELECT next_seq FROM epoch WHERE epoch = (SELECT value FROM meta WHERE key = 'head')"
+        )
         ((last,),) = made.rows(
             "SELECT coalesce(max(seq), 0) FROM item WHERE epoch = (SELECT value FROM meta WHERE key = 'head')"
         )

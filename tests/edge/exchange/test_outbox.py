@@ -174,24 +174,24 @@ def test_a_new_store_gets_all_that_is_held_and_is_told_what_is_not(ends: Ends) -
     ends.settle(acked(2, through=4, rejected=[7]))
     assert ends.settle(acked(1, through=0, store=STORES[2])) is Verdict.NEW_STORE
     assert ends.claim() == [1, 5, 6, 7, 8, 9, 10, 1]
-    (gap,) = ends.outbox.gaps(10)
+    (gap,) = ends.outbox.gaps()
     assert (gap.epoch, gap.from_seq, gap.to_seq, gap.reason) == (EPOCH, 2, 4, "expired")
     assert [(one.type, one.count) for one in gap.lost_by_type] == [("visit", 3)]
     ends.settle(acked(2, through=10, store=STORES[2]))
-    assert ends.outbox.gaps(10) == []
+    assert ends.outbox.gaps() == []
     ends.settle(acked(1, through=0, store=STORES[3]))
-    assert len(ends.outbox.gaps(10)) == 1
+    assert len(ends.outbox.gaps()) == 1
 
 
 def test_a_gap_is_sent_until_through_passes_it(ends: Ends) -> None:
     ends.claim()
     ends.outbox.quarantine(EPOCH, 3, now_ms=0)
     ends.outbox.quarantine(EPOCH, 9, now_ms=0)
-    assert [gap.from_seq for gap in ends.outbox.gaps(10)] == [3, 9]
+    assert [gap.from_seq for gap in ends.outbox.gaps()] == [3, 9]
     ends.settle(acked(1, through=4, received=[(9, 9)]))
-    assert [gap.from_seq for gap in ends.outbox.gaps(10)] == [9]
+    assert [gap.from_seq for gap in ends.outbox.gaps()] == [9]
     ends.settle(acked(2, through=9))
-    assert ends.outbox.gaps(10) == []
+    assert ends.outbox.gaps() == []
 
 
 def test_what_is_settled_cannot_be_quarantined(ends: Ends) -> None:
@@ -199,17 +199,17 @@ def test_what_is_settled_cannot_be_quarantined(ends: Ends) -> None:
     ends.settle(acked(1, through=3))
     ends.outbox.quarantine(EPOCH, 3, now_ms=0)
     assert ends.in_state(State.QUARANTINED) == []
-    assert ends.outbox.gaps(10) == []
+    assert ends.outbox.gaps() == []
 
 
 def test_what_is_quarantined_is_never_sent_again(ends: Ends) -> None:
     ends.claim()
     ends.outbox.quarantine(EPOCH, 3, now_ms=0)
     ends.settle(acked(1, through=10))
-    assert ends.outbox.gaps(10) == []
+    assert ends.outbox.gaps() == []
     ends.settle(acked(1, through=0, store=STORES[2]))
     assert 3 not in ends.claim()
-    assert [gap.from_seq for gap in ends.outbox.gaps(10)] == [3]
+    assert [gap.from_seq for gap in ends.outbox.gaps()] == [3]
 
 
 def test_how_much_waits(ends: Ends) -> None:

@@ -172,7 +172,7 @@ def test_a_refused_payload_is_halved_until_what_is_bad_stands_alone(box: Box, ba
     assert {(seq, reason) for (_, seq), reason in cloud.gaps.items()} == {(number + 1, "quarantined") for number in bad}
     states = box.exchange.states()
     assert {seq for seq, state in states.items() if state == State.QUARANTINED} == {number + 1 for number in bad}
-    assert box.outbox.gaps(10) == []
+    assert box.outbox.gaps() == []
     assert box.outbox.standing().waiting == 0
 
 
@@ -226,7 +226,7 @@ def test_many_gaps_are_spread_over_envelopes(box: Box) -> None:
     for _ in range(12):
         box.settle(cloud, box.send(at=box.exchange.now + 31))
     assert cloud.settled(f"{1:016x}") == set(range(1, 601))
-    assert box.outbox.gaps(1) == []
+    assert box.outbox.gaps() == []
 
 
 def test_the_box_says_hello_so_that_it_hears_of_a_new_store(box: Box) -> None:
