@@ -87,16 +87,18 @@ class Outbox:
 
     def seen(self, epoch: str | None = None) -> Seen:
         """The last acknowledgement taken, and what is settled of an epoch."""
-        ranges = [] if epoch is None else settled.of_epoch(self._connection, epoch, limit=_MOST_RANGES)
-        return Seen(
-            store=get_meta(self._connection, "store"),
-            position=int(self._position()),
-            settled=tuple(SeqRange(first=first, last=last) for first, last in ranges) or None,
-        )
+        with reading(self._connection) as connection:
+            ranges = [] if epoch is None else settled.of_epoch(connection, epoch, limit=_MOST_RANGES)
+            return Seen(
+                store=get_meta(connection, "store"),
+                position=int(self._position()),
+                settled=tuple(SeqRange(first=first, last=last) for first, last in ranges) or None,
+            )
 
     def settled_epochs(self) -> list[str]:
         """Epochs of which something is settled and still held, the newest first."""
-        return settled.epochs(self._connection)
+        with reading(self._connection) as connection:
+            return settled.epochs(connection)
 
     def fix(self) -> Fix | None:
         """What is known of this boot's UTC."""
@@ -173,6 +175,7 @@ class Outbox:
                 set_meta(connection, "position", str(ack.position))
                 if ack.epoch is not None:
                     self._settle_epoch(connection, ack, self._age_ms(connection, now_ms))
+                    settled.note(connection, ack)
         return verdict
 
     def quarantine(self, epoch: str, seq: int, *, now_ms: int) -> None:
@@ -288,7 +291,6 @@ class Outbox:
         )
         connection.execute("UPDATE epoch SET through = max(through, ?) WHERE epoch = ?", (through, ack.epoch))
         connection.execute("UPDATE gap SET settled = 1 WHERE epoch = ? AND to_seq <= ?", (ack.epoch, through))
-        settled.note(connection, ack)
 
 
 def _waiting(connection: sqlite3.Connection, room: int) -> list[tuple[int, str, int, str, str, int]]:
