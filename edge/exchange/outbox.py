@@ -13,10 +13,10 @@ from enum import StrEnum
 from pathlib import Path
 
 from edge.clock import Fix, to_utc
-from edge.exchange import boots, certificates, room
+from edge.exchange import boots, certificates, room, settled
 from edge.exchange.numbering import declare
 from edge.exchange.schema import FILE_NAME, State, connect, get_meta, reading, set_meta, writing
-from protocol.acks import Ack
+from protocol.acks import Ack, SeqRange
 from protocol.envelope import Gap, GapReason, Seen, TypeCount
 from protocol.wire import early_epoch
 
@@ -27,6 +27,8 @@ _LIVE_SHARE = 4
 """One part in four of each claim goes to the newest items, so that a long backlog does not starve the present."""
 
 _MOST_CONFIGURATIONS = 16
+_MOST_RANGES = 32
+"""Higher ranges are said once lower ones have joined; an envelope's header stays small."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +86,20 @@ class Outbox:
         """The writer's present epoch; None before vision has ever run."""
         return get_meta(self._connection, "head")
 
-    def seen(self) -> Seen:
-        """The last acknowledgement taken."""
-        return Seen(store=get_meta(self._connection, "store"), position=int(self._position()))
+    def seen(self, epoch: str | None = None) -> Seen:
+        """The last acknowledgement taken, and what is settled of an epoch."""
+        with reading(self._connection) as connection:
+            ranges = [] if epoch is None else settled.of_epoch(connection, epoch, limit=_MOST_RANGES)
+            return Seen(
+                store=get_meta(connection, "store"),
+                position=int(self._position()),
+                settled=tuple(SeqRange(first=first, last=last) for first, last in ranges) or None,
+            )
+
+    def settled_epochs(self) -> list[str]:
+        """Epochs of which something is settled and still held, the newest first."""
+        with reading(self._connection) as connection:
+            return settled.epochs(connection)
 
     def fix(self) -> Fix | None:
         """What is known of this boot's UTC."""
@@ -162,6 +175,7 @@ class Outbox:
                 set_meta(connection, "position", str(ack.position))
                 if ack.epoch is not None:
                     self._settle_epoch(connection, ack, self._age_ms(connection, now_ms))
+                    settled.note(connection, ack)
         return verdict
 
     def quarantine(self, epoch: str, seq: int, *, now_ms: int) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from edge.clock import cloud_fix, to_utc
 from edge.exchange.outbox import Claimed, Outbox, Verdict
 from edge.uplink.bulletin import clock_of
+from edge.uplink.roll_call import RollCall
 from edge.uplink.tally import Tally
 from protocol.acks import Ack
 from protocol.envelope import Gap, Header, compose
@@ -30,6 +31,7 @@ _SMOOTHING = 0.2
 _GAPS_AN_ENVELOPE = 64
 _HELLO_SECONDS = 60.0
 _HELLO_WITHOUT_UTC_SECONDS = 5.0
+_HEADER_BYTES = 3 * 1024
 _SUREST_NEEDED_MS = 10_000
 """A fix from an answer that took longer than twice this is worth less than waiting for the next."""
 
@@ -66,6 +68,7 @@ class Delivery:
         self._gaps_sent: dict[tuple[str, int, int, str], float] = {}
         self._usual_seconds = 1.0
         self._last_sent = float("-inf")
+        self._roll_call = RollCall(outbox)
 
     def connected(self) -> None:
         """A new connection knows nothing of the old one's envelopes."""
@@ -73,6 +76,7 @@ class Delivery:
         self._halves.clear()
         self._gaps_sent.clear()
         self._last_sent = float("-inf")
+        self._roll_call.connected()
         self._outbox.release_claims()
 
     def due(self, now: float) -> list[Outgoing]:
@@ -87,11 +91,15 @@ class Delivery:
         envelopes += [self._envelope(head, part, now) for part in claimed]
         if not envelopes and now - self._last_sent >= self._hello_seconds():
             envelopes = [self._composed(head, head, (), (), now)]
+        called = self._roll_call.due(now, besides={outgoing.epoch for outgoing in envelopes})
+        if called is not None:
+            envelopes.append(self._composed(head, called, (), (), now))
         return envelopes
 
     def sent(self, outgoing: Outgoing, now: float) -> None:
         """This envelope has left."""
         self._last_sent = now
+        self._roll_call.said(outgoing.epoch, now)
         self._tally.sent += 1
         # The same bytes may be sent twice; an answer may then be to the first, so that one's time stays.
         self._in_flight.setdefault(hashlib.sha256(outgoing.payload).hexdigest(), _InFlight(outgoing=outgoing, at=now))
@@ -166,7 +174,7 @@ class Delivery:
             head=head,
             sent_at=None if fix is None else to_utc(_ms(now) + fix.offset_ms),
             clock=clock_of(fix),
-            seen=self._outbox.seen(),
+            seen=self._outbox.seen(epoch),
             gaps=gaps,
         )
         payload = compose(header, [item.body for item in items])
@@ -228,7 +236,7 @@ def _packed(claimed: Sequence[Claimed]) -> list[tuple[Claimed, ...]]:
     groups: dict[tuple[str, Leaf], list[Claimed]] = {}
     for item in claimed:
         groups.setdefault((item.epoch, _leaf([item])), []).append(item)
-    room = MAX_MESSAGE_BYTES - 1024
+    room = MAX_MESSAGE_BYTES - _HEADER_BYTES
     packed: list[tuple[Claimed, ...]] = []
     for group in groups.values():
         batch: list[Claimed] = []
