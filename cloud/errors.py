@@ -6,10 +6,22 @@ CloudError
 ├── BackupError        an archive cannot be made, found, read or restored; says which, and why
 ├── NotFound           no such venue, box, camera or plan
 ├── Conflict           it exists already, or its state forbids this
-└── Invalid            what was sent breaks a rule; says what would be right
+├── Invalid            what was sent breaks a rule; says what would be right
+├── Damaged            a row that the database keeps cannot be read; says which
+└── PartlyDone         a job of the upkeep did all but what it names
 """
 
-__all__ = ["BackupError", "CloudError", "Conflict", "Invalid", "NotFound", "SettingsError", "StoreError"]
+__all__ = [
+    "BackupError",
+    "CloudError",
+    "Conflict",
+    "Damaged",
+    "Invalid",
+    "NotFound",
+    "PartlyDone",
+    "SettingsError",
+    "StoreError",
+]
 
 
 class CloudError(Exception):
@@ -41,3 +53,11 @@ class Conflict(CloudError):
 
 class Invalid(CloudError):
     """What was sent breaks a rule."""
+
+
+class Damaged(CloudError):
+    """A row that is kept cannot be read."""
+
+
+class PartlyDone(CloudError):
+    """A job could not do all of it."""
