@@ -22,7 +22,7 @@ from cloud.losses import NOTHING_LOST, lost_by_type
 from cloud.store.engine import writing
 from cloud.store.metrics import bucket_of
 from cloud.store.moments import from_ms, to_ms
-from cloud.store.tables import Box, DeadLetter, Enrolment, GapRecord, Held
+from cloud.store.tables import Box, Enrolment, GapRecord, Held
 from cloud.venues import find_venue
 from protocol.status import BoxState, Status
 from protocol.wire import format_utc
@@ -203,7 +203,7 @@ def box_figures(session: Session, *, row: Box, granted: Collection[str] | None =
         exchange_used=exchange.used if exchange else None,
         gaps=_gaps(session, box=row.box),
         held=_held(session, box=row.box),
-        dead_letters=session.exec(select(func.count()).where(col(DeadLetter.box) == row.box)).one(),
+        dead_letters=row.dead_letters,
         enrolments=tuple(
             EnrolmentFigures(venue=one.venue, since=_moment(one.from_ms or None), until=_moment(one.until_ms))
             for one in _enrolments(session, box=row.box)

@@ -7,10 +7,23 @@ CloudError
 ├── NotFound           no such venue, box, camera or plan
 ├── Conflict           it exists already, or its state forbids this
 ├── Invalid            what was sent breaks a rule; says what would be right
-└── Busy               as much of it runs already as may; it can be tried again soon
+├── Busy               as much of it runs already as may; it can be tried again soon
+├── Damaged            a row that the database keeps cannot be read; says which
+└── PartlyDone         a job of the upkeep did all but what it names
 """
 
-__all__ = ["BackupError", "Busy", "CloudError", "Conflict", "Invalid", "NotFound", "SettingsError", "StoreError"]
+__all__ = [
+    "BackupError",
+    "Busy",
+    "CloudError",
+    "Conflict",
+    "Damaged",
+    "Invalid",
+    "NotFound",
+    "PartlyDone",
+    "SettingsError",
+    "StoreError",
+]
 
 
 class CloudError(Exception):
@@ -46,3 +59,11 @@ class Invalid(CloudError):
 
 class Busy(CloudError):
     """As much of this is under way as may be; try again soon."""
+
+
+class Damaged(CloudError):
+    """A row that is kept cannot be read."""
+
+
+class PartlyDone(CloudError):
+    """A job could not do all of it."""

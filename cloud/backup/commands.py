@@ -12,12 +12,14 @@ from cloud.backup.keys import pack_keys, unpack_keys
 from cloud.backup.reading import read_part
 from cloud.backup.restore import restore
 from cloud.backup.target import Target
+from cloud.backup.turn import alone
 from cloud.backup.verification import verify
 from cloud.command_line import Commands, Leaf
 from cloud.errors import BackupError, SettingsError
 from cloud.settings import Settings, check_target, database_url
 from cloud.store.engine import open_engine, store_name
 from cloud.store.moments import utc_now
+from cloud.store.schema import check_schema
 from protocol.wire import format_utc
 
 __all__ = ["add_backup_commands"]
@@ -48,17 +50,15 @@ def _backup(settings: Settings, arguments: argparse.Namespace) -> int:
     os.umask(_OWNER_ONLY)
     target, now = _target(settings, arguments), utc_now()
     engine = open_engine(database_url(settings))
-    made = back_up(
-        engine,
-        target,
-        now=now,
-        full_after=timedelta() if arguments.full else timedelta(days=settings.backup.full_every_days),
-        keys=pack_keys(_data_dir(settings)) if arguments.with_keys else None,
-    )
-    print(f"{made.id}  {_told(made)}; in {target.url}")
-    catalogue = read_catalogue(target)
-    gone = superfluous(catalogue, keep=settings.backup.keep, now=now)
-    remove(target, catalogue, gone)
+    check_schema(engine)
+    keys = pack_keys(_data_dir(settings)) if arguments.with_keys else None
+    full_after = timedelta() if arguments.full else timedelta(days=settings.backup.full_every_days)
+    with alone(engine, target):
+        made = back_up(engine, target, now=now, full_after=full_after, keys=keys)
+        print(f"{made.id}  {_told(made)}; in {target.url}")
+        catalogue = read_catalogue(target)
+        gone = superfluous(target, catalogue, keep=settings.backup.keep, now=now)
+        remove(target, catalogue, gone)
     for archive in gone:
         print(f"{archive}  removed")
     return 0
@@ -87,15 +87,18 @@ def _list(settings: Settings, arguments: argparse.Namespace) -> int:
     for archive in _all(catalogue):
         print(f"{archive}  {_described(catalogue, archive)}")
     if not _all(catalogue):
-        print(f"There is no back-up in {target.url}.")
+        print(f"{catalogue.none_there}.")
     return 0
 
 
 def _verify(settings: Settings, arguments: argparse.Namespace) -> int:
     target = _target(settings, arguments)
     catalogue = read_catalogue(target)
+    archives = arguments.archive or _all(catalogue)
+    if not archives:
+        raise BackupError(catalogue.none_there)
     is_sound = True
-    for verified in verify(target, catalogue, arguments.archive or _all(catalogue)):
+    for verified in verify(target, catalogue, archives):
         print(f"{verified.archive}  {'; '.join(verified.troubles) or 'can be restored'}", flush=True)
         is_sound = is_sound and not verified.troubles
     return 0 if is_sound else 1

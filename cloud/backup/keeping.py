@@ -1,25 +1,33 @@
 """Which archives go: those of full ones older than the newest that are kept, and what was never completed.
 
-Only full archives that are whole count as kept, so the last good one stays whatever happens to those after it.
+Only full archives that were read through and are sound count as kept, so the last good one stays whatever happens to
+those after it.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 
 from ulid import ULID
 
 from cloud.backup.archive import MANIFEST, Catalogue
 from cloud.backup.target import Target
+from cloud.backup.verification import verify
 
 __all__ = ["remove", "superfluous"]
 
 COMPLETED_WITHIN = timedelta(days=2)
 """What has no manifest after so long will never have one."""
+_LOG = logging.getLogger(__name__)
 
 
-def superfluous(catalogue: Catalogue, *, keep: int, now: datetime) -> Sequence[str]:
-    """Archives to let go, the newest first, so that none outlives what it builds upon."""
-    return sorted([*_too_old(catalogue, keep), *_abandoned(catalogue, now)], reverse=True)
+def superfluous(target: Target, catalogue: Catalogue, *, keep: int, now: datetime) -> Sequence[str]:
+    """Archives to let go, the newest first, so that none outlives what it builds upon.
+
+    Where some are too many, those that would be kept are read through before.
+    """
+    return sorted([*_too_old(target, catalogue, keep), *_abandoned(catalogue, now)], reverse=True)
 
 
 def remove(target: Target, catalogue: Catalogue, archives: Sequence[str]) -> None:
@@ -29,16 +37,27 @@ def remove(target: Target, catalogue: Catalogue, archives: Sequence[str]) -> Non
         target.remove(sorted(paths, key=lambda path: not path.endswith(f"/{MANIFEST}")))
 
 
-def _too_old(catalogue: Catalogue, keep: int) -> Iterator[str]:
-    good = [
-        manifest.id for manifest in catalogue.archives.values() if not manifest.base and catalogue.is_whole(manifest)
-    ]
-    if len(good) <= keep:
+def _too_old(target: Target, catalogue: Catalogue, keep: int) -> Iterator[str]:
+    full = sorted((manifest.id for manifest in catalogue.archives.values() if not manifest.base), reverse=True)
+    if len(full) <= keep:
         return
-    oldest_kept = sorted(good)[-keep]
+    good = _good(target, catalogue, full)
+    oldest_kept = next(islice(good, keep - 1, None), "")
     for manifest in catalogue.archives.values():
         if manifest.full < oldest_kept:
             yield manifest.id
+
+
+def _good(target: Target, catalogue: Catalogue, archives: Sequence[str]) -> Iterator[str]:
+    """Those of the archives that can be restored, each read when it is asked for."""
+    for verified in verify(target, catalogue, archives):
+        if not verified.troubles:
+            yield verified.archive
+        else:
+            _LOG.warning(
+                "Back-up %s does not count as kept: %s", verified.archive, verified.troubles[0],
+                extra={"action": "backup", "archive": verified.archive},
+            )  # fmt: skip
 
 
 def _abandoned(catalogue: Catalogue, now: datetime) -> Iterator[str]:

@@ -12,17 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, select, tuple_
 
-from cloud.errors import Invalid
+from cloud.errors import Damaged, Invalid
 from cloud.store import tables
 from cloud.store.upsert import Row, replace, table_of
 from protocol.tiles import CELLS_PER_TILE, DIRECTIONS, Layer, Tile
 
-__all__ = ["Cells", "PlacedTile", "TileKey", "add_cells", "decode_cells", "encode_cells", "merge_tiles"]
+__all__ = ["Cells", "PlacedTile", "TileKey", "add_cells", "decode_cells", "encode_cells", "merge_tiles", "told"]
 
 LEVELS_SECONDS = (3_600, 86_400)
 _MAX_CELL = 2**31 - 1
 _KEYS_PER_QUERY = 200
 _COMPRESSION = 1
+_SIZES = frozenset({CELLS_PER_TILE, CELLS_PER_TILE * DIRECTIONS})
 _TABLE = table_of(tables.Tile)
 _KEY_COLUMNS = tuple(column for column in _TABLE.c if column.primary_key)
 _KEY_NAMES = tuple(column.name for column in _KEY_COLUMNS)
@@ -58,13 +59,24 @@ def add_cells(connection: Connection, added: Mapping[TileKey, Cells]) -> None:
 
 
 def decode_cells(blob: bytes) -> NDArray[np.int32]:
-    """Every cell of a stored tile: shape (1024,), or (8192,) for flow."""
-    return np.frombuffer(zlib.decompress(blob), dtype="<i4")
+    """Every cell of a stored tile: shape (1024,), or (8192,) for flow; raises Damaged."""
+    try:
+        cells: NDArray[np.int32] = np.frombuffer(zlib.decompress(blob), dtype="<i4")
+    except (ValueError, zlib.error) as error:
+        raise Damaged(f"a stored heat-map tile is damaged: {error}") from error
+    if cells.size not in _SIZES:
+        raise Damaged(f"a stored heat-map tile is damaged: it has {cells.size} cells")
+    return cells
 
 
 def encode_cells(cells: Cells) -> bytes:
     """Cells as they are stored."""
     return zlib.compress(cells.astype("<i4").tobytes(), _COMPRESSION)
+
+
+def told(key: TileKey) -> str:
+    """A stored tile's key in words."""
+    return ", ".join(f"{name} {part}" for name, part in zip(_KEY_NAMES, key, strict=True))
 
 
 def _sums(placed: Iterable[PlacedTile]) -> dict[TileKey, Cells]:
@@ -102,8 +114,10 @@ def _stored(connection: Connection, keys: Sequence[TileKey]) -> dict[TileKey, by
 
 
 def _row(key: TileKey, cells: Cells, stored: bytes | None) -> Row:
-    total = cells if stored is None else cells + decode_cells(stored)
+    try:
+        total = cells if stored is None else cells + decode_cells(stored)
+    except Damaged as error:
+        raise Damaged(f"{told(key)}: {error}") from error
     if total.max(initial=0) > _MAX_CELL:
-        where = ", ".join(f"{name} {part}" for name, part in zip(_KEY_NAMES, key, strict=True))
-        raise Invalid(f"A heat-map cell would pass {_MAX_CELL}: {where}")
+        raise Invalid(f"A heat-map cell would pass {_MAX_CELL}: {told(key)}")
     return {**dict(zip(_KEY_NAMES, key, strict=True)), "cells": encode_cells(total)}

@@ -14,13 +14,13 @@ from cloud.alerts.rules import Rule
 from cloud.errors import StoreError
 from cloud.ingest.judgement import HoldReason
 from cloud.store.engine import reading
-from cloud.store.tables import Alert, Box, DeadLetter, Held, JobRun, WebhookDelivery
+from cloud.store.tables import Alert, Box, Held, JobRun, WebhookDelivery
 from cloud.store.upsert import table_of
 from protocol.status import BoxState
 
 __all__ = ["StoreCollector"]
 
-_ALERT, _BOX, _DEAD, _HELD = table_of(Alert), table_of(Box), table_of(DeadLetter), table_of(Held)
+_ALERT, _BOX, _HELD = table_of(Alert), table_of(Box), table_of(Held)
 _DELIVERY, _JOB = table_of(WebhookDelivery), table_of(JobRun)
 _LOG = logging.getLogger(__name__)
 
@@ -78,8 +78,8 @@ def _set_aside(connection: Connection) -> Iterator[Metric]:
         HoldReason,
         {str(one): int(count) for one, count in reasons},
     )
-    dead = connection.execute(select(func.count()).select_from(_DEAD)).scalar_one()
-    yield GaugeMetricFamily("footfall_dead_letters", "Items and payloads that could not be taken.", dead)
+    dead = connection.execute(select(func.sum(_BOX.c.dead_letters))).scalar_one()
+    yield GaugeMetricFamily("footfall_dead_letters", "Items and payloads that could not be taken.", int(dead or 0))
 
 
 def _alerts(connection: Connection) -> Iterator[Metric]:

@@ -23,6 +23,7 @@ __all__ = [
     "EpochRecord",
     "Event",
     "FloorPlan",
+    "Forgotten",
     "GapRecord",
     "Held",
     "JobRun",
@@ -100,6 +101,7 @@ class Box(SQLModel, table=True):
 
     `state` and `session` follow births and deaths. `position` counts acks; it is read and raised under the row's lock.
     `venue` is the present enrolment. `revoked_ms` is since when it is shut out, until it is enrolled anew.
+    `dead_letters` counts all that could not be taken, also after the letters themselves have aged out.
     """
 
     __tablename__ = "box"
@@ -114,6 +116,7 @@ class Box(SQLModel, table=True):
     first_seen_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
     last_seen_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
     revoked_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
+    dead_letters: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, server_default=text("0")))
 
 
 class DeviceCertificate(SQLModel, table=True):
@@ -190,6 +193,21 @@ class Event(SQLModel, table=True):
     at_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
     received_ms: int = Field(sa_column=_big())
     body: str = Field(sa_column=Column(Text, nullable=False))
+
+
+class Forgotten(SQLModel, table=True):
+    """How many items of a type came under a block of seqs and have aged out since; `first_seq` names the block.
+
+    A gap that reaches over them has not lost them.
+    """
+
+    __tablename__ = "forgotten"
+    __table_args__ = {"sqlite_with_rowid": False}
+    box: str = Field(primary_key=True)
+    epoch: str = Field(primary_key=True)
+    first_seq: int = Field(sa_column=_big(key=True))
+    type: str = Field(primary_key=True)
+    value: int = Field(sa_column=_big())
 
 
 class Held(SQLModel, table=True):

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from sqlalchemy import Engine, select
 
-from cloud.errors import CloudError
+from cloud.errors import CloudError, PartlyDone
 from cloud.store.engine import reading, writing
 from cloud.store.moments import to_ms
 from cloud.store.tables import JobRun
@@ -45,7 +45,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastRun:
-    """When a job was last begun and last succeeded, how much it took away, and what went wrong, if anything did."""
+    """When a job was last begun and last succeeded, how much it took away, and what went wrong, if anything did.
+
+    One that did all but something that it had to leave out has succeeded and says what.
+    """
 
     started_ms: int
     succeeded_ms: int | None
@@ -93,17 +96,20 @@ def run_job(engine: Engine, job: Job, *, now: datetime, may_go_on: Callable[[], 
         started_ms=to_ms(now), succeeded_ms=before.succeeded_ms if before else None, gone=0, trouble="broken off"
     )
     _note(engine, job, run)
-    gone = 0
+    gone, trouble = 0, ""
     try:
         for some in job.steps(engine, now):
             gone += some
             if not may_go_on():
                 _note(engine, job, dataclasses.replace(run, gone=gone))
                 return gone
+    except PartlyDone as error:
+        trouble = str(error)
+        _LOG.error("Upkeep, %s: %s", job.name, trouble, extra={"action": "upkeep", "job": job.name})
     except CloudError as error:
         _note(engine, job, dataclasses.replace(run, gone=gone, trouble=str(error)))
         raise
-    _note(engine, job, dataclasses.replace(run, succeeded_ms=to_ms(now), gone=gone, trouble=""))
+    _note(engine, job, dataclasses.replace(run, succeeded_ms=to_ms(now), gone=gone, trouble=trouble))
     _LOG.info("Upkeep, %s: %d %s", job.name, gone, job.unit, extra={"action": "upkeep", "job": job.name, "gone": gone})
     return gone
 

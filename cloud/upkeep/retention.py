@@ -1,7 +1,8 @@
 """Raw rows that are old enough leave: events, what could not be taken, the webhook's messages, and the audit log's.
 
 Nothing that is counted hangs on them. Receipts stay for ever, so that what is sent again after its row has gone does
-not count again; roll-ups, tiles, declared gaps, layouts and certificates stay, as does what is held for a decision.
+not count again, and so does how many events of each type went, so that a gap that comes later does not take them for
+lost; roll-ups, tiles, declared gaps, layouts and certificates stay, as does what is held for a decision.
 """
 
 import calendar
@@ -10,6 +11,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Engine, Table, delete, or_, select, tuple_
 
+from cloud.ingest.gaps import note_forgotten
 from cloud.store.distinct import distinct_values
 from cloud.store.engine import reading, writing
 from cloud.store.moments import to_ms
@@ -28,7 +30,7 @@ def forget_raw_rows(engine: Engine, *, now: datetime, months: int) -> Iterator[i
     for venue, own_months in _venues(engine):
         before_ms = to_ms(months_before(now, own_months or months))
         for condition in _old_events(engine, venue, before_ms):
-            yield from _delete(engine, _EVENT, condition)
+            yield from _forget(engine, condition)
     before_ms = to_ms(months_before(now, months))
     yield from _delete(engine, _DEAD, _DEAD.c.received_ms < before_ms)
     yield from _delete(engine, _AUDIT, _AUDIT.c.at_ms < before_ms)
@@ -57,6 +59,20 @@ def _old_events(engine: Engine, venue: str, before_ms: int) -> Iterator[ColumnEl
         of_type = (_EVENT.c.venue == venue) & (_EVENT.c.type == kind)
         yield of_type & (_EVENT.c.at_ms < before_ms)
         yield of_type & _EVENT.c.at_ms.is_(None) & (_EVENT.c.received_ms < before_ms)
+
+
+def _forget(engine: Engine, condition: ColumnElement[bool]) -> Iterator[int]:
+    """As `_delete`, of events, and count what goes."""
+    key = tuple(_EVENT.primary_key.columns)
+    some = delete(_EVENT).where(tuple_(*key).in_(select(*key).where(condition).limit(ROWS_AT_ONCE)))
+    while True:
+        with writing(engine) as connection:
+            items = connection.execute(some.returning(*key, _EVENT.c.type)).all()
+            note_forgotten(connection, [(one.box, one.epoch, one.seq, one.type) for one in items])
+        if items:
+            yield len(items)
+        if len(items) < ROWS_AT_ONCE:
+            return
 
 
 def _delete(engine: Engine, table: Table, condition: ColumnElement[bool]) -> Iterator[int]:

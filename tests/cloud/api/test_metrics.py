@@ -124,12 +124,12 @@ def test_what_the_database_holds_is_read_when_somebody_asks(api: Api, device_key
 
 def test_without_its_database_the_process_still_tells_of_itself(api: Api) -> None:
     with writing(api.engine) as connection:
-        connection.execute(text("ALTER TABLE dead_letter RENAME TO dead_letter_elsewhere"))
+        connection.execute(text("ALTER TABLE held RENAME TO held_elsewhere"))
     try:
         found = api.scrape()
     finally:
         with writing(api.engine) as connection:
-            connection.execute(text("ALTER TABLE dead_letter_elsewhere RENAME TO dead_letter"))
+            connection.execute(text("ALTER TABLE held_elsewhere RENAME TO held"))
     assert found.value("footfall_store_up") == 0
     assert "footfall_boxes" not in found
     assert "footfall_ingest_commit_seconds" in found

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from cloud.backup.target import Target
+from cloud.backup.turn import alone
+from cloud.store.engine import open_engine
 from tests.support.s3_server import S3Server
 
 ROOT = Path(__file__).parents[3]
@@ -67,9 +70,13 @@ def test_keys_are_kept_and_laid_only_where_asked_for(operator: Operator) -> None
     (operator.data / "authority").mkdir()
     (operator.data / "authority" / "authority.pem").write_text("another secret")
     plain = operator.types("backup")[:26]
+    (operator.data / "another.sqlite").write_text("of somebody else")
+    (operator.data / "archives").mkdir()
+    (operator.data / "archives" / "manifest.json").touch()
     assert "with keys" in operator.types("backup", "--full", "--with-keys")
     for path in (operator.data / "admin.key", operator.data / "authority" / "authority.pem"):
         path.unlink()
+    (operator.data / "another.sqlite").unlink()
     operator.types("restore")
     assert not (operator.data / "admin.key").exists()
     (operator.data / "authority" / "authority.pem").write_text("a newer secret")
@@ -108,6 +115,25 @@ def test_a_damaged_back_up_is_told_by_verify_and_refused_by_restore(operator: Op
         assert f"{made}/store-000001.jsonl.gz: it is missing" in ended.stdout + ended.stderr
     unknown = operator.run("restore", "01KAG")
     assert unknown.stderr.endswith(f"There is no back-up 01KAG in file://{tmp_path}/archives; the newest is {made}\n")
+
+
+def test_two_back_ups_at_once_into_one_target_are_one(operator: Operator, tmp_path: Path) -> None:
+    operator.types("migrate")
+    engine = open_engine(f"sqlite:///{operator.data}/footfall.sqlite")
+    with alone(engine, Target(f"file://{tmp_path}/archives")):
+        ended = operator.run("backup")
+        operator.types("backup", "--target", f"file://{tmp_path}/elsewhere")
+    assert ended.returncode == 1
+    assert f"Another back-up into file://{tmp_path}/archives is being made" in ended.stderr
+    assert not (tmp_path / "archives").exists()
+    operator.types("backup")
+    engine.dispose()
+
+
+def test_verifying_where_there_is_nothing_is_no_success(operator: Operator, tmp_path: Path) -> None:
+    ended = operator.run("verify")
+    assert ended.returncode == 1
+    assert ended.stderr.endswith(f"There is no back-up in file://{tmp_path}/archives\n")
 
 
 def test_without_a_target_it_is_said_what_one_is(tmp_path: Path) -> None:
