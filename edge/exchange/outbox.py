@@ -13,9 +13,10 @@ from enum import StrEnum
 from pathlib import Path
 
 from edge.clock import Fix, to_utc
-from edge.exchange import boots, certificates, room
+from edge.exchange import again, boots, certificates, room
 from edge.exchange.numbering import declare
 from edge.exchange.schema import FILE_NAME, State, connect, get_meta, reading, set_meta, writing
+from edge.exchange.settling import settle_epoch
 from protocol.acks import Ack
 from protocol.envelope import Gap, GapReason, Seen, TypeCount
 
@@ -107,7 +108,13 @@ class Outbox:
             )
 
     def claim(self, *, now_ms: int, window: int, lapse_ms: int) -> list[Claimed]:
-        """Claim as many items as the window of unacknowledged ones has room for, the oldest and some of the newest."""
+        """Claim as many items as the window of unacknowledged ones has room for, the oldest and some of the newest.
+
+        After a new store a step is taken first towards all that is held waiting again.
+        """
+        if again.is_under_way(self._connection):
+            with writing(self._connection) as connection:
+                again.go_on(connection)
         with writing(self._connection) as connection:
             connection.execute(
                 "UPDATE item SET state = ? WHERE state = ? AND retry_ms <= ?", (State.WAITING, State.CLAIMED, now_ms)
@@ -156,12 +163,12 @@ class Outbox:
         with writing(self._connection) as connection:
             verdict = self._judge(connection, ack)
             if verdict is Verdict.NEW_STORE:
-                self._send_all_again(connection)
+                again.begin(connection, age_ms=self._age_ms(connection, now_ms))
             if verdict in {Verdict.TAKEN, Verdict.NEW_STORE}:
                 set_meta(connection, "store", ack.store)
                 set_meta(connection, "position", str(ack.position))
                 if ack.epoch is not None:
-                    self._settle_epoch(connection, ack, self._age_ms(connection, now_ms))
+                    settle_epoch(connection, ack, age_ms=self._age_ms(connection, now_ms))
         return verdict
 
     def quarantine(self, epoch: str, seq: int, *, now_ms: int) -> None:
@@ -185,7 +192,8 @@ class Outbox:
             ]
             first = min((identity for _, identity in found if identity is not None), default=None)
             oldest = connection.execute("SELECT at_ms FROM item WHERE id = ?", (first,)).fetchone()
-        return Standing(waiting=sum(count for count, _ in found), oldest_at_ms=None if oldest is None else oldest[0])
+            waiting = sum(count for count, _ in found) + again.left(connection)
+        return Standing(waiting=waiting, oldest_at_ms=None if oldest is None else oldest[0])
 
     def live(self, *, now_ms: int) -> list[LiveRow]:
         """What vision last said of itself in this boot."""
@@ -225,7 +233,7 @@ class Outbox:
         return int(get_meta(self._connection, "position") or 0)
 
     def _age_ms(self, connection: sqlite3.Connection, now_ms: int) -> int:
-        return boots.age_ms(connection, boot=self._boot, now_ms=now_ms)
+        return max(boots.age_ms(connection, boot=self._boot, now_ms=now_ms), again.stamp_ms(connection))
 
     def _judge(self, connection: sqlite3.Connection, ack: Ack) -> Verdict:
         known = get_meta(connection, "store")
@@ -242,41 +250,6 @@ class Outbox:
             if ack.epoch == get_meta(connection, "head") and furthest > row[0]:
                 return Verdict.BEYOND_SENT
         return Verdict.NEW_STORE if renewed else Verdict.TAKEN
-
-    def _send_all_again(self, connection: sqlite3.Connection) -> None:
-        """The cloud has a new store: everything held waits again, and what is gone is declared expired."""
-        connection.execute(
-            "UPDATE item SET state = ?, retry_ms = 0, settled_ms = NULL WHERE state IN (?, ?, ?)",
-            (State.WAITING, State.CLAIMED, State.SETTLED, State.REJECTED),
-        )
-        connection.execute("UPDATE epoch SET through = 0")
-        connection.execute("UPDATE gap SET settled = 0")
-        connection.execute("DELETE FROM gap WHERE reason = ?", (str(GapReason.EXPIRED),))
-        connection.execute(
-            "INSERT INTO gap (epoch, from_seq, to_seq, reason, start_ms, end_ms, lost)"
-            " SELECT epoch, from_seq, to_seq, ?, start_ms, end_ms, counts FROM history WHERE true"
-            " ON CONFLICT DO NOTHING",
-            (str(GapReason.EXPIRED),),
-        )
-
-    def _settle_epoch(self, connection: sqlite3.Connection, ack: Ack, age_ms: int) -> None:
-        before, next_seq = connection.execute(
-            "SELECT through, next_seq FROM epoch WHERE epoch = ?", (ack.epoch,)
-        ).fetchone()
-        through = min(ack.through or 0, next_seq - 1)
-        connection.executemany(
-            "UPDATE item SET state = ?, settled_ms = ? WHERE epoch = ? AND seq = ? AND state <= ?",
-            [(State.REJECTED, age_ms, ack.epoch, seq, State.CLAIMED) for seq in ack.rejected],
-        )
-        connection.executemany(
-            "UPDATE item SET state = ?, settled_ms = ? WHERE epoch = ? AND seq BETWEEN ? AND ? AND state <= ?",
-            [
-                (State.SETTLED, age_ms, ack.epoch, first, last, State.CLAIMED)
-                for first, last in [(before + 1, through), *((span.first, span.last) for span in ack.received)]
-            ],
-        )
-        connection.execute("UPDATE epoch SET through = max(through, ?) WHERE epoch = ?", (through, ack.epoch))
-        connection.execute("UPDATE gap SET settled = 1 WHERE epoch = ? AND to_seq <= ?", (ack.epoch, through))
 
 
 def _waiting(connection: sqlite3.Connection, room: int) -> list[tuple[int, str, int, str, str, int]]:

@@ -25,7 +25,7 @@ from typing import Self
 from edge.anonymity import Origin
 from edge.clock import Fix, to_utc
 from edge.errors import ExchangeFull
-from edge.exchange import boots, certificates, placing, room, shedding
+from edge.exchange import again, boots, certificates, placing, room, shedding
 from edge.exchange.ballast import BALLAST_BYTES, Ballast
 from edge.exchange.batch import Batch, LeftBehind
 from edge.exchange.lock import take_lock
@@ -161,6 +161,7 @@ class Writer:
                 return (
                     shedding.purge_settled(connection, settled_before_ms=None)
                     or shedding.merge_equal(connection, self.epoch)
+                    or again.go_on(connection)
                     or shedding.drop_oldest(connection, self.epoch)
                 )
         except ExchangeFull:
