@@ -82,15 +82,18 @@ class Outbox:
 
     def head(self) -> str | None:
         """The writer's present epoch; None before vision has ever run."""
-        return get_meta(self._connection, "head")
+        with reading(self._connection) as connection:
+            return get_meta(connection, "head")
 
     def seen(self) -> Seen:
         """The last acknowledgement taken."""
-        return Seen(store=get_meta(self._connection, "store"), position=int(self._position()))
+        with reading(self._connection) as connection:
+            return Seen(store=get_meta(connection, "store"), position=int(self._position()))
 
     def fix(self) -> Fix | None:
         """What is known of this boot's UTC."""
-        return boots.current_fix(self._connection, self._boot)
+        with reading(self._connection) as connection:
+            return boots.current_fix(connection, self._boot)
 
     def offer_fix(self, fix: Fix) -> bool:
         """Take a better fix of this boot's UTC; says whether it was taken."""
@@ -112,9 +115,7 @@ class Outbox:
 
         After a new store a step is taken first towards all that is held waiting again.
         """
-        if again.is_under_way(self._connection):
-            with writing(self._connection) as connection:
-                again.go_on(connection)
+        self._go_on()
         with writing(self._connection) as connection:
             connection.execute(
                 "UPDATE item SET state = ? WHERE state = ? AND retry_ms <= ?", (State.WAITING, State.CLAIMED, now_ms)
@@ -197,23 +198,27 @@ class Outbox:
 
     def live(self, *, now_ms: int) -> list[LiveRow]:
         """What vision last said of itself in this boot."""
-        rows = self._connection.execute(
-            "SELECT subject, mono_ms, body FROM live WHERE boot = ? ORDER BY subject", (self._boot,)
-        )
+        with reading(self._connection) as connection:
+            rows = connection.execute(
+                "SELECT subject, mono_ms, body FROM live WHERE boot = ? ORDER BY subject", (self._boot,)
+            ).fetchall()
         return [LiveRow(subject=row[0], age_seconds=max(0, now_ms - row[1]) / 1000, body=row[2]) for row in rows]
 
     def certificates(self) -> list[str]:
         """The newest certificate of each line, by the lines' names; see `edge.exchange.certificates`."""
-        return certificates.kept(self._connection)
+        with reading(self._connection) as connection:
+            return certificates.kept(connection)
 
     def used_bytes(self) -> int:
         """Bytes that the exchange takes: pages in use, and the log beside the file."""
         log = self._path.with_name(f"{self._path.name}-wal")
-        return room.used_bytes(self._connection) + (log.stat().st_size if log.exists() else 0)
+        with reading(self._connection) as connection:
+            return room.used_bytes(connection) + (log.stat().st_size if log.exists() else 0)
 
     def remembered(self, key: str) -> str | None:
         """What uplink noted under this key."""
-        return get_meta(self._connection, f"uplink.{key}")
+        with reading(self._connection) as connection:
+            return get_meta(connection, f"uplink.{key}")
 
     def remember(self, key: str, value: str) -> None:
         """Note something across restarts."""
@@ -228,6 +233,13 @@ class Outbox:
                 " body = excluded.body, taken = 0 WHERE body <> excluded.body",
                 (kind, name, body),
             )
+
+    def _go_on(self) -> None:
+        with reading(self._connection) as connection:
+            is_under_way = again.is_under_way(connection)
+        if is_under_way:
+            with writing(self._connection) as connection:
+                again.go_on(connection)
 
     def _position(self) -> int:
         return int(get_meta(self._connection, "position") or 0)

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
 
-from edge.errors import ExchangeError, ExchangeFull
+from edge.errors import ExchangeBusy, ExchangeError, ExchangeFull
 
 __all__ = ["FILE_NAME", "State", "connect", "get_meta", "reading", "set_meta", "writing"]
 
@@ -111,7 +111,11 @@ def connect(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def writing(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """One durable transaction; raises ExchangeFull when there is no room, ExchangeError for the rest."""
+    """One durable transaction.
+
+    Raises ExchangeFull when there is no room, ExchangeBusy when another holds the lock for long, ExchangeError for the
+    rest.
+    """
     try:
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -133,7 +137,8 @@ def reading(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         try:
             yield connection
         finally:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # SQLite ends it by itself after some errors
+                connection.execute("ROLLBACK")
     except sqlite3.Error as error:
         raise _translated(_path_of(connection), error) from error
 
@@ -188,6 +193,8 @@ def _translated(path: Path, error: Exception) -> ExchangeError:
     code = getattr(error, "sqlite_errorcode", None)
     if code in _NO_ROOM:
         return ExchangeFull(f"exchange {path}: no room on the disk ({error}); free some space")
+    if code is not None and code & 0xFF == sqlite3.SQLITE_BUSY:
+        return ExchangeBusy(f"exchange {path}: another process has held it for {_BUSY_SECONDS:.0f} s ({error})")
     if code == sqlite3.SQLITE_NOTADB or (code is not None and code & 0xFF == sqlite3.SQLITE_CORRUPT):
         return ExchangeError(f"exchange {path}: not an exchange file or damaged ({error}); move it away and restart")
     if code in {None, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}:
