@@ -3,24 +3,34 @@
 Nothing here deletes an item. A claim is a promise to have sent it; one that is not acknowledged lapses, after a time
 that grows with each attempt, and at once with every new connection. Acknowledgements that are older than what is
 known, or that speak of seqs never sent, change nothing.
+
+Delivering is what lets a full disk have room again, so uplink goes on there: it begins the log anew instead of letting
+it grow, else gives up the ballast in favour of the exchange; the writer lays it again.
 """
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import wraps
 from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
 
 from edge.clock import Fix, to_utc
+from edge.errors import ExchangeFull
 from edge.exchange import again, boots, certificates, room
+from edge.exchange.ballast import Ballast
 from edge.exchange.numbering import declare
-from edge.exchange.schema import FILE_NAME, State, connect, get_meta, reading, set_meta, writing
+from edge.exchange.schema import FILE_NAME, State, get_meta, reading, set_meta, writing
 from edge.exchange.settling import settle_epoch
 from protocol.acks import Ack
 from protocol.envelope import Gap, GapReason, Seen, TypeCount
 
 __all__ = ["Claimed", "LiveRow", "Outbox", "Standing", "Verdict"]
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 _LAPSE_CAP_MS = 600_000
 _LIVE_SHARE = 4
@@ -68,17 +78,43 @@ class Verdict(StrEnum):
     BEYOND_SENT = "beyond-sent"
 
 
+def _finding_room(act: Callable[Concatenate["Outbox", _P], _T]) -> Callable[Concatenate["Outbox", _P], _T]:
+    """Do this again on a full disk, as often as there is a way to find room."""
+
+    @wraps(act)
+    def done(outbox: "Outbox", /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        for find in outbox.ways_to_room():
+            try:
+                return act(outbox, *args, **kwargs)
+            except ExchangeFull:
+                if not find():
+                    raise
+        return act(outbox, *args, **kwargs)
+
+    return done
+
+
 class Outbox:
     """Claims and settles items of the exchange in `folder`; close it when done."""
 
     def __init__(self, folder: Path, *, boot: str) -> None:
         self._path = folder / FILE_NAME
-        self._connection = connect(self._path)
+        self._ballast = Ballast(folder)
+        self._is_fixed = False
+        self._connection = room.opened(self._path, self._ballast)
         self._boot = boot
 
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+    def ways_to_room(self) -> tuple[Callable[[], bool], ...]:
+        """What may help on a full disk, the cheapest first; each says whether it is worth trying again then."""
+        self._keep_size()
+        return (
+            lambda: room.restart_log(self._connection) or self._spend_ballast(),
+            self._spend_ballast,
+        )
 
     def head(self) -> str | None:
         """The writer's present epoch; None before vision has ever run."""
@@ -95,11 +131,13 @@ class Outbox:
         with reading(self._connection) as connection:
             return boots.current_fix(connection, self._boot)
 
+    @_finding_room
     def offer_fix(self, fix: Fix) -> bool:
         """Take a better fix of this boot's UTC; says whether it was taken."""
         with writing(self._connection) as connection:
             return boots.offer(connection, boot=self._boot, fix=fix)
 
+    @_finding_room
     def release_claims(self) -> None:
         """Let every claim lapse: a new connection knows nothing of what the old one sent.
 
@@ -110,6 +148,7 @@ class Outbox:
                 "UPDATE item SET state = ?, attempts = 1 WHERE state = ?", (State.WAITING, State.CLAIMED)
             )
 
+    @_finding_room
     def claim(self, *, now_ms: int, window: int, lapse_ms: int) -> list[Claimed]:
         """Claim as many items as the window of unacknowledged ones has room for, the oldest and some of the newest.
 
@@ -134,6 +173,7 @@ class Outbox:
                 connection.execute("UPDATE epoch SET sent_seq = max(sent_seq, ?) WHERE epoch = ?", (row[2], row[1]))
         return [Claimed(epoch=row[1], seq=row[2], type=row[3], body=row[4], attempts=row[5] + 1) for row in rows]
 
+    @_finding_room
     def unclaim(self, epoch: str, seqs: Sequence[int]) -> None:
         """Give back claims whose message never left."""
         with writing(self._connection) as connection:
@@ -142,6 +182,7 @@ class Outbox:
                 [(State.WAITING, epoch, seq, State.CLAIMED) for seq in seqs],
             )
 
+    @_finding_room
     def gaps(self, limit: int) -> list[Gap]:
         """Declared gaps that no `through` has passed, oldest epoch first; they count as sent from now on."""
         with writing(self._connection) as connection:
@@ -159,6 +200,7 @@ class Outbox:
             )
         return [_gap(*row) for row in rows]
 
+    @_finding_room
     def settle(self, ack: Ack, *, now_ms: int) -> Verdict:
         """Take an acknowledgement, if it may be taken; one that may not changes nothing."""
         with writing(self._connection) as connection:
@@ -172,6 +214,7 @@ class Outbox:
                     settle_epoch(connection, ack, age_ms=self._age_ms(connection, now_ms))
         return verdict
 
+    @_finding_room
     def quarantine(self, epoch: str, seq: int, *, now_ms: int) -> None:
         """Set aside an item that the cloud cannot even read, and declare its seq."""
         with writing(self._connection) as connection:
@@ -182,6 +225,15 @@ class Outbox:
             ).fetchone()
             if row is not None:
                 declare(connection, epoch, reason=GapReason.QUARANTINED, lost=[(seq, row[0], row[1])])
+
+    @_finding_room
+    def set_aside(self, gap: Gap) -> None:
+        """Declare a gap no more that the cloud cannot even read, until it has a new store."""
+        with writing(self._connection) as connection:
+            connection.execute(
+                "UPDATE gap SET settled = 1 WHERE epoch = ? AND from_seq = ? AND to_seq = ? AND reason = ?",
+                (gap.epoch, gap.from_seq, gap.to_seq, str(gap.reason)),
+            )
 
     def standing(self) -> Standing:
         """How much waits for the cloud."""
@@ -220,11 +272,13 @@ class Outbox:
         with reading(self._connection) as connection:
             return get_meta(connection, f"uplink.{key}")
 
+    @_finding_room
     def remember(self, key: str, value: str) -> None:
         """Note something across restarts."""
         with writing(self._connection) as connection:
             set_meta(connection, f"uplink.{key}", value)
 
+    @_finding_room
     def receive(self, *, kind: str, name: str, body: str) -> None:
         """Lay a verified message of the cloud, or a certificate, where vision will find it."""
         with writing(self._connection) as connection:
@@ -233,6 +287,19 @@ class Outbox:
                 " body = excluded.body, taken = 0 WHERE body <> excluded.body",
                 (kind, name, body),
             )
+
+    def _spend_ballast(self) -> bool:
+        is_spent = room.spend(self._connection, self._ballast)
+        self._keep_size()
+        return is_spent
+
+    def _keep_size(self) -> None:
+        """While there is neither room nor ballast, let nothing into the log that the file could not take."""
+        is_missed = self._ballast.is_missed
+        if is_missed or self._is_fixed:
+            with reading(self._connection) as connection:
+                room.keep_size(connection, fixed=is_missed)
+        self._is_fixed = is_missed
 
     def _go_on(self) -> None:
         with reading(self._connection) as connection:

@@ -19,13 +19,19 @@ from pathlib import Path
 
 from edge.errors import ExchangeBusy, ExchangeError, ExchangeFull
 
-__all__ = ["FILE_NAME", "State", "connect", "get_meta", "reading", "set_meta", "writing"]
+__all__ = ["FILE_NAME", "LOG_BYTES", "State", "connect", "get_meta", "reading", "set_meta", "writing"]
 
 FILE_NAME = "exchange.sqlite"
 _VERSION = 1
 _BUSY_SECONDS = 30.0
 _BUSY_STEP_SECONDS = 0.02
-_WAL_LIMIT_BYTES = 16 * 2**20
+LOG_BYTES = 4 * 2**20
+"""What the log is kept to: so much of it is moved into the file, and then it is begun anew.
+
+While somebody reads for long it cannot be begun anew and grows on; it is cut back to this once they have read.
+"""
+
+_PAGE_BYTES = 4096
 _NO_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE}
 
 
@@ -157,7 +163,8 @@ def set_meta(connection: sqlite3.Connection, key: str, value: str) -> None:
 def _prepare(connection: sqlite3.Connection) -> None:
     _turn_to_wal(connection)
     connection.execute("PRAGMA synchronous = FULL")
-    connection.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_BYTES // _PAGE_BYTES}")
+    connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
     with writing(connection):
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         path = _path_of(connection)

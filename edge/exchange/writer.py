@@ -13,7 +13,6 @@ lives within the room that it has: pages freed by shedding, and a log that is be
 import json
 import logging
 import os
-import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -26,12 +25,12 @@ from edge.anonymity import Origin
 from edge.clock import Fix, to_utc
 from edge.errors import ExchangeBusy, ExchangeFull
 from edge.exchange import again, boots, certificates, placing, room, shedding
-from edge.exchange.ballast import BALLAST_BYTES, Ballast
+from edge.exchange.ballast import Ballast
 from edge.exchange.batch import Batch, LeftBehind
 from edge.exchange.lock import take_lock
 from edge.exchange.note import Note
 from edge.exchange.numbering import declare, take_seqs
-from edge.exchange.schema import FILE_NAME, connect, get_meta, reading, set_meta, writing
+from edge.exchange.schema import FILE_NAME, get_meta, reading, set_meta, writing
 from protocol.envelope import GapReason
 from protocol.modes import Mode
 
@@ -39,6 +38,8 @@ __all__ = ["Budget", "ThisBoot", "Writer"]
 
 _SPARE_BYTES = 256 * 2**10
 """On a full disk shedding goes on until so much of the file itself is free."""
+
+_MEANWHILE = "until then it makes do with the room that it has, and declares what it drops"
 
 _NOTED = "noted"
 """The key under which is kept which note was last declared."""
@@ -92,7 +93,7 @@ class Writer:
     def __enter__(self) -> Self:
         self._lock = take_lock(self._folder)
         try:
-            self._connection = self._open()
+            self._connection = room.opened(self._folder / FILE_NAME, self._ballast)
             self._retrying(self._begin_epoch)
             self._note.clear()
             self._note.lay()
@@ -185,20 +186,16 @@ class Writer:
             with writing(self._connection) as connection:
                 return shedding.drop_stretch(connection, self.epoch)
 
-    def _open(self) -> sqlite3.Connection:
-        try:
-            return connect(self._folder / FILE_NAME)
-        except ExchangeFull:
-            self._ballast.give_up()
-            return connect(self._folder / FILE_NAME)
-
     def _retrying(self, act: Callable[[], None]) -> None:
         """Act; when the disk is full, make room and act once more."""
+        if not self._is_short and self._ballast.is_missed:  # uplink gave it up: nothing may grow from now on
+            reason = f"exchange {self._folder / FILE_NAME}: no room on the disk; free some space"
+            self._note_shortage(is_short=True, reason=f"{reason}; {_MEANWHILE}")
+            room.keep_size(self._connection, fixed=True)
         try:
             act()
         except ExchangeFull as full:
-            meanwhile = "until then it makes do with the room that it has, and declares what it drops"
-            self._note_shortage(is_short=not self._ballast.is_affordable, reason=f"{full}; {meanwhile}")
+            self._note_shortage(is_short=not self._ballast.is_affordable, reason=f"{full}; {_MEANWHILE}")
             self._make_room()
             act()
 
@@ -210,13 +207,12 @@ class Writer:
 
     def _make_room(self) -> None:
         """Turn the ballast into room of the exchange's own, shed what that does not serve, and let nothing grow."""
-        had_ballast = self._ballast.give_up()
+        if not self._is_short:
+            self._ballast.give_up()
+        elif not room.spend(self._connection, self._ballast):
+            self._shed()
         room.restart_log(self._connection)
         if self._is_short:
-            if had_ballast:
-                room.take_room(self._connection, BALLAST_BYTES * 3 // 8)
-            else:
-                self._shed()
             self._keep_spare()
             room.restart_log(self._connection)
         room.keep_size(self._connection, fixed=self._is_short)
