@@ -31,7 +31,7 @@ from edge.detector.detections import Detector
 from edge.detector.idling import Idling
 from edge.detector.motion import MotionDetector
 from edge.detector.providers import EngineState, Unbuilt
-from edge.errors import ExchangeFull
+from edge.errors import ExchangeBusy, ExchangeFull
 from edge.exchange.writer import Budget, ThisBoot, Writer
 from edge.fixtures import Fixtures, PeopleOnly
 from edge.journal import Journal
@@ -167,7 +167,7 @@ def run_vision(settings: Settings, stop: threading.Event, *, environment: dict[s
             )
             ended = _watched(vision, settings, stop, metrics=metrics, environment=environment)
         if ended:
-            with suppress(ExchangeFull):  # what has no room now is placed by the next run
+            with suppress(ExchangeFull, ExchangeBusy):  # what has no room now is placed by the next run
                 writer.close_buckets()
 
 

@@ -20,15 +20,21 @@ from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
 
-from edge.errors import ExchangeError, ExchangeFull
+from edge.errors import ExchangeBusy, ExchangeError, ExchangeFull
 
-__all__ = ["FILE_NAME", "State", "connect", "get_meta", "reading", "set_meta", "writing"]
+__all__ = ["FILE_NAME", "LOG_BYTES", "State", "connect", "get_meta", "reading", "set_meta", "writing"]
 
 FILE_NAME = "exchange.sqlite"
 _VERSION = 2
 _BUSY_SECONDS = 30.0
 _BUSY_STEP_SECONDS = 0.02
-_WAL_LIMIT_BYTES = 16 * 2**20
+LOG_BYTES = 4 * 2**20
+"""What the log is kept to: so much of it is moved into the file, and then it is begun anew.
+
+While somebody reads for long it cannot be begun anew and grows on; it is cut back to this once they have read.
+"""
+
+_PAGE_BYTES = 4096
 _NO_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE}
 
 
@@ -125,7 +131,11 @@ def connect(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def writing(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """One durable transaction; raises ExchangeFull when there is no room, ExchangeError for the rest."""
+    """One durable transaction.
+
+    Raises ExchangeFull when there is no room, ExchangeBusy when another holds the lock for long, ExchangeError for the
+    rest.
+    """
     try:
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -147,7 +157,8 @@ def reading(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         try:
             yield connection
         finally:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # SQLite ends it by itself after some errors
+                connection.execute("ROLLBACK")
     except sqlite3.Error as error:
         raise _translated(_path_of(connection), error) from error
 
@@ -166,7 +177,8 @@ def set_meta(connection: sqlite3.Connection, key: str, value: str) -> None:
 def _prepare(connection: sqlite3.Connection) -> None:
     _turn_to_wal(connection)
     connection.execute("PRAGMA synchronous = FULL")
-    connection.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_BYTES // _PAGE_BYTES}")
+    connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
     with writing(connection):
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         path = _path_of(connection)
@@ -206,6 +218,8 @@ def _translated(path: Path, error: Exception) -> ExchangeError:
     code = getattr(error, "sqlite_errorcode", None)
     if code in _NO_ROOM:
         return ExchangeFull(f"exchange {path}: no room on the disk ({error}); free some space")
+    if code is not None and code & 0xFF == sqlite3.SQLITE_BUSY:
+        return ExchangeBusy(f"exchange {path}: another process has held it for {_BUSY_SECONDS:.0f} s ({error})")
     if code == sqlite3.SQLITE_NOTADB or (code is not None and code & 0xFF == sqlite3.SQLITE_CORRUPT):
         return ExchangeError(f"exchange {path}: not an exchange file or damaged ({error}); move it away and restart")
     if code in {None, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from edge.anonymity import Moment, Origin
 from edge.clock import to_utc
+from edge.exchange import again
 from edge.exchange.numbering import Span, Unnumbered, append, declare_names, spans
 from edge.exchange.schema import State, get_meta, set_meta
 from edge.exchange.summing import SumKey, sum_bodies, sum_key
@@ -57,19 +58,17 @@ def purge_settled(connection: sqlite3.Connection, *, settled_before_ms: int | No
     """Delete a chunk of settled items, oldest first, leaving their ranges and counts; how many went.
 
     `settled_before_ms` (the exchange's age) spares newer ones; None spares none. A configuration stays while any
-    item made under it does.
+    item made under it does, and so does what a new store may lack.
     """
+    bounds = (settled_before_ms, again.reached_ms(connection))
     rows = connection.execute(
         "SELECT id, epoch, seq, type, at_ms FROM item WHERE state >= ? AND settled_ms < ?"
         " AND NOT (type = 'configuration' AND EXISTS"
         "   (SELECT 1 FROM item AS other WHERE other.config = item.config AND other.type <> 'configuration'))"
         " ORDER BY settled_ms LIMIT ?",
-        (State.SETTLED, _EVER if settled_before_ms is None else settled_before_ms, _CHUNK),
+        (State.SETTLED, min((bound for bound in bounds if bound is not None), default=_EVER), _CHUNK),
     ).fetchall()
-    connection.executemany("DELETE FROM item WHERE id = ?", [(row[0],) for row in rows])
-    for epoch in {row[1] for row in rows}:
-        for span in spans((seq, kind, at_ms) for _, e, seq, kind, at_ms in rows if e == epoch):
-            _remember(connection, epoch, span)
+    _delete_and_remember(connection, rows)
     return len(rows)
 
 
@@ -106,6 +105,7 @@ def drop_stretch(connection: sqlite3.Connection) -> int:
     """Drop and declare the oldest unsent items, else waiting parts, whatever they are worth; how many went.
 
     Neighbours free whole pages and need a line of declaration. It is for when there is no room to declare many holes.
+    Last goes what a new store of the cloud may lack.
     """
     rows: list[_Named] = connection.execute(
         "SELECT id, epoch, seq, type, at_ms FROM item WHERE state = ? AND type <> 'configuration' ORDER BY id LIMIT ?",
@@ -113,7 +113,25 @@ def drop_stretch(connection: sqlite3.Connection) -> int:
     ).fetchall()
     if rows:
         return _drop(connection, rows)
-    return next((dropped for kinds in _DROP_ORDER if (dropped := _drop_parts(connection, kinds))), 0)
+    parts = (dropped for kinds in _DROP_ORDER if (dropped := _drop_parts(connection, kinds)))
+    return next(parts, 0) or _let_expire(connection)
+
+
+def _let_expire(connection: sqlite3.Connection) -> int:
+    """Delete and declare what a new store may lack and does not wait again yet; how many went."""
+    if not again.is_under_way(connection):
+        return 0
+    rows = [(row[1], row[2], row[3], row[4], row[5]) for row in again.held_back(connection, _CHUNK)]
+    _delete_and_remember(connection, rows)
+    declare_names(connection, (row[1:] for row in rows), GapReason.EXPIRED)
+    return len(rows)
+
+
+def _delete_and_remember(connection: sqlite3.Connection, rows: list[_Named]) -> None:
+    connection.executemany("DELETE FROM item WHERE id = ?", [(row[0],) for row in rows])
+    for epoch in {row[1] for row in rows}:
+        for span in spans((seq, kind, at_ms) for _, e, seq, kind, at_ms in rows if e == epoch):
+            _remember(connection, epoch, span)
 
 
 def _drop(connection: sqlite3.Connection, rows: list[_Named]) -> int:

@@ -25,13 +25,14 @@ from typing import Self
 
 from edge.anonymity import Draft, Origin
 from edge.clock import Fix, to_utc
-from edge.errors import ExchangeFull
-from edge.exchange import boots, certificates, placing, room, shedding
-from edge.exchange.ballast import BALLAST_BYTES, Ballast
+from edge.errors import ExchangeBusy, ExchangeFull
+from edge.exchange import again, boots, certificates, placing, room, shedding
+from edge.exchange.ballast import Ballast
 from edge.exchange.batch import Batch, Checkpointed, LeftBehind
 from edge.exchange.lock import take_lock
+from edge.exchange.note import Note
 from edge.exchange.numbering import Name, declare, declare_names, take_seqs
-from edge.exchange.schema import FILE_NAME, connect, get_meta, set_meta, writing
+from edge.exchange.schema import FILE_NAME, get_meta, reading, set_meta, writing
 from protocol.envelope import GapReason
 from protocol.modes import Mode
 from protocol.wire import early_epoch
@@ -40,6 +41,11 @@ __all__ = ["Budget", "ThisBoot", "Writer"]
 
 _SPARE_BYTES = 256 * 2**10
 """On a full disk shedding goes on until so much of the file itself is free."""
+
+_MEANWHILE = "until then it makes do with the room that it has, and declares what it drops"
+
+_NOTED = "noted"
+"""The key under which is kept which note was last declared."""
 
 _INSIDE = "inside:"
 """Before a scene's name: the key under which is kept how many are inside."""
@@ -84,13 +90,16 @@ class Writer:
         self._monotonic = monotonic
         self._budget = budget or Budget()
         self._ballast = Ballast(folder)
+        self._note = Note(folder)
         self._is_short = False
 
     def __enter__(self) -> Self:
         self._lock = take_lock(self._folder)
         try:
-            self._connection = self._open()
+            self._connection = room.opened(self._folder / FILE_NAME, self._ballast)
             self._retrying(self._begin_epoch)
+            self._note.clear()
+            self._note.lay()
             self._ballast.lay()
         except BaseException:  # the lock must not outlive a failed opening
             os.close(self._lock)
@@ -105,7 +114,8 @@ class Writer:
 
     def left_over(self) -> list[LeftBehind]:
         """Checkpoints of a run that did not end. They go when their scene is checkpointed."""
-        rows = self._connection.execute("SELECT boot, venue, config, mode, body FROM checkpoint ORDER BY id")
+        with reading(self._connection) as connection:
+            rows = connection.execute("SELECT boot, venue, config, mode, body FROM checkpoint ORDER BY id").fetchall()
         return [
             LeftBehind(boot=boot, origin=Origin(venue=venue, config=config, mode=Mode(mode)), visit=json.loads(body))
             for boot, venue, config, mode, body in rows
@@ -113,18 +123,25 @@ class Writer:
 
     def inside(self) -> dict[str, int]:
         """How many people were inside each scene, by the last checkpoint of any run."""
-        rows = self._connection.execute("SELECT key, value FROM meta WHERE key GLOB ?", (f"{_INSIDE}*",))
+        with reading(self._connection) as connection:
+            rows = connection.execute("SELECT key, value FROM meta WHERE key GLOB ?", (f"{_INSIDE}*",)).fetchall()
         return {key.removeprefix(_INSIDE): int(value) for key, value in rows}
 
     def certificates(self) -> list[str]:
         """The newest certificate of each line, by the lines' names; see `edge.exchange.certificates`."""
-        return certificates.kept(self._connection)
+        with reading(self._connection) as connection:
+            return certificates.kept(connection)
 
     def commit(self, batch: Batch) -> None:
-        """Store a batch durably; raises ExchangeFull when there is no room even after shedding."""
+        """Store a batch durably; raises ExchangeFull when there is no room even after shedding, else ExchangeBusy."""
         self._retrying(lambda: self._store(batch))
-        with suppress(ExchangeFull):  # the batch is stored, and must not be stored again; the next one makes room
+        # The batch is stored, and must not be stored again; the next one makes room.
+        with suppress(ExchangeFull, ExchangeBusy):
             self.tend()
+
+    def note_lost(self, lost: Mapping[str, int]) -> bool:
+        """Keep counts of what could not be stored, for the next run to declare; whether it could."""
+        return self._note.add(lost)
 
     def offer_fix(self, fix: Fix) -> bool:
         """Take a better fix of this boot's UTC; says whether it was taken."""
@@ -133,7 +150,8 @@ class Writer:
 
     def fix(self) -> Fix | None:
         """What is known of this boot's UTC, by whoever learnt it."""
-        return boots.current_fix(self._connection, self._this_boot.boot)
+        with reading(self._connection) as connection:
+            return boots.current_fix(connection, self._this_boot.boot)
 
     def close_buckets(self) -> None:
         """Number everything that can be placed, buckets still open included: the end of a replay."""
@@ -151,6 +169,7 @@ class Writer:
         if room.used_bytes(self._connection) > self._budget.room_bytes:
             while room.used_bytes(self._connection) > self._budget.room_bytes * _SHED_TO and self._shed():
                 continue
+        self._note.lay()
         if self._ballast.lay():
             self._note_shortage(is_short=False, reason=f"exchange {self._folder}: there is room on the disk again")
             room.keep_size(self._connection, fixed=False)
@@ -163,26 +182,23 @@ class Writer:
                 return (
                     shedding.purge_settled(connection, settled_before_ms=None)
                     or shedding.merge_equal(connection, self.epoch)
+                    or again.go_on(connection)
                     or shedding.drop_oldest(connection)
                 )
         except ExchangeFull:
             with writing(self._connection) as connection:
                 return shedding.drop_stretch(connection)
 
-    def _open(self) -> sqlite3.Connection:
-        try:
-            return connect(self._folder / FILE_NAME)
-        except ExchangeFull:
-            self._ballast.give_up()
-            return connect(self._folder / FILE_NAME)
-
     def _retrying(self, act: Callable[[], None]) -> None:
         """Act; when the disk is full, make room and act once more."""
+        if not self._is_short and self._ballast.is_missed:  # uplink gave it up: nothing may grow from now on
+            reason = f"exchange {self._folder / FILE_NAME}: no room on the disk; free some space"
+            self._note_shortage(is_short=True, reason=f"{reason}; {_MEANWHILE}")
+            room.keep_size(self._connection, fixed=True)
         try:
             act()
         except ExchangeFull as full:
-            meanwhile = "until then it makes do with the room that it has, and declares what it drops"
-            self._note_shortage(is_short=not self._ballast.is_affordable, reason=f"{full}; {meanwhile}")
+            self._note_shortage(is_short=not self._ballast.is_affordable, reason=f"{full}; {_MEANWHILE}")
             self._make_room()
             act()
 
@@ -194,13 +210,12 @@ class Writer:
 
     def _make_room(self) -> None:
         """Turn the ballast into room of the exchange's own, shed what that does not serve, and let nothing grow."""
-        had_ballast = self._ballast.give_up()
+        if not self._is_short:
+            self._ballast.give_up()
+        elif not room.spend(self._connection, self._ballast):
+            self._shed()
         room.restart_log(self._connection)
         if self._is_short:
-            if had_ballast:
-                room.take_room(self._connection, BALLAST_BYTES * 3 // 8)
-            else:
-                self._shed()
             self._keep_spare()
             room.restart_log(self._connection)
         room.keep_size(self._connection, fixed=self._is_short)
@@ -227,6 +242,10 @@ class Writer:
             connection.execute("DELETE FROM live")
             if get_meta(connection, "made") is None:
                 set_meta(connection, "made", str(round(time.time())))
+            noted = self._note.read()
+            if noted is not None and noted.name != get_meta(connection, _NOTED):
+                self._declare_lost(noted.lost)
+                set_meta(connection, _NOTED, noted.name)
 
     def _store(self, batch: Batch) -> None:
         now_ms = self._now_ms()

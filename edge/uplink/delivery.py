@@ -1,8 +1,8 @@
 """What to send, what has been sent, and what an acknowledgement means. Knows the outbox; knows nothing of MQTT.
 
 Claims are packed into envelopes of one epoch and one topic. Each envelope in flight is remembered by the SHA-256 of
-its payload, so that one the cloud could not read can be halved until the unreadable item stands alone, and by when it
-was sent, so that a lost answer is told from a slow one.
+its payload, so that one the cloud could not read can be halved until the unreadable item or gap stands alone, and by
+when it was sent, so that a lost answer is told from a slow one.
 """
 
 import hashlib
@@ -40,12 +40,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
-    """An envelope to publish, and the items in it."""
+    """An envelope to publish, and the items or the declared gaps in it."""
 
     leaf: Leaf
     payload: bytes
     epoch: str
     items: tuple[Claimed, ...] = ()
+    gaps: tuple[Gap, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,7 @@ class Delivery:
         self._tally = tally or Tally()
         self._in_flight: dict[str, _InFlight] = {}
         self._halves: deque[tuple[Claimed, ...]] = deque()
+        self._gap_halves: deque[tuple[Gap, ...]] = deque()
         self._gaps_sent: dict[tuple[str, int, int, str], float] = {}
         self._usual_seconds = 1.0
         self._last_sent = float("-inf")
@@ -74,6 +76,7 @@ class Delivery:
         """A new connection knows nothing of the old one's envelopes."""
         self._in_flight.clear()
         self._halves.clear()
+        self._gap_halves.clear()
         self._gaps_sent.clear()
         self._last_sent = float("-inf")
         self._roll_call.connected()
@@ -88,6 +91,8 @@ class Delivery:
         # A sum follows the gap of what it was made of: else the cloud could count both, if this exchange went and an
         # older copy of it came back.
         envelopes = self._gap_envelopes(head, now)
+        envelopes += [self._composed(head, gaps[0].epoch, (), gaps, now) for gaps in self._gap_halves]
+        self._gap_halves.clear()
         envelopes += [self._envelope(head, part, now) for part in claimed]
         if not envelopes and now - self._last_sent >= self._hello_seconds():
             envelopes = [self._composed(head, head, (), (), now)]
@@ -128,6 +133,7 @@ class Delivery:
             _log.warning("The cloud has a new store %s; sending everything held again", ack.store)
             self._in_flight.clear()
             self._halves.clear()
+            self._gap_halves.clear()
             self._gaps_sent.clear()
         if ack.refused is not None:
             self._halve(ack.refused, now)
@@ -178,7 +184,7 @@ class Delivery:
             gaps=gaps,
         )
         payload = compose(header, [item.body for item in items])
-        return Outgoing(leaf=_leaf(items), payload=payload, epoch=epoch, items=items)
+        return Outgoing(leaf=_leaf(items), payload=payload, epoch=epoch, items=items, gaps=gaps)
 
     def _hello_seconds(self) -> float:
         return _HELLO_SECONDS if self._outbox.fix() else _HELLO_WITHOUT_UTC_SECONDS
@@ -194,9 +200,12 @@ class Delivery:
             _log.info("Learnt UTC from the cloud, within %d ms", fix.uncertainty_ms, extra={"action": "clock"})
 
     def _halve(self, digest: str, now: float) -> None:
-        """Send the halves of an unreadable envelope; an item unreadable alone is set aside."""
+        """Send the halves of an unreadable envelope; an item or a gap unreadable alone is set aside."""
         self._tally.refused += 1
         flight = self._in_flight.pop(digest, None)
+        if flight is not None and flight.outgoing.gaps:
+            self._halve_gaps(flight.outgoing.gaps)
+            return
         if flight is None or not flight.outgoing.items:
             _log.error("The cloud cannot read payload %s", digest, extra={"action": "ack"})
             return
@@ -208,6 +217,23 @@ class Delivery:
             return
         middle = len(items) // 2
         self._halves.extend((items[:middle], items[middle:]))
+
+    def _halve_gaps(self, gaps: tuple[Gap, ...]) -> None:
+        if len(gaps) > 1:
+            middle = len(gaps) // 2
+            self._gap_halves.extend((gaps[:middle], gaps[middle:]))
+            return
+        gap = gaps[0]
+        self._tally.set_aside_gaps += 1
+        self._outbox.set_aside(gap)
+        _log.error(
+            "The cloud cannot read that seqs %d to %d of epoch %s will not come (%s); that is set aside",
+            gap.from_seq,
+            gap.to_seq,
+            gap.epoch,
+            gap.reason,
+            extra={"action": "ack"},
+        )
 
     def _land(self, ack: Ack, now: float) -> None:
         """Forget envelopes that this answer settles, and learn how long answers usually take."""
@@ -221,10 +247,12 @@ class Delivery:
 def _is_answered(ack: Ack, outgoing: Outgoing) -> bool:
     """Whether an answer speaks of all that was sent in an envelope."""
     through, rejected = ack.through or 0, set(ack.rejected)
-    return outgoing.epoch == ack.epoch and all(
+    if outgoing.epoch != ack.epoch:
+        return False
+    return all(
         item.seq <= through or item.seq in rejected or any(span.first <= item.seq <= span.last for span in ack.received)
         for item in outgoing.items
-    )
+    ) and all(gap.to_seq <= through for gap in outgoing.gaps)
 
 
 def _leaf(items: Sequence[Claimed]) -> Leaf:

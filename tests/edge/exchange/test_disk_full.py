@@ -208,6 +208,29 @@ def test_the_last_room_is_not_taken_for_ballast(disk: SmallDisk) -> None:
         assert not (exchange.folder / "exchange.ballast").exists()
 
 
+def test_what_could_not_even_be_declared_on_the_last_byte_is_declared_by_the_next_run(
+    disk: SmallDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange = Exchange(folder=disk.folder / "exchange")
+    with opened(exchange) as writer:
+        writer.commit(Batch(origin=ORIGIN, drafts=[configuration()]))
+        (exchange.folder / "exchange.ballast").unlink()
+        disk.brim()
+        with Journal(writer, system_fix=lambda: NTP) as journal:
+            for _ in range(4):
+                journal.put(Batch(origin=ORIGIN, drafts=[visit() for _ in range(10_000)]))
+            monkeypatch.setattr(writer, "_store", _no_room)
+    disk.relieve()
+    with opened(exchange):
+        kept = len(exchange.bodies("visit"))
+        assert kept + sum(lost["visit"] for *_, lost in exchange.gaps()) == 40_000
+        assert exchange.gaps()
+
+
+def _no_room(_: Batch) -> None:
+    raise ExchangeFull
+
+
 def test_the_journal_goes_on_over_a_full_disk_and_declares_what_it_let_go(
     disk: SmallDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,9 +1,11 @@
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from edge.errors import ExchangeError
 from edge.exchange.batch import Batch
 from edge.exchange.outbox import Outbox, Verdict
 from edge.exchange.schema import FILE_NAME, State, writing
@@ -257,3 +259,27 @@ def test_what_is_used_is_pages_with_something_in_them_and_the_log(tmp_path: Path
         with writing(writer._connection) as connection:
             connection.execute("DELETE FROM item")
         assert outbox.used_bytes() - log.stat().st_size < 2**18
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        pytest.param(lambda outbox: outbox.head(), id="head"),
+        pytest.param(lambda outbox: outbox.seen(), id="seen"),
+        pytest.param(lambda outbox: outbox.fix(), id="fix"),
+        pytest.param(lambda outbox: outbox.live(now_ms=0), id="live"),
+        pytest.param(lambda outbox: outbox.certificates(), id="certificates"),
+        pytest.param(lambda outbox: outbox.remembered("venues"), id="remembered"),
+        pytest.param(lambda outbox: outbox.standing(), id="standing"),
+        pytest.param(lambda outbox: outbox.claim(now_ms=0, window=1, lapse_ms=1), id="claim"),
+    ],
+)
+def test_what_cannot_be_read_is_told_as_an_exchange_error(ends: Ends, look: Callable[[Outbox], object]) -> None:
+    def refuse_reading(action: int, *_: object) -> int:
+        return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_READ else sqlite3.SQLITE_OK
+
+    ends.outbox._connection.set_authorizer(refuse_reading)
+    with pytest.raises(ExchangeError, match="prohibited"):
+        look(ends.outbox)
+    ends.outbox._connection.set_authorizer(None)
+    look(ends.outbox)

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -179,6 +180,44 @@ def test_a_refused_payload_is_halved_until_what_is_bad_stands_alone(box: Box, ba
     assert {seq for seq, state in states.items() if state == State.QUARANTINED} == {number + 1 for number in bad}
     assert box.outbox.gaps() == []
     assert box.outbox.standing().waiting == 0
+
+
+@pytest.mark.parametrize("bad", [{7}, {0}, {69}, {3, 4}, {1, 40, 69}], ids=str)
+def test_refused_gaps_are_halved_until_what_is_bad_stands_alone_and_that_is_set_aside(
+    box: Box, bad: set[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(70):
+        box.writer.commit(Batch(origin=ORIGIN, drafts=[visit()], lost={"visit": 1}))
+    seqs = [first for _, first, *_ in box.exchange.gaps()]
+    marks = [f'"from_seq":{seqs[number]},'.encode() for number in bad]
+    cloud = IdealCloud(unreadable=lambda payload: any(mark in payload for mark in marks))
+    for _ in range(20):
+        box.settle(cloud, box.send(at=box.exchange.now + 0.2))
+    assert {seq for _, seq in cloud.gaps} == set(seqs) - {seqs[number] for number in bad}
+    assert len(cloud.items) == 70
+    assert box.delivery._tally.set_aside_gaps == len(bad)
+    assert caplog.text.count("that is set aside") == len(bad)
+    refused = box.delivery._tally.refused
+    for _ in range(3):
+        box.settle(cloud, box.send(at=box.exchange.now + 61))
+    assert box.delivery._tally.refused == refused, "it is not sent again"
+    cloud.restore(cloud.saved())
+    marks.clear()
+    for _ in range(4):
+        box.settle(cloud, box.send(at=box.exchange.now + 61))
+    assert {seq for _, seq in cloud.gaps} == set(seqs), "a new store is told again"
+    assert box.outbox.gaps() == []
+
+
+def test_an_answer_to_others_does_not_forget_gaps_that_are_on_their_way(box: Box) -> None:
+    filled(box.writer, box.exchange, 3)
+    box.writer.commit(Batch(origin=ORIGIN, lost={"visit": 2}))
+    gaps, items = box.send(at=100.0)
+    assert gaps.gaps
+    box.settle(IdealCloud(), [items])
+    refused = hashlib.sha256(gaps.payload).hexdigest()
+    box.delivery.acknowledge(acked(2, refused=refused).to_json().encode(), 100.0)
+    assert box.delivery._tally.set_aside_gaps == 1
 
 
 def test_a_refusal_of_what_was_never_sent_changes_nothing(box: Box) -> None:

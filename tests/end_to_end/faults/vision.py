@@ -15,7 +15,7 @@ from sqlite3 import Connection
 from edge import clock
 from edge.anonymity import Draft, Origin
 from edge.clock import Trust, system_fix
-from edge.errors import ExchangeFull
+from edge.errors import ExchangeBusy, ExchangeFull
 from edge.exchange import placing, shedding
 from edge.exchange.batch import Batch, TilePart
 from edge.exchange.numbering import Unnumbered, append
@@ -76,7 +76,7 @@ def _commit(writer: Writer, batch: Batch) -> None:
     while True:
         try:
             return writer.commit(batch)
-        except ExchangeFull:
+        except (ExchangeFull, ExchangeBusy):
             time.sleep(FULL_PAUSE_SECONDS)
 
 
