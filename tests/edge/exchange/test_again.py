@@ -245,4 +245,4 @@ def test_an_answer_settles_so_many_that_wait_at_most_and_the_next_ones_the_rest(
     for position, settled in ((1, 30), (2, 60), (3, 90), (4, 100), (5, 100)):
         outbox.settle(acked(position, through=100), now_ms=0)
         assert in_state(exchange, State.SETTLED) == set(range(1, settled + 1))
-        assert exchange.rows("SELECT through FROM epoch") == [(settled,)]
+        assert exchange.rows("SELECT through FROM epoch WHERE epoch = ?", EPOCH) == [(settled,)]
