@@ -95,9 +95,9 @@ def prolong(
 
 @router.post("/boxes/{box}/revocation")
 @needs(Role.ADMIN)
-def revoke(session: WriteSession, now: Now, box: BoxId) -> RevokedBox:
+def revoke(session: WriteSession, authority: AuthorityInUse, now: Now, box: BoxId) -> RevokedBox:
     """Shut a box out: its certificates and its device key are void, and what it sends is ignored."""
-    return revoke_box(session, box=box, now=now)
+    return revoke_box(session, authority.journal, box=box, now=now)
 
 
 @router.get("/broker/access")

@@ -1,4 +1,4 @@
-"""`footfall cloud ca`, `box` and `broker`: what an operator types to let boxes in and to shut them out."""
+"""`footfall cloud ca`, `box`, `worker` and `broker`: what an operator types to let boxes in and to shut them out."""
 
 import argparse
 import os
@@ -15,12 +15,12 @@ from sqlmodel import Session
 
 from cloud.boxes import register_box
 from cloud.command_line import Commands, Leaf
-from cloud.database import open_database
+from cloud.database import find_database
 from cloud.devices import mosquitto
 from cloud.devices.authority import SERVICE_DAYS, Authority, make_key, open_authority, write_secret
 from cloud.devices.codes import make_code
 from cloud.devices.follower import Follower, http_source
-from cloud.devices.revocation import revoke_box
+from cloud.devices.revocation import revoke_box, revoke_worker
 from cloud.errors import SettingsError
 from cloud.settings import Settings
 from cloud.store.engine import writing
@@ -36,8 +36,9 @@ TIMEOUT_SECONDS = 10.0
 
 
 def add_device_commands(commands: "Commands[argparse.ArgumentParser]", *, leaf: Leaf) -> None:
-    """Add `box`, `broker` and `ca` to `cloud`."""
+    """Add `box`, `worker`, `broker` and `ca` to `cloud`."""
     _add_box(commands, leaf)
+    _add_worker(commands, leaf)
     _add_broker(commands, leaf)
     _add_authority(commands, leaf)
 
@@ -50,6 +51,13 @@ def _add_box(commands: "Commands[argparse.ArgumentParser]", leaf: Leaf) -> None:
     text = "shut a box out: certificates, device key and codes are void, and what it sends is ignored"
     revoke = leaf(leaves, "revoke", _revoke, text)
     revoke.add_argument("box", metavar="BOX")
+
+
+def _add_worker(commands: "Commands[argparse.ArgumentParser]", leaf: Leaf) -> None:
+    leaves = _group(commands, "worker", "this cloud's own workers at the broker")
+    text = "make a worker's certificate void, as when its key was copied; a worker that runs makes itself another"
+    revoke = leaf(leaves, "revoke", _revoke_worker, text)
+    revoke.add_argument("worker", metavar="CLIENT-ID", help="broker.client_id of the worker")
 
 
 def _add_broker(commands: "Commands[argparse.ArgumentParser]", leaf: Leaf) -> None:
@@ -86,7 +94,7 @@ def _group(commands: "Commands[argparse.ArgumentParser]", name: str, text: str) 
 
 
 def _enrol_code(settings: Settings, arguments: argparse.Namespace) -> int:
-    engine, now = open_database(settings), utc_now()
+    engine, now = find_database(settings), utc_now()
     authority = open_authority(settings.data_dir, now=now)
     if arguments.venue is not None and not _is_known(engine, arguments.box):
         register_box(engine, box=arguments.box, venue=arguments.venue, now=now)
@@ -107,11 +115,25 @@ def _is_known(engine: Engine, box: str) -> bool:
 
 
 def _revoke(settings: Settings, arguments: argparse.Namespace) -> int:
-    with writing(open_database(settings)) as connection, Session(connection) as session:
-        revoked = revoke_box(session, box=arguments.box, now=utc_now())
+    engine, now = find_database(settings), utc_now()
+    journal = open_authority(settings.data_dir, now=now).journal
+    with writing(engine) as connection, Session(connection) as session:
+        revoked = revoke_box(session, journal, box=arguments.box, now=now)
     print(
         f"{revoked.box} is shut out since {revoked.revoked}. A broker that is followed ends its connection within"
         f" seconds.\nTo let it in again: footfall cloud box enrol-code {revoked.box}"
+    )
+    return 0
+
+
+def _revoke_worker(settings: Settings, arguments: argparse.Namespace) -> int:
+    engine, now = find_database(settings), utc_now()
+    journal = open_authority(settings.data_dir, now=now).journal
+    with writing(engine) as connection, Session(connection) as session:
+        count = revoke_worker(session, journal, client_id=arguments.worker, now=now)
+    print(
+        f"{arguments.worker}: certificates that are void now: {count}. If it runs, it notices within a minute, makes"
+        " another, and ends, so that systemd starts it anew with that."
     )
     return 0
 
