@@ -21,7 +21,7 @@ from cloud.devices.authority import SERVICE_DAYS, Authority, make_key, open_auth
 from cloud.devices.codes import make_code
 from cloud.devices.follower import Follower, http_source
 from cloud.devices.revocation import revoke_box, revoke_worker
-from cloud.errors import SettingsError
+from cloud.errors import NotFound, SettingsError
 from cloud.settings import Settings
 from cloud.store.engine import writing
 from cloud.store.moments import utc_now
@@ -98,12 +98,15 @@ def _enrol_code(settings: Settings, arguments: argparse.Namespace) -> int:
     authority = open_authority(settings.data_dir, now=now)
     if arguments.venue is not None and not _is_known(engine, arguments.box):
         register_box(engine, box=arguments.box, venue=arguments.venue, now=now)
-    with writing(engine) as connection, Session(connection) as session:
-        made = make_code(session, box=arguments.box, authority=authority.fingerprint, now=now)
+    try:
+        with writing(engine) as connection, Session(connection) as session:
+            made = make_code(session, box=arguments.box, authority=authority.fingerprint, now=now)
+    except NotFound as error:
+        raise NotFound(f"{error}; --venue VENUE registers one that is new") from error
     broker = settings.broker
     print(f"Code for {made.box}, good for one use until {made.expires}:\n\n    {made.code}\n")
-    print("On the box, with this cloud's address:\n")
-    print(f"    sudo footfall edge enrol --cloud https://CLOUD --code {made.code}\n")
+    print("On the box, with this cloud's address, and then the code, which no list of processes shows so:\n")
+    print("    sudo /opt/footfall/bin/footfall edge enrol --cloud https://CLOUD --code-file -\n")
     place = f"{broker.public_host or broker.host}:{broker.public_port}"
     print(f"The box will be told to deliver to {place} (broker.public_host).")
     return 0
@@ -188,12 +191,16 @@ def _follow(settings: Settings, arguments: argparse.Namespace) -> int:
         signal.signal(number, lambda _number, _frame: stop.set())
     headers = {"Authorization": f"Bearer {_key(arguments.key_file)}"} if arguments.key_file else {}
     authority = arguments.folder / mosquitto.AUTHORITY_FILE
-    with httpx.Client(
-        base_url=f"{arguments.cloud.rstrip('/')}/api/v1/",
-        headers=headers,
-        timeout=TIMEOUT_SECONDS,
-        verify=_trusting(authority),
-    ) as client:
+    trust = _trusting(authority)
+    try:
+        base = httpx.URL(f"{arguments.cloud.rstrip('/')}/api/v1/")
+    except httpx.InvalidURL as error:
+        raise SettingsError(
+            f"--cloud: found {arguments.cloud}: {error}; allowed is as https://localhost:8443"
+        ) from error
+    if base.scheme not in {"http", "https"} or not base.host:
+        raise SettingsError(f"--cloud: found {arguments.cloud}; allowed is as https://localhost:8443")
+    with httpx.Client(base_url=base, headers=headers, timeout=TIMEOUT_SECONDS, verify=trust) as client:
         Follower(arguments.folder, ask=http_source(client), pid_file=arguments.pid_file).run(stop)
     return 0
 

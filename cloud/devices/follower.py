@@ -125,12 +125,21 @@ def http_source(client: httpx.Client) -> Callable[[], BrokerAccess]:
             answer = client.get("broker/access").raise_for_status()
             return _ACCESS.validate_json(answer.content)
         except httpx.HTTPError as error:
-            raise FollowerTrouble(f"{client.base_url}broker/access: {error}") from error
+            raise FollowerTrouble(f"{client.base_url}broker/access: {error}{_hint(error)}") from error
         except ValidationError as error:
             msg = f"{client.base_url}broker/access: the answer is not the cloud's: {error.errors()[0]['msg']}"
             raise FollowerTrouble(msg) from error
 
     return ask
+
+
+def _hint(error: httpx.HTTPError) -> str:
+    said = str(error)
+    if "certificate is not yet valid" in said:
+        return "; is this machine's clock right? `timedatectl` shows it"
+    if isinstance(error, httpx.HTTPStatusError) and error.response.status_code == httpx.codes.UNAUTHORIZED:
+        return '; give it a key by --key-file: `footfall cloud key add "the broker" --role viewer` makes one'
+    return ""
 
 
 def write_access(folder: Path, access: BrokerAccess) -> bool:

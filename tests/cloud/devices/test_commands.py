@@ -150,3 +150,23 @@ def test_a_servers_certificate_is_signed_without_a_database(tmp_path: Path) -> N
     names = x509.load_pem_x509_certificate(path.read_bytes()).extensions
     alternatives = names.get_extension_for_class(x509.SubjectAlternativeName).value
     assert alternatives.get_values_for_type(x509.DNSName) == ["cloud.example", "localhost"]
+
+
+@pytest.mark.parametrize("address", ["https://localhost:port", "localhost:8443", "https://", "ftp://cloud.example"])
+def test_a_cloud_that_is_no_address_is_a_sentence(
+    authority: Authority, tmp_path: Path, capsys: pytest.CaptureFixture[str], address: str
+) -> None:
+    (tmp_path / "authority.pem").write_text(authority.pem)
+    assert main(["cloud", "broker", "follow", "--folder", str(tmp_path), "--cloud", address]) == 2
+    assert f"--cloud: found {address}" in capsys.readouterr().err
+
+
+def test_what_is_printed_beside_a_code_shows_it_in_no_list_of_processes(
+    engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["cloud", "box", "enrol-code", "box-1"]) == 1
+    assert "--venue VENUE registers one that is new" in capsys.readouterr().err
+    assert main(["cloud", "box", "enrol-code", "box-1", "--venue", VENUE]) == 0
+    said = capsys.readouterr().out
+    assert "edge enrol --cloud https://CLOUD --code-file -\n" in said
+    assert len([line for line in said.splitlines() if line.count("-") == 2 and " " not in line.strip()]) == 1
