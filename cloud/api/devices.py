@@ -9,6 +9,7 @@ from cloud.api.dependencies import (
     BoxId,
     DeviceBox,
     DevicesInUse,
+    EngineInUse,
     EnrolmentCodeId,
     Now,
     ReadSession,
@@ -19,6 +20,7 @@ from cloud.api.needs import for_boxes, needs, open_to_all
 from cloud.devices.access import BrokerAccess, broker_access
 from cloud.devices.codes import NewCode, make_code
 from cloud.devices.enrolment import EnrolledBox, RenewedBox, enrol, renew
+from cloud.devices.following import note_asked
 from cloud.devices.revocation import RevokedBox, revoke_box
 
 __all__ = ["router"]
@@ -102,6 +104,7 @@ def revoke(session: WriteSession, authority: AuthorityInUse, now: Now, box: BoxI
 
 @router.get("/broker/access")
 @needs(Role.VIEWER, everywhere=True, open_here=True)
-def show_access(session: ReadSession, authority: AuthorityInUse, now: Now) -> BrokerAccess:
+def show_access(session: ReadSession, engine: EngineInUse, authority: AuthorityInUse, now: Now) -> BrokerAccess:
     """Show who may speak to the broker, as the program beside the broker asks every few seconds."""
+    note_asked(engine, now=now)
     return broker_access(session.connection(), authority, now=now)

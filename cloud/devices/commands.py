@@ -20,12 +20,14 @@ from cloud.devices import mosquitto
 from cloud.devices.authority import SERVICE_DAYS, Authority, make_key, open_authority, write_secret
 from cloud.devices.codes import make_code
 from cloud.devices.follower import Follower, http_source
+from cloud.devices.following import last_asked
 from cloud.devices.revocation import revoke_box, revoke_worker
 from cloud.errors import NotFound, SettingsError
 from cloud.settings import Settings
-from cloud.store.engine import writing
-from cloud.store.moments import utc_now
+from cloud.store.engine import reading, writing
+from cloud.store.moments import from_ms, to_ms, utc_now
 from cloud.store.tables import Box
+from protocol.wire import format_utc
 
 __all__ = ["add_device_commands", "write_setup"]
 
@@ -33,6 +35,8 @@ BROKER_FOLDER = Path("/var/lib/footfall/broker")
 BROKER_USER = "mosquitto"
 PID_FILE = Path("/run/mosquitto/mosquitto.pid")
 TIMEOUT_SECONDS = 10.0
+FOLLOWED_MS = 60_000
+"""A follower asks every five seconds; one that has not for so long is dead, or cannot reach the cloud."""
 
 
 def add_device_commands(commands: "Commands[argparse.ArgumentParser]", *, leaf: Leaf) -> None:
@@ -126,7 +130,21 @@ def _revoke(settings: Settings, arguments: argparse.Namespace) -> int:
         f"{revoked.box} is shut out since {revoked.revoked}. A broker that is followed ends its connection within"
         f" seconds.\nTo let it in again: footfall cloud box enrol-code {revoked.box}"
     )
+    _warn_unfollowed(engine, now=now)
     return 0
+
+
+def _warn_unfollowed(engine: Engine, *, now: datetime) -> None:
+    """Say so where no follower has asked lately: then the broker knows nothing of what has just been revoked."""
+    with reading(engine) as connection:
+        asked_ms = last_asked(connection)
+    if asked_ms is not None and to_ms(now) - asked_ms <= FOLLOWED_MS:
+        return
+    since = "ever" if asked_ms is None else f"since {format_utc(from_ms(asked_ms))}"
+    print(
+        f"WARNING: no follower has asked {since}, so a broker with certificates lets it in still. On the broker's"
+        " machine: systemctl status footfall-broker"
+    )
 
 
 def _revoke_worker(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -138,6 +156,7 @@ def _revoke_worker(settings: Settings, arguments: argparse.Namespace) -> int:
         f"{arguments.worker}: certificates that are void now: {count}. If it runs, it notices within a minute, makes"
         " another, and ends, so that systemd starts it anew with that."
     )
+    _warn_unfollowed(engine, now=now)
     return 0
 
 

@@ -11,7 +11,6 @@ import os
 import signal
 import socket
 import threading
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,8 +27,10 @@ from cloud.errors import CloudError
 __all__ = ["Follower", "FollowerTrouble", "claim", "http_source", "write_access"]
 
 ASK_SECONDS = 5.0
-CLAIMS = 3
-"""How often a revoked certificate's connection is ended: mosquitto reads its files a moment after it is told to."""
+KNOCKS = 3
+"""Mosquitto reads its files between two turns of its loop. Who has been answered so often after it was told to read
+them comes after that: a connection that is claimed then does not come back, and need not be claimed again, which would
+throw out a box that was enrolled anew."""
 DOOR_SECONDS = 5.0
 OWN_ID = "footfall-follower"
 LONGEST_ID = 100
@@ -52,7 +53,6 @@ class Follower:
         self._pid_file = pid_file
         self._is_told = False
         self._strange: frozenset[str] = frozenset()
-        self._claims: Counter[str] = Counter()
 
     def run(self, stop: threading.Event) -> None:
         """Follow until stopped. What fails is tried again at the next round, and the files stay as they were."""
@@ -85,30 +85,35 @@ class Follower:
 
     def _tell(self, access: BrokerAccess) -> None:
         """Have mosquitto read its files: only one that answers, since the signal would end one that is starting."""
-        if not claim(self._folder / DOOR, OWN_ID):
-            _LOG.warning("Mosquitto does not answer at %s", self._folder / DOOR, extra={"action": "follow"})
+        if not self._knock():
             return
         try:
             os.kill(int(self._pid_file.read_text(encoding="ascii")), signal.SIGHUP)
         except (OSError, ValueError) as error:
             raise FollowerTrouble(f"{self._pid_file}: mosquitto cannot be told to read its files: {error}") from error
+        if not all(self._knock() for _ in range(KNOCKS)):
+            return
         self._is_told = True
         _LOG.info(
             "The broker knows %d revoked certificates, %d workers and %d blocked boxes",
             len(access.revoked), len(access.workers), len(access.blocked), extra={"action": "follow"},
         )  # fmt: skip
 
+    def _knock(self) -> bool:
+        """Whether mosquitto answers."""
+        is_answered = claim(self._folder / DOOR, OWN_ID)
+        if not is_answered:
+            _LOG.warning("Mosquitto does not answer at %s", self._folder / DOOR, extra={"action": "follow"})
+        return is_answered
+
     def _end_connections(self, revoked: Sequence[Revocation]) -> None:
-        """Claim what is new, several times; what has been claimed so often is remembered over restarts."""
+        """Claim what is new, once; what has been claimed is remembered over restarts."""
         path = self._folder / ENDED_FILE
         try:
             ended = frozenset((_content(path) or "").split())
         except (OSError, UnicodeDecodeError) as error:
             raise FollowerTrouble(f"{path}: cannot be read: {error}") from error
-        for one in revoked:
-            if one.serial not in ended and claim(self._folder / DOOR, one.user):
-                self._claims[one.serial] += 1
-        settled = {one.serial for one in revoked if one.serial in ended or self._claims[one.serial] >= CLAIMS}
+        settled = {one.serial for one in revoked if one.serial in ended or claim(self._folder / DOOR, one.user)}
         if settled == ended:
             return
         try:

@@ -1,5 +1,6 @@
 """What an operator types: whom it lets in, whom it refuses to, and what it says where there is nothing to work on."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from sqlmodel import Session
 
 from cloud.devices.authority import Authority, make_key, open_authority
 from cloud.devices.certificates import Holder, note_issued
+from cloud.devices.following import note_asked
 from cloud.store.engine import open_engine, reading, writing
 from cloud.store.moments import utc_now
 from cloud.store.schema import migrate
@@ -170,3 +172,17 @@ def test_what_is_printed_beside_a_code_shows_it_in_no_list_of_processes(
     said = capsys.readouterr().out
     assert "edge enrol --cloud https://CLOUD --code-file -\n" in said
     assert len([line for line in said.splitlines() if line.count("-") == 2 and " " not in line.strip()]) == 1
+
+
+@pytest.mark.parametrize(("seconds", "is_warned"), [(None, True), (61, True), (30, False)])
+def test_revoking_warns_where_nobody_tells_the_broker(
+    engine: Engine, authority: Authority, capsys: pytest.CaptureFixture[str], seconds: int | None, is_warned: bool
+) -> None:
+    give(engine, authority, holder=Holder.BOX, name="box-1")
+    with writing(engine) as connection, Session(connection) as session:
+        session.add(Box(box="box-1"))
+        session.flush()
+    if seconds is not None:
+        note_asked(engine, now=utc_now() - timedelta(seconds=seconds))
+    assert main(["cloud", "box", "revoke", "box-1"]) == 0
+    assert ("WARNING: no follower has asked" in capsys.readouterr().out) == is_warned

@@ -102,6 +102,24 @@ def test_an_old_certificate_is_thrown_out_where_the_box_was_enrolled_anew(
         assert box.publish(UP) in {"Success", "No matching subscribers"}
 
 
+def test_a_box_that_was_enrolled_anew_and_is_connected_is_left_in_peace(
+    broker: CertifiedBroker, follower: Follower
+) -> None:
+    """The claim goes by the name, which is the new certificate's too."""
+    stolen = broker.credentials("box-1")
+    thief = Client(broker, stolen)
+    assert thief.connect() == "Success"
+    revoke(broker, stolen)
+    follower.follow()
+    thief.wait_for_end(20)
+    with Client(broker, broker.credentials("box-1")) as box:
+        for _ in range(4):
+            follower.follow()
+        assert box.publish(UP) in {"Success", "No matching subscribers"}
+        assert Client(broker, stolen).connect() == "lost"
+        assert box.publish(UP) in {"Success", "No matching subscribers"}
+
+
 def test_every_list_is_believed_however_fast_they_follow_each_other(
     broker: CertifiedBroker, follower: Follower
 ) -> None:
@@ -198,8 +216,6 @@ def test_a_list_of_what_has_ended_that_cannot_be_kept_is_a_sentence(
 ) -> None:
     revoke(broker, broker.credentials("box-1"))
     (broker.folder / "ended.new").mkdir()
-    follower.follow()
-    follower.follow()
     with pytest.raises(FollowerTrouble, match=r"ended: cannot be written: Is a directory"):
         follower.follow()
 
