@@ -159,7 +159,14 @@ def test_a_box_gets_in_delivers_is_shut_out_within_a_minute_and_comes_back(site:
     assert f"sudo ln -sf {site.broker}/footfall.conf /etc/mosquitto/conf.d/footfall.conf" in setup
     asked = site.block("# sudo systemctl edit footfall-broker").rpartition("FOOTFALL_CLOUD_URL=")[2].strip()
     assert asked == f"https://localhost:{site.api_port}"
-    follow = ["--folder", site.broker, "--cloud", asked, "--pid-file", site.folder / "run/mosquitto.pid"]
+    follow: list[str | Path] = [
+        "--folder",
+        site.broker,
+        "--cloud",
+        asked,
+        "--pid-file",
+        site.folder / "run/mosquitto.pid",
+    ]
     with (
         site.mosquitto() as mosquitto,
         site.process("cloud", "serve") as cloud,
