@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 from sqlalchemy import Engine, func
 from sqlmodel import Session, col, select
 
 from cloud.auth import new_device_key, sha256_of
 from cloud.devices.certificates import expiry_of
-from cloud.errors import Conflict, NotFound
+from cloud.errors import Conflict, Invalid, NotFound
 from cloud.ingest.release import release_box
 from cloud.losses import NOTHING_LOST, lost_by_type
 from cloud.store.engine import writing
@@ -25,7 +25,7 @@ from cloud.store.moments import from_ms, to_ms
 from cloud.store.tables import Box, Enrolment, GapRecord, Held
 from cloud.venues import find_venue
 from protocol.status import BoxState, Status
-from protocol.wire import format_utc
+from protocol.wire import Slug, format_utc
 
 __all__ = [
     "BoxFigures",
@@ -37,9 +37,12 @@ __all__ = [
     "find_box",
     "list_boxes",
     "register_box",
+    "require_box_id",
     "rotate_key",
     "withdraw_box",
 ]
+
+_ID: TypeAdapter[str] = TypeAdapter(Slug)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +110,17 @@ class MovedBox:
     released: int
 
 
+def require_box_id(box: str) -> None:
+    """Raise Invalid for what can be no box: a certificate in this name might be somebody else's."""
+    try:
+        _ID.validate_python(box)
+    except ValidationError as error:
+        raise Invalid(f"box: found {box!r}; allowed are 1 to 63 lower-case letters, digits and hyphens") from error
+
+
 def register_box(engine: Engine, *, box: str, venue: str | None, now: datetime) -> KeyedBox:
-    """Give a new box its key, and its venue where one is named; raises Conflict when it has a key."""
+    """Give a new box its key, and its venue where one is named; raises Invalid, or Conflict when it has a key."""
+    require_box_id(box)
     key = new_device_key(box)
     with writing(engine) as connection, Session(connection) as session:
         row = session.get(Box, box, with_for_update=True) or Box(box=box)

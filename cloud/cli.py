@@ -30,7 +30,7 @@ from cloud.command_line import Commands, Work
 from cloud.database import make_data_dir, open_database
 from cloud.devices.authority import open_authority
 from cloud.devices.commands import add_device_commands
-from cloud.devices.workers import worker_file
+from cloud.devices.workers import Worker
 from cloud.errors import CloudError, SettingsError
 from cloud.ingest.broker import BrokerAddress
 from cloud.ingest.commit import Committer
@@ -130,7 +130,10 @@ def _serve(settings: Settings, arguments: argparse.Namespace) -> int:
         _Beside("upkeep", _make_upkeep(settings, engine).run, stop=stop, at_end=end),
     ]
     if not arguments.no_ingest:
-        beside.append(_Beside("ingest", _make_ingest(settings, engine, metrics).run, stop=stop, at_end=end))
+        worker = _make_worker(settings, engine)
+        beside.append(_Beside("ingest", _make_ingest(settings, engine, metrics, worker).run, stop=stop, at_end=end))
+        if worker is not None:
+            beside.append(_Beside("certificate", worker.watch, stop=stop, at_end=end))
     return _together(lambda: server.run(sockets=[listener]), beside, stop=stop)
 
 
@@ -141,11 +144,14 @@ def _ingest(settings: Settings, arguments: argparse.Namespace) -> int:
     _on_signals(stop.set)
     print(f"Taking in what boxes send to {_address(settings.broker)}, into {store_name(engine)}. Ctrl-C ends it.")
     metrics = CloudMetrics()
-    ingest = _make_ingest(settings, engine, metrics)
+    worker = _make_worker(settings, engine)
+    ingest = _make_ingest(settings, engine, metrics, worker)
     beside = [
         _Beside("alerts", _make_watch(settings, engine).run, stop=stop, at_end=stop.set),
         _Beside("upkeep", _make_upkeep(settings, engine).run, stop=stop, at_end=stop.set),
     ]
+    if worker is not None:
+        beside.append(_Beside("certificate", worker.watch, stop=stop, at_end=stop.set))
     with serving(metrics.registry, host=settings.metrics.host, port=settings.metrics.port):
         return _together(lambda: ingest.run(stop), beside, stop=stop)
 
@@ -214,13 +220,24 @@ class _Beside(threading.Thread):
             self._at_end()
 
 
-def _make_ingest(settings: Settings, engine: Engine, metrics: CloudMetrics) -> Ingest:
+def _make_worker(settings: Settings, engine: Engine) -> Worker | None:
+    """Who keeps this worker's certificate, where it is one of our own authority."""
+    if not settings.broker.own_authority:
+        return None
+    authority = open_authority(settings.data_dir, now=utc_now())
+    worker = Worker(
+        engine, authority, data_dir=settings.data_dir, client_id=settings.broker.client_id, now=utc_now
+    )  # fmt: skip
+    worker.keep()
+    return worker
+
+
+def _make_ingest(settings: Settings, engine: Engine, metrics: CloudMetrics, worker: Worker | None) -> Ingest:
     broker = settings.broker
     collect_seldom()
-    address = _certified(settings, engine) if broker.own_authority else _address(broker)
     return Ingest(
         Committer(engine, utc_now, meter=metrics),
-        address,
+        _certified(broker, worker) if worker else _address(broker),
         client_id=broker.client_id,
         shared_group=broker.shared_group,
     )
@@ -251,16 +268,11 @@ def _webhook(alerts: AlertSettings) -> Webhook | None:
     )
 
 
-def _certified(settings: Settings, engine: Engine) -> BrokerAddress:
+def _certified(broker: BrokerSettings, worker: Worker) -> BrokerAddress:
     """The broker's address, with a certificate of our own authority for this worker."""
-    now = utc_now()
-    authority = open_authority(settings.data_dir, now=now)
-    files = worker_file(engine, authority, data_dir=settings.data_dir, client_id=settings.broker.client_id, now=now)
+    files = worker.files
     return replace(
-        _address(settings.broker),
-        ca_file=files.authority,
-        certificate_file=files.certificate,
-        key_file=files.certificate,
+        _address(broker), ca_file=files.authority, certificate_file=files.certificate, key_file=files.certificate
     )
 
 

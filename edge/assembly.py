@@ -229,10 +229,11 @@ def _feed(camera: CameraSettings, sampler: Sampler) -> Feed:
 def source_of(camera: CameraSettings, sampler: Sampler | None = None, *, witness: Witness = unwitnessed) -> FrameSource:
     """Where the pictures of this camera come from: those that are due; `witness` is told of all that is decoded."""
     sampler = sampler or Sampler(rate=camera.rate)
-    if camera.url is not None:
+    address = camera.address
+    if address is not None:
         return RtspSource(
             camera=camera.id,
-            url=camera.url,
+            url=address,
             clock=clock.monotonic,
             sampler=sampler,
             rotation=camera.rotation,

@@ -23,7 +23,7 @@ from cloud.access.passwords import Passwords, check_password
 from cloud.access.roles import Role, checked_grant
 from cloud.access.users import add_user, find_user, list_users, refuse_taken, remove_user, set_password_hash, user_name
 from cloud.command_line import Commands, Leaf
-from cloud.database import open_database
+from cloud.database import find_database
 from cloud.errors import Invalid
 from cloud.settings import Settings
 from cloud.store.engine import reading, writing
@@ -74,7 +74,7 @@ def _add_grant(command: argparse.ArgumentParser) -> None:
 
 def _add_user(settings: Settings, arguments: argparse.Namespace) -> int:
     name = user_name(arguments.name)
-    with reading(open_database(settings)) as connection, Session(connection) as session:
+    with reading(find_database(settings)) as connection, Session(connection) as session:
         refuse_taken(session, user=name)
         grant = checked_grant(session, role=Role(arguments.role), venues=arguments.venue)
     password_hash = _ask_password(name)
@@ -86,7 +86,7 @@ def _add_user(settings: Settings, arguments: argparse.Namespace) -> int:
 
 def _list_users(settings: Settings, arguments: argparse.Namespace) -> int:
     del arguments
-    with reading(open_database(settings)) as connection, Session(connection) as session:
+    with reading(find_database(settings)) as connection, Session(connection) as session:
         found = list_users(session)
     rows = [(one.user, one.role, _venues_words(one.venues), _minute(one.signed_in)) for one in found]
     return _show(("user", "role", "venues", "last signed in"), rows, nothing="Nobody may sign in yet.")
@@ -104,7 +104,7 @@ def _remove_user(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 def _set_password(settings: Settings, arguments: argparse.Namespace) -> int:
-    with reading(open_database(settings)) as connection, Session(connection) as session:
+    with reading(find_database(settings)) as connection, Session(connection) as session:
         user = find_user(session, user=arguments.name).user
     password_hash = _ask_password(user)
     with _recorded(settings, what="user password", subject=user) as session:
@@ -134,7 +134,7 @@ def _add_key(settings: Settings, arguments: argparse.Namespace) -> int:
 
 def _list_keys(settings: Settings, arguments: argparse.Namespace) -> int:
     del arguments
-    with reading(open_database(settings)) as connection, Session(connection) as session:
+    with reading(find_database(settings)) as connection, Session(connection) as session:
         found = list_keys(session)
     rows = [
         (one.id, one.name, one.role, _venues_words(one.venues), _minute(one.expires), _minute(one.used))
@@ -153,7 +153,7 @@ def _revoke_key(settings: Settings, arguments: argparse.Namespace) -> int:
 @contextmanager
 def _recorded(settings: Settings, *, what: str, subject: str) -> Iterator[Session]:
     """A transaction of the owner's that stands in the audit log if it is committed."""
-    engine: Engine = open_database(settings)
+    engine: Engine = find_database(settings)
     with writing(engine) as connection, Session(connection) as session:
         yield session
         _note(session, what=what, subject=subject)

@@ -9,6 +9,7 @@ from cloud.api.dependencies import (
     BoxId,
     DeviceBox,
     DevicesInUse,
+    EngineInUse,
     EnrolmentCodeId,
     Now,
     ReadSession,
@@ -19,6 +20,7 @@ from cloud.api.needs import BoxProof, for_boxes, needs, open_to_all
 from cloud.devices.access import BrokerAccess, broker_access
 from cloud.devices.codes import NewCode, make_code
 from cloud.devices.enrolment import EnrolledBox, RenewedBox, enrol, renew
+from cloud.devices.following import note_asked
 from cloud.devices.revocation import RevokedBox, revoke_box
 
 __all__ = ["router"]
@@ -95,13 +97,14 @@ def prolong(
 
 @router.post("/boxes/{box}/revocation")
 @needs(Role.ADMIN)
-def revoke(session: WriteSession, now: Now, box: BoxId) -> RevokedBox:
+def revoke(session: WriteSession, authority: AuthorityInUse, now: Now, box: BoxId) -> RevokedBox:
     """Shut a box out: its certificates and its device key are void, and what it sends is ignored."""
-    return revoke_box(session, box=box, now=now)
+    return revoke_box(session, authority.journal, box=box, now=now)
 
 
 @router.get("/broker/access")
 @needs(Role.VIEWER, everywhere=True, open_here=True)
-def show_access(session: ReadSession, authority: AuthorityInUse, now: Now) -> BrokerAccess:
+def show_access(session: ReadSession, engine: EngineInUse, authority: AuthorityInUse, now: Now) -> BrokerAccess:
     """Show who may speak to the broker, as the program beside the broker asks every few seconds."""
+    note_asked(engine, now=now)
     return broker_access(session.connection(), authority, now=now)

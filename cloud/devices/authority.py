@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from cloud.devices.journal import Journal
 from cloud.errors import Invalid, SettingsError
 from protocol.enrolment import fingerprint
 
@@ -62,9 +63,10 @@ class RevokedSerial:
 
 
 class Authority:
-    """Signs; whoever has its certificate can check that it did."""
+    """Signs; whoever has its certificate can check that it did. `journal` is for what it signed for clients."""
 
-    def __init__(self, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
+    def __init__(self, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate, journal: Journal) -> None:
+        self.journal = journal
         self._key = key
         self._certificate = certificate
 
@@ -145,7 +147,7 @@ def open_authority(data_dir: Path, *, now: datetime) -> Authority:
         if not path.exists():
             _make_folder(path.parent)
             write_secret(path, _make(now), replace=False)
-        return _read(path.read_bytes())
+        return _read(path.read_bytes(), Journal(path.parent))
     except OSError as error:
         raise SettingsError(f"{path}: the authority cannot be read or made: {error.strerror}") from error
     except (ValueError, TypeError) as error:
@@ -223,12 +225,12 @@ _SIGNS_ONLY = x509.KeyUsage(
 )
 
 
-def _read(pem: bytes) -> Authority:
+def _read(pem: bytes, journal: Journal) -> Authority:
     key = serialization.load_pem_private_key(pem, password=None)
     certificate = x509.load_pem_x509_certificate(pem)
     if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
         raise ValueError("key and certificate do not belong together")
-    return Authority(key, certificate)
+    return Authority(key, certificate, journal)
 
 
 def _describe(

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, update
 from sqlmodel import Session, col, select
 
 from cloud.auth import key_matches, sha256_of
-from cloud.boxes import find_box
+from cloud.boxes import find_box, require_box_id
 from cloud.errors import Conflict
 from cloud.store.engine import reading, writing
 from cloud.store.moments import to_ms
@@ -42,7 +42,8 @@ class GoodCode:
 
 
 def make_code(session: Session, *, box: str, authority: str, now: datetime) -> NewCode:
-    """A code for a box; those before that were not used are void. Raises NotFound."""
+    """A code for a box; those before that were not used are void. Raises Invalid or NotFound."""
+    require_box_id(box)
     find_box(session, box=box)
     for row in session.exec(select(EnrolmentCode).where(col(EnrolmentCode.box) == box)):
         session.delete(row)

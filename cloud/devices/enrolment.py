@@ -59,8 +59,8 @@ def enrol(
     box = use_code(session, code_id=code_id)
     row = session.get_one(Box, box, with_for_update=True)
     issued = authority.sign_request(request, name=box, now=now, days=days)
-    revoke_of(session, name=box, now=now)
-    note_issued(session, holder=Holder.BOX, name=box, issued=issued, now=now)
+    revoke_of(session, authority.journal, holder=Holder.BOX, name=box, now=now)
+    note_issued(session, authority.journal, holder=Holder.BOX, name=box, issued=issued, now=now)
     key = new_device_key(box)
     row.key_sha256, row.revoked_ms = sha256_of(key), None
     session.add(row)
@@ -80,5 +80,5 @@ def renew(session: Session, authority: Authority, *, box: str, request: str, now
     if session.get_one(Box, box, with_for_update=True).revoked_ms is not None:
         raise Conflict(f"box {box} was revoked; enrol it anew")
     issued = authority.sign_request(request, name=box, now=now, days=days)
-    note_issued(session, holder=Holder.BOX, name=box, issued=issued, now=now)
+    note_issued(session, authority.journal, holder=Holder.BOX, name=box, issued=issued, now=now)
     return RenewedBox(box=box, certificate=issued.pem, authority=authority.pem, expires=format_utc(issued.expires))

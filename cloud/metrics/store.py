@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Connection, Engine, func, select
 
 from cloud.alerts.rules import Rule
+from cloud.devices.following import last_asked
 from cloud.errors import StoreError
 from cloud.ingest.judgement import HoldReason
 from cloud.store.engine import reading
@@ -34,7 +35,9 @@ class StoreCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         try:
             with reading(self._engine) as connection:
-                found = [metric for ask in (_boxes, _set_aside, _alerts, _jobs) for metric in ask(connection)]
+                found = [
+                    metric for ask in (_boxes, _follower, _set_aside, _alerts, _jobs) for metric in ask(connection)
+                ]
         except StoreError as error:
             _LOG.warning("%s; its metrics are left out", error, extra={"action": "metrics"})
             found = []
@@ -67,6 +70,16 @@ def _boxes(connection: Connection) -> Iterator[Metric]:
         moment_ms = connection.execute(query).scalar_one()
         if moment_ms is not None:
             yield GaugeMetricFamily(f"footfall_boxes_{name}_word_timestamp_seconds", text, moment_ms / 1000)
+
+
+def _follower(connection: Connection) -> Iterator[Metric]:
+    moment_ms = last_asked(connection)
+    if moment_ms is not None:
+        yield GaugeMetricFamily(
+            "footfall_broker_follower_word_timestamp_seconds",
+            "When the program beside the broker last asked who may come, in seconds since 1970.",
+            moment_ms / 1000,
+        )
 
 
 def _set_aside(connection: Connection) -> Iterator[Metric]:

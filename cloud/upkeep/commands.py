@@ -3,7 +3,7 @@
 import argparse
 
 from cloud.command_line import Commands, Leaf
-from cloud.database import open_database
+from cloud.database import find_database
 from cloud.errors import SettingsError
 from cloud.settings import Settings
 from cloud.store.moments import from_ms, utc_now
@@ -23,7 +23,7 @@ def _jobs(settings: Settings, arguments: argparse.Namespace) -> int:
     unknown = [name for name in arguments.job if name not in set(JobName)]
     if unknown:
         raise SettingsError(f"jobs: there is no {unknown[0]}; there are {', '.join(JobName)}")
-    engine = open_database(settings)
+    engine = find_database(settings)
     for job in jobs_of(retention_months=settings.upkeep.retention_months):
         if job.name in arguments.job:
             gone = run_job(engine, job, now=utc_now())

@@ -235,6 +235,7 @@ def test_a_database_that_was_not_migrated_is_not_served(tmp_path: Path, postgres
 
 
 def test_jobs_are_told_of_and_done(tmp_path: Path) -> None:
+    assert _run(tmp_path, "migrate").returncode == 0
     assert _run(tmp_path, "jobs").stdout.splitlines() == [
         "retention   not yet done",
         "compaction  not yet done",

@@ -151,7 +151,7 @@ FIRST_ACTS: list[tuple[str, Callable[[Bench], None]]] = [
 
 def offline(at: float) -> HealthChange:
     return HealthChange(
-        camera="till", at=at, state=HealthState.OFFLINE, reason=Trouble.WRONG_PASSWORD, detail="till: rtsp://***@x"
+        camera="till", at=at, state=HealthState.OFFLINE, reason=Trouble.WRONG_PASSWORD, detail="till: rtsp://x"
     )
 
 

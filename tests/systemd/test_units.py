@@ -108,6 +108,15 @@ def test_a_back_up_is_made_each_night_by_who_may_read_the_database() -> None:
     assert len(set(days)) == 2, ended.stdout
 
 
+def test_cameras_passwords_are_visions_alone_and_no_memory_lands_in_a_file() -> None:
+    files = {unit: settings(unit)["EnvironmentFile"] for unit in EDGE_UNITS}
+    assert files == {
+        "footfall-uplink.service": ["-/etc/footfall/edge.env"],
+        "footfall-vision.service": ["-/etc/footfall/edge.env", "-/etc/footfall/cameras.env"],
+    }
+    assert {unit for unit in [*PROCESSES, BACKUP] if settings(unit)["LimitCORE"] != ["0"]} == set()
+
+
 @pytest.mark.parametrize("unit", EDGE_UNITS)
 def test_a_box_may_still_ask_what_time_it_is(unit: str) -> None:
     """What its clock module needs, ProtectClock= and ProcSubset= would take away."""

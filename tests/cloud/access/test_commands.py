@@ -14,6 +14,7 @@ from cloud.access.audit import list_audit
 from cloud.access.keys import caller_of_key
 from cloud.store.engine import open_engine, reading
 from cloud.store.moments import to_ms, utc_now
+from cloud.store.schema import migrate
 
 ROOT = Path(__file__).parents[3]
 PASSWORD = "correct horse battery"
@@ -22,6 +23,7 @@ PASSWORD = "correct horse battery"
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     outside = {name: value for name, value in os.environ.items() if not name.startswith("FOOTFALL_CLOUD_")}
+    migrate(opened(tmp_path))
     return outside | {"FOOTFALL_CLOUD_DATA_DIR": str(tmp_path)}
 
 

@@ -229,3 +229,15 @@ def test_a_spoilt_authority_is_said_and_not_replaced(engine: Engine, tmp_path: P
     path.write_text("spoilt")
     assert Api(engine, settings={"data_dir": tmp_path}).get("/authority").status_code == 500
     assert path.read_text() == "spoilt"
+
+
+def test_health_tells_when_the_program_beside_the_broker_last_asked(api: Api) -> None:
+    assert api.read("/health")["broker_asked"] is None
+    api.read("/broker/access")
+    api.clock.now += timedelta(seconds=90)
+    found = api.read("/health")
+    assert (found["broker_asked"], found["broker_asked_age_seconds"]) == ("2026-11-20T12:00:00Z", 90)
+    assert api.scrape().value("footfall_broker_follower_word_timestamp_seconds") > 0
+    api.read("/broker/access")
+    assert api.read("/health")["broker_asked_age_seconds"] == 0
+    assert "broker_asked" not in api.request("GET", "/health", key=None).json()

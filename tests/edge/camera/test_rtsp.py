@@ -150,7 +150,7 @@ def test_a_password_is_asked_for_and_never_shown(
         trouble, _ = trouble_of(server.url.replace(SECRET, SECRET + "-wrong"))
         nobody, _ = trouble_of(f"rtsp://127.0.0.1:{server.port}/camera")
     assert trouble.reason is nobody.reason is Trouble.WRONG_PASSWORD
-    assert f"127.0.0.1:{server.port}/camera" in str(trouble)
+    assert f"rtsp://127.0.0.1:{server.port}: wrong-password" in str(trouble)
     assert "check user and password" in str(trouble)
     printed = capfd.readouterr()
     assert SECRET not in f"{trouble!s} {trouble!r} {caplog.text} {printed.out} {printed.err}"

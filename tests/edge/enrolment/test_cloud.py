@@ -121,7 +121,7 @@ def test_a_due_certificate_is_renewed_with_a_new_key_until_the_box_is_revoked(
         assert request.key_pem not in after
         assert read_certificate(folder).box == BOX
         with writing(engine) as connection, Session(connection) as session:
-            revoke_box(session, box=BOX, now=datetime.now(UTC))
+            revoke_box(session, authority.journal, box=BOX, now=datetime.now(UTC))
         with pytest.raises(EnrolmentRefused, match="mistyped or revoked"):
             renew(folder)
         stop.clear()
