@@ -21,7 +21,7 @@ from cloud.losses import Gaps, Undisclosed, read_gaps, undisclosed_of
 from cloud.periods import HourKey, LocalHour, Period, format_local, hour_of_key, local_hours, start_of_hour
 from cloud.store.metrics import Metric, Peak, Scope
 from cloud.store.tables import Venue
-from cloud.sums import Sum, peaks_by_hour, peaks_together, sums, sums_by_hour
+from cloud.sums import HourSums, Sum, peaks_by_hour, peaks_together, sums, sums_by_hour
 from cloud.venues import hours_of, zone_of
 from protocol.histograms import DURATION_BOUNDS_SECONDS, percentile
 
@@ -42,8 +42,6 @@ __all__ = [
 VISIT_METRICS = (Metric.VISITS, Metric.VISITS_RESUMED, Metric.DWELL_MS, Metric.DRIFT)
 SCENE_METRICS = (*VISIT_METRICS, Metric.DWELL_HISTOGRAM, Metric.UNDISCLOSED)
 CAMERA_METRICS = (Metric.WATCHED_MS, Metric.PERSON_TENTHS)
-
-_HourValues = Mapping[tuple[Metric, Place], Mapping[HourKey, int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,7 +303,7 @@ def _by_metric(rows: Iterable[Sum]) -> Mapping[tuple[Metric, Place], int]:
     return {(row.metric, row.place): row.value for row in rows}
 
 
-def _added_up(values: _HourValues, *, places: frozenset[Place] | None) -> Mapping[Metric, Mapping[HourKey, int]]:
+def _added_up(values: HourSums, *, places: frozenset[Place] | None) -> Mapping[Metric, Mapping[HourKey, int]]:
     """Each metric by hour, over all places or some."""
     found = defaultdict[Metric, Counter[HourKey]](Counter)
     for (metric, place), hours in values.items():
@@ -315,7 +313,7 @@ def _added_up(values: _HourValues, *, places: frozenset[Place] | None) -> Mappin
 
 
 def _by_hour(
-    values: _HourValues, *, places: frozenset[Place] | None
+    values: HourSums, *, places: frozenset[Place] | None
 ) -> Mapping[HourKey, Mapping[tuple[Metric, Place], int]]:
     """The same by hour first, place by place."""
     found = defaultdict[HourKey, dict[tuple[Metric, Place], int]](dict)

@@ -105,7 +105,7 @@ class _Span:
 
 def counting_of(session: Session, *, venue: str, period: Period) -> tuple[Counting, ...]:
     """The parts of a period in order, without those in which no layout was in force; never empty."""
-    spans = [span for span in _spans(session, venue=venue) if _overlaps(span, period)]
+    spans = [span for span in _spans_of(session, venue=venue) if _overlaps(span, period)]
     parts: list[Counting] = []
     moved_ms = certificates_of(session, venue=venue).moved_ms.values()
     for part in _parts(spans, period, moved_ms):
@@ -146,16 +146,15 @@ def visitors_by_hour(session: Session, *, venue: str, counting: Iterable[Countin
     for part in counting:
         sources = _sources(part, certificates)
         parts.append((part.period, dict.fromkeys(sources.values(), 0)))
-        for metric, sign in _signs(part):
-            values = sums_by_hour(
-                session, venue=venue, scope=_scope(part), metrics=[metric], period=part.period, zone=zone,
-                number=DirectionBin.IN,
-            )  # fmt: skip
-            for (_, place), hours in values.items():
-                source = _source_of(place, part, sources)
-                if source is not None:
-                    for hour, value in hours.items():
-                        by_hour[hour][source] += sign * value
+        signs = _signs(part)
+        values = sums_by_hour(
+            session, venue=venue, scope=_scope(part), metrics=[*signs], period=part.period, zone=zone,
+            number=DirectionBin.IN,
+        )  # fmt: skip
+        for (metric, place), hours in values.items():
+            if (source := _source_of(place, part, sources)) is not None:
+                for hour, value in hours.items():
+                    by_hour[hour][source] += signs[metric] * value
     return Visitors(parts=tuple(parts), by_hour=by_hour)
 
 
@@ -185,17 +184,17 @@ def crossings_by_line(
 def _counts_of_part(session: Session, venue: str, part: Counting, certificates: Certificates) -> Counts:
     sources = _sources(part, certificates)
     counts = Counter[Source](dict.fromkeys(sources.values(), 0))
-    for metric, sign in _signs(part):
-        for row in sums(session, venue=venue, scope=_scope(part), metrics=[metric], period=part.period):
-            source = _source_of(row.place, part, sources)
-            if source is not None and row.bin == DirectionBin.IN:
-                counts[source] += sign * row.value
+    signs = _signs(part)
+    for row in sums(session, venue=venue, scope=_scope(part), metrics=[*signs], period=part.period):
+        source = _source_of(row.place, part, sources)
+        if source is not None and row.bin == DirectionBin.IN:
+            counts[source] += signs[row.metric] * row.value
     return counts
 
 
-def _signs(part: Counting) -> tuple[tuple[Metric, int], ...]:
+def _signs(part: Counting) -> dict[Metric, int]:
     """What is added and what is taken away; visits have a bin 0 as ways in do."""
-    return ((Metric.CROSSINGS, 1), (Metric.STAFF_CROSSINGS, -1)) if part.entrances else ((Metric.VISITS, 1),)
+    return {Metric.CROSSINGS: 1, Metric.STAFF_CROSSINGS: -1} if part.entrances else {Metric.VISITS: 1}
 
 
 def _scope(part: Counting) -> Scope:
@@ -251,6 +250,14 @@ def _parts(spans: list[_Span], period: Period, moved_ms: Iterable[int]) -> Itera
 
 def _overlaps(span: _Span, period: Period) -> bool:
     return span.start_ms < period.end_ms and period.start_ms < span.end_ms
+
+
+def _spans_of(session: Session, *, venue: str) -> tuple[_Span, ...]:
+    """All of a venue; read once a session, which is one answer."""
+    known: dict[str, tuple[_Span, ...]] = session.info.setdefault("spans", {})
+    if venue not in known:
+        known[venue] = tuple(_spans(session, venue=venue))
+    return known[venue]
 
 
 def _spans(session: Session, *, venue: str) -> Iterator[_Span]:

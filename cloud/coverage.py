@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
-from typing import Annotated
+from typing import Annotated, cast
 from zoneinfo import ZoneInfo
 
 from pydantic import Field
@@ -73,7 +73,7 @@ def read_watch(
 ) -> Watch:
     """All that coverage of a whole period is computed from."""
     seen = sums(session, venue=venue, scope=Scope.CAMERA, metrics=[Metric.WATCHED_MS], period=period)
-    watched = {one.place: {None: one.value} for one in seen}
+    watched: dict[Place, Mapping[Part, int]] = {one.place: {None: one.value} for one in seen}
     due = _due(session, watched, venue=venue, hours=hours, zone=zone, period=period, now_ms=now_ms)
     known = stretches(session, venue=venue, period=period, seconds=DAY_SECONDS).long
     whole = _fully_due(known, {*due.values()}, step_ms=DAY_SECONDS * 1000)
@@ -101,7 +101,7 @@ def read_watch_by_hour(
 ) -> Watch:
     """The same for each hour of the venue's clock in a period."""
     seen = sums_by_hour(session, venue=venue, scope=Scope.CAMERA, metrics=[Metric.WATCHED_MS], period=period, zone=zone)
-    watched = {place: values for (_, place), values in seen.items()}
+    watched = {place: cast("Mapping[Part, int]", values) for (_, place), values in seen.items()}
     due = _due(session, watched, venue=venue, hours=hours, zone=zone, period=period, now_ms=now_ms)
     whole: Sequence[Period] = []
     if all(hour.key[1] % _HOUR_MS == 0 for hour in local):
