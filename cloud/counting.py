@@ -75,7 +75,8 @@ class Visitors:
         """Those of an hour."""
         first, last = hour.buckets[0], hour.buckets[-1]
         there = [zeros for part, zeros in self.parts if part.start_ms <= last and first < part.end_ms]
-        return added([*there, self.by_hour.get(hour.key, {})])
+        counts = self.by_hour.get(hour.key)
+        return there[0] if counts is None and len(there) == 1 else added([*there, counts or {}])
 
     @property
     def totals(self) -> dict[HourKey, int]:

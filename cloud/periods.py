@@ -140,7 +140,7 @@ def format_local(moment_ms: int, *, zone: ZoneInfo) -> str:
 
 def _offset_ms(moment_ms: int, *, zone: ZoneInfo) -> int:
     offset = datetime.fromtimestamp(moment_ms / 1000, zone).utcoffset() or timedelta()
-    return offset // timedelta(milliseconds=1)
+    return offset.days * 86_400_000 + offset.seconds * 1000
 
 
 def _read_moment(text: str, *, name: str, zone: ZoneInfo, is_end: bool) -> int:

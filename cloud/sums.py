@@ -6,7 +6,7 @@ tables and nothing of what the numbers mean.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -203,8 +203,8 @@ def peaks_by_hour(
         hours = select(hour, added.c.value).subquery()
         query = select(hours.c.hour, func.max(hours.c.value)).group_by(hours.c.hour)
         parameters = {"venue": venue, "scope": scope, "metric": peak, "from": stretch.start_ms, "to": stretch.end_ms}
-        rows = session.connection().execute(query, {**parameters, "offset": offset_ms})
-        found |= {(hour, offset_ms): int(value) for hour, value in rows}
+        added_up = session.connection().execute(query, {**parameters, "offset": offset_ms})
+        found |= {(hour, offset_ms): int(value) for hour, value in added_up}
     return found
 
 
@@ -248,7 +248,7 @@ def _days_due(session: Session, *, venue: str) -> Sequence[int]:
 
 def _execute(
     session: Session, read: _Read, *, venue: str, scope: Scope, period: Period, offset_ms: int | None = None
-) -> Iterable[Any]:
+) -> Sequence[Any]:
     """The rows of a period as `read` wants them, from the longest sums that hold."""
     if offset_ms is not None and offset_ms % _HOUR_MS:
         parts = Stretches(long=(), fine=(period,))
@@ -256,7 +256,7 @@ def _execute(
         seconds = HOUR_SECONDS if read.by_hour else DAY_SECONDS
         parts = stretches(session, venue=venue, period=period, seconds=seconds)
     parameters = {"venue": venue, "scope": scope, "offset": offset_ms, **_edges([*parts.long, *parts.fine])}
-    return session.connection().execute(_statement(read, len(parts.long), len(parts.fine)), parameters)
+    return session.connection().execute(_statement(read, len(parts.long), len(parts.fine)), parameters).all()
 
 
 def _values(
@@ -273,7 +273,7 @@ def _values(
     if periods:
         query = _statement_of_values(table, metric, len(periods), seconds)
         parameters = {"venue": venue, "scope": scope, **_edges(periods)}
-        for box, subject, start_ms, value in session.connection().execute(query, parameters):
+        for box, subject, start_ms, value in session.connection().execute(query, parameters).all():
             found[box, subject][start_ms] = value
     return found
 

@@ -1,10 +1,10 @@
 """How fast the cloud answers with ten million events behind it: seven shops over a year, in SQLite and in PostgreSQL.
 
-A week of each shop, 600 visitors a day, goes through the ingest and is added up to hours and days as by the
-upkeep; the other 51 are copies of its rows, shifted in time. Then each kind of question is asked of a shop and a period that a seed chooses:
-one, seven, 28 or 91 days, as many of each. An answer is timed from the request to its last byte, through the whole
-cloud but for the network. `p95_ms` is over all kinds together and should be under 50, `worst_p95_ms` of the slowest
-kind; `year` is of periods of 52 weeks. A CSV export streams and stands by itself: all visits of 91 days.
+A week of each shop, 600 visitors a day, goes through the ingest and is added up to hours and days as by the upkeep; the
+other 51 are copies of its rows, shifted in time. Then each kind of question is asked of a shop and a period that a seed
+chooses: one, seven, 28 or 91 days, as many of each. An answer is timed from the request to its last byte, through the
+whole cloud but for the network. `p95_ms` is over all kinds together and should be under 50, `worst_p95_ms` of the
+slowest kind; `year` is of periods of 52 weeks. A CSV export streams and stands by itself: all visits of 91 days.
 
 Beside it stands a bare query: how long the database alone needs to add up the visits and the watched time of the same
 shops and periods, in one statement by its own driver.
