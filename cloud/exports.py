@@ -9,8 +9,9 @@ import binascii
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pydantic import JsonValue
 from sqlalchemy import ColumnElement, Connection, Engine, and_, or_, select
@@ -33,6 +34,8 @@ _EVENTS = table_of(Event)
 _COLUMNS = ("box", "epoch", "seq", "type", "scene", "config", "at_ms", "received_ms", "body")
 _FIXED = ("at", "type", "box", "epoch", "seq", "scene", "config", "received_at")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 Cursor = tuple[int, str, str, int]
 
@@ -64,8 +67,9 @@ class EventQuery:
     type: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Row:
+class _Row(NamedTuple):
+    """A row of an event, in the order of the columns."""
+
     box: str
     epoch: str
     seq: int
@@ -107,13 +111,13 @@ def csv_lines(engine: Engine, *, query: EventQuery, limit: int | None) -> Iterat
     """
     model = ITEM_TYPES.get(query.type or "")
     fields = _fields(model)
-    yield _csv_line([*_FIXED, *fields])
+    yield _csv_text([[*_FIXED, *fields]])
     after: Cursor | None = None
     left = limit
     while left is None or left > 0:
         with reading(engine) as connection:
             rows = _rows(connection, query, after=after, limit=min(MAX_PAGE, left or MAX_PAGE))
-        yield "".join(_csv_line(_cells(row, fields, is_known=model is not None)) for row in rows)
+        yield _csv_text(_cells(row, fields, is_known=model is not None) for row in rows)
         if len(rows) < min(MAX_PAGE, left or MAX_PAGE):
             return
         after, left = rows[-1].cursor, None if left is None else left - len(rows)
@@ -138,7 +142,7 @@ def _rows(connection: Connection, query: EventQuery, *, after: Cursor | None, li
     if after is not None:
         conditions.append(_behind(order, after))
     statement = select(*(_EVENTS.c[name] for name in _COLUMNS)).where(*conditions).order_by(*order).limit(limit)
-    return [_Row(**dict(zip(_COLUMNS, row, strict=True))) for row in connection.execute(statement)]
+    return [_Row(*row) for row in connection.execute(statement).all()]
 
 
 def _behind(order: Sequence[ColumnElement[object]], after: Cursor) -> ColumnElement[bool]:
@@ -163,9 +167,9 @@ def _cells(row: _Row, fields: Sequence[str], *, is_known: bool) -> list[JsonValu
     return [*fixed, *((item.get(name) for name in fields) if is_known else [item])]
 
 
-def _csv_line(cells: Sequence[JsonValue]) -> str:
+def _csv_text(lines: Iterable[Sequence[JsonValue]]) -> str:
     out = io.StringIO()
-    csv.writer(out).writerow([_csv_cell(cell) for cell in cells])
+    csv.writer(out).writerows([_csv_cell(cell) for cell in cells] for cells in lines)
     return out.getvalue()
 
 
@@ -174,7 +178,7 @@ def _csv_cell(value: JsonValue) -> str:
         return ""
     if isinstance(value, str):
         return f"'{value}" if value.startswith(_FORMULA_STARTS) else value
-    return json.dumps(value, separators=(",", ":"))
+    return repr(value) if type(value) is int else _ENCODER.encode(value)
 
 
 def _write_cursor(cursor: Cursor) -> str:

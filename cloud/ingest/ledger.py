@@ -21,9 +21,9 @@ from cloud.ingest.receipts import Range
 from cloud.ingest.rollups import PeakKey, SumKey, increments, maxima
 from cloud.ingest.tiles import PlacedTile, merge_tiles
 from cloud.store.body import body_of
-from cloud.store.metrics import bucket_of
+from cloud.store.metrics import bucket_of, day_start
 from cloud.store.moments import to_ms
-from cloud.store.tables import Box, Certificate, DeadLetter, Event, GapRecord, Held, Rollup, RollupPeak
+from cloud.store.tables import Box, Certificate, DeadLetter, Event, GapRecord, Held, Rollup, RollupDue, RollupPeak
 from cloud.store.upsert import Row, add_to, append_rows, insert_missing, insert_rows, raise_to, table_of
 from protocol.envelope import Gap, ReadItem
 from protocol.events import CameraCertificate
@@ -130,6 +130,7 @@ class Ledger:
         insert_rows(connection, Held, sorted(self.held, key=_by_name))
         _keep_dead_letters(connection, self.dead_letters)
         insert_rows(connection, GapRecord, [_gap_row(connection, *one) for one in self.gaps])
+        insert_missing(connection, RollupDue, _due_rows({*self.sums, *self.peaks}))
         add_to(connection, Rollup, _sum_rows(self.sums))
         raise_to(connection, RollupPeak, _peak_rows(self.peaks))
         merge_tiles(connection, self.tiles)
@@ -217,6 +218,12 @@ def _gap_row(connection: Connection, gap: Gap, new_seqs: int, row: Row) -> Row:
 
 def _by_name(row: Row) -> tuple[object, ...]:
     return row["box"], row["epoch"], row["seq"]
+
+
+def _due_rows(buckets: Iterable[_Bucket]) -> list[Row]:
+    """The days whose sums over hours and days hold no more."""
+    days = {(venue, day_start(bucket_ms), box) for venue, box, bucket_ms in buckets}
+    return [{"venue": venue, "day_ms": day_ms, "box": box} for venue, day_ms, box in sorted(days)]
 
 
 def _sum_rows(buckets: Mapping[_Bucket, Mapping[SumKey, int]]) -> list[Row]:

@@ -34,6 +34,9 @@ __all__ = [
     "OneTimeLink",
     "Receipt",
     "Rollup",
+    "RollupDue",
+    "RollupLong",
+    "RollupLongPeak",
     "RollupPeak",
     "StoreIdentity",
     "Tile",
@@ -391,6 +394,53 @@ class RollupPeak(SQLModel, table=True):
     box: str = Field(primary_key=True)
     subject: str = Field(primary_key=True)
     value: int = Field(sa_column=_big())
+
+
+class RollupLong(SQLModel, table=True):
+    """A sum over an hour (3600) or a day (86400) in UTC, of the same rows of `rollup`, once the upkeep has made it.
+
+    It holds for as long as no RollupDue names the box's day; where one does, it is of an earlier moment.
+    """
+
+    __tablename__ = "rollup_long"
+    __table_args__ = {"sqlite_with_rowid": False}
+    venue: str = Field(primary_key=True)
+    metric: str = Field(primary_key=True)
+    scope: str = Field(primary_key=True)
+    length_seconds: int = Field(primary_key=True)
+    start_ms: int = Field(sa_column=_big(key=True))
+    box: str = Field(primary_key=True)
+    subject: str = Field(primary_key=True)
+    bin: int = Field(primary_key=True)
+    value: int = Field(sa_column=_big())
+
+
+class RollupLongPeak(SQLModel, table=True):
+    """The greatest value seen in an hour or a day in UTC, of the same rows of `rollup_peak`; it holds as RollupLong."""
+
+    __tablename__ = "rollup_long_peak"
+    __table_args__ = {"sqlite_with_rowid": False}
+    venue: str = Field(primary_key=True)
+    metric: str = Field(primary_key=True)
+    scope: str = Field(primary_key=True)
+    length_seconds: int = Field(primary_key=True)
+    start_ms: int = Field(sa_column=_big(key=True))
+    box: str = Field(primary_key=True)
+    subject: str = Field(primary_key=True)
+    value: int = Field(sa_column=_big())
+
+
+class RollupDue(SQLModel, table=True):
+    """A day in UTC of which a box's roll-ups have changed since they were added up to hours and days.
+
+    It comes in the transaction that changes them and goes in the one that adds them up, each under the box's lock.
+    """
+
+    __tablename__ = "rollup_due"
+    __table_args__ = {"sqlite_with_rowid": False}
+    venue: str = Field(primary_key=True)
+    day_ms: int = Field(sa_column=_big(key=True))
+    box: str = Field(primary_key=True)
 
 
 class Tile(SQLModel, table=True):

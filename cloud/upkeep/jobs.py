@@ -15,6 +15,7 @@ from cloud.store.moments import to_ms
 from cloud.store.tables import JobRun
 from cloud.store.upsert import replace, table_of
 from cloud.upkeep.compaction import add_up_fine_tiles
+from cloud.upkeep.long_sums import add_up_days
 from cloud.upkeep.retention import forget_raw_rows
 from cloud.upkeep.vacuum import give_room_back
 
@@ -29,6 +30,7 @@ _LOG = logging.getLogger(__name__)
 class JobName(StrEnum):
     """In the order in which they are done: what goes leaves room to be given back."""
 
+    SUMS = "sums"
     RETENTION = "retention"
     COMPACTION = "compaction"
     VACUUM = "vacuum"
@@ -59,6 +61,7 @@ class LastRun:
 def jobs_of(*, retention_months: int) -> tuple[Job, ...]:
     """Every job, in order."""
     return (
+        Job(name=JobName.SUMS, unit="days to add up", steps=lambda engine, now: add_up_days(engine, now=now)),
         Job(
             name=JobName.RETENTION,
             unit="raw rows",

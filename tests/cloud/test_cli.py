@@ -222,7 +222,7 @@ def test_migrate_says_what_there_is_and_admin_key_where_it_lies(tmp_path: Path) 
     for _ in range(2):
         ended = _run(tmp_path, "migrate")
         assert ended.returncode == 0, ended.stderr
-        assert ended.stdout == f"sqlite:///{tmp_path}/data/footfall.sqlite has schema 0008.\n"
+        assert ended.stdout == f"sqlite:///{tmp_path}/data/footfall.sqlite has schema 0009.\n"
     assert _run(tmp_path, "admin-key").stdout == f"The admin key lies in {tmp_path}/data/admin.key.\n"
     assert _run(tmp_path, "admin-key", "--show").stdout == (tmp_path / "data" / "admin.key").read_text()
     assert json.dumps(sorted(path.name for path in (tmp_path / "data").iterdir())) == '["admin.key", "footfall.sqlite"]'
