@@ -1,7 +1,7 @@
 """What may happen to a TCP connection between an MQTT client and its broker, made to happen.
 
-The proxy knows MQTT's packets by their frames alone. What it duplicates or reorders is what clients publish with
-QoS 1, which a broker takes as it comes; what goes the other way comes late or not at all, but once and in order.
+The proxy knows MQTT's packets by their frames alone. What it duplicates or reorders, either way, is what is published
+with QoS 1: whoever receives it takes it as it comes.
 """
 
 import asyncio
@@ -86,7 +86,7 @@ class MqttProxy:
             to_client.close()
             return
         self._open |= {to_client, to_broker}
-        both = (self._pass_up(from_client, to_broker), self._pass_down(from_broker, to_client))
+        both = (self._pass_on(from_client, to_broker), self._pass_on(from_broker, to_client))
         tasks = [asyncio.ensure_future(one) for one in both]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -98,7 +98,7 @@ class MqttProxy:
             to_client.close()
             to_broker.close()
 
-    async def _pass_up(self, reader: StreamReader, writer: StreamWriter) -> None:
+    async def _pass_on(self, reader: StreamReader, writer: StreamWriter) -> None:
         held: list[bytes] = []
         with suppress(OSError, asyncio.IncompleteReadError):
             following = asyncio.ensure_future(_read_packet(reader))
@@ -130,15 +130,6 @@ class MqttProxy:
                 await asyncio.sleep(_SLOW_SECONDS)
         writer.write(b"".join(reversed(held)) + packet)
         return []
-
-    async def _pass_down(self, reader: StreamReader, writer: StreamWriter) -> None:
-        with suppress(OSError):
-            while data := await reader.read(2**16):
-                if self._conduct is Conduct.SLOW:
-                    await asyncio.sleep(_SLOW_SECONDS)
-                if self._conduct is not Conduct.HALF_OPEN:
-                    writer.write(data)
-                    await writer.drain()
 
     def _reset(self) -> None:
         for writer in self._open:
