@@ -26,9 +26,13 @@ _HELD_PACKETS = 6
 
 
 class Conduct(StrEnum):
-    """How the connections behave: `HALF_OPEN` ones swallow whatever either end says, and tell nobody."""
+    """How the connections behave: `HALF_OPEN` ones swallow whatever either end says, and tell nobody.
+
+    `DOWN` there are none, and new ones are closed at once.
+    """
 
     FAIR = "fair"
+    DOWN = "down"
     HALF_OPEN = "half-open"
     SLOW = "slow"
     REPEATING = "repeating"
@@ -63,7 +67,7 @@ class MqttProxy:
     def behave(self, conduct: Conduct) -> None:
         """Treat what comes from now on like this. A connection that swallowed something is beyond repair, and cut."""
         was, self._conduct = self._conduct, conduct
-        if was is Conduct.HALF_OPEN:
+        if was is Conduct.HALF_OPEN or conduct is Conduct.DOWN:
             self.cut()
 
     def cut(self) -> None:
@@ -80,6 +84,9 @@ class MqttProxy:
             await asyncio.wait(tasks, timeout=0.1)
 
     async def _accept(self, from_client: StreamReader, to_client: StreamWriter) -> None:
+        if self._conduct is Conduct.DOWN:
+            to_client.close()
+            return
         try:
             from_broker, to_broker = await asyncio.open_connection(self.host, self._port_behind)
         except OSError:
@@ -120,7 +127,7 @@ class MqttProxy:
         """Pass a packet on, or hold it too; what is held now."""
         is_publish = packet[0] & 0xF6 == _PUBLISH | _QOS_1
         match self._conduct:
-            case Conduct.HALF_OPEN:
+            case Conduct.HALF_OPEN | Conduct.DOWN:
                 return []
             case Conduct.REORDERING if is_publish:
                 return [*held, packet]

@@ -21,7 +21,7 @@ from edge.exchange.schema import FILE_NAME
 from tests.end_to_end.faults.items import Made, parts_in, parts_of_cells
 from tests.end_to_end.faults.witness import Account, Name
 from tests.support.mqtt_proxy import MqttProxy
-from tests.support.processes import Command
+from tests.support.processes import Command, until
 from tests.support.product import VENUE
 from tests.support.small_disk import SmallDisk
 
@@ -34,12 +34,13 @@ MIB = 2**20
 class Exchange:
     """What an exchange's file says: how far each epoch came, which names wait, and the last ack it took.
 
-    unnamed: the things in it that have no name yet: drafts, increments, open visits.
+    unnamed: the things in it that have no name yet: drafts, increments, open visits. merged: how many gaps say so.
     """
 
     issued: dict[str, int]
     unsettled: frozenset[Name]
     unnamed: frozenset[Made]
+    merged: int
     seen: tuple[str | None, int]
 
     @classmethod
@@ -51,9 +52,10 @@ class Exchange:
             gaps = file.execute("SELECT epoch, from_seq, to_seq FROM gap WHERE settled = 0").fetchall()
             meta = dict(file.execute("SELECT key, value FROM meta"))
             unnamed = frozenset(_unnamed(file))
+            (merged,) = file.execute("SELECT count(*) FROM gap WHERE reason = 'merged'").fetchone()
         names = {(epoch, seq) for epoch, first, last in (*rows, *gaps) for seq in range(first, last + 1)}
         seen = (meta.get("store"), int(meta.get("position", 0)))
-        return cls(issued=dict(epochs), unsettled=frozenset(names), unnamed=unnamed, seen=seen)
+        return cls(issued=dict(epochs), unsettled=frozenset(names), unnamed=unnamed, merged=merged, seen=seen)
 
     def names(self) -> set[Name]:
         """Every name that it ever gave."""
@@ -187,9 +189,11 @@ class Box:
     def start_clone(self) -> None:
         """A second box with a copy of the disk, in the same place under the same name."""
         self.half.kill()
-        self.clone = self._half(_copied(self.half.exchange, self._new_folder("clone")))
+        self.clone = clone = self._half(_copied(self.half.exchange, self._new_folder("clone")))
+        before = len(Exchange.read(clone.exchange).issued)
         self.half.start()
-        self.clone.start()
+        clone.start()
+        until(lambda: len(Exchange.read(clone.exchange).issued) > before, seconds=30, what="the clone to begin")
 
     def end_clone(self) -> None:
         """The second box is switched off for good."""

@@ -6,12 +6,14 @@ world in which something is done: before that, all others are ended and everythi
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from random import Random
 
+from tests.end_to_end.faults.box import Exchange
 from tests.end_to_end.faults.world import CLOUD, NARROW, WIDE, World
 from tests.support.mqtt_proxy import Conduct
+from tests.support.processes import until
 
 __all__ = ["KINDS", "Fault", "draw"]
 
@@ -47,6 +49,7 @@ class Kind:
 BOXES = (WIDE, NARROW)
 BROKER = ("broker",)
 LONGEST_PAUSE_SECONDS = 0.8
+MERGE_SECONDS = 40
 JUMPS_SECONDS = (-86_400, -3_600, 3_600, 86_400)
 
 
@@ -121,6 +124,25 @@ def cut_line(world: World, fault: Fault) -> Iterator[None]:
 
 
 @contextmanager
+def line_down(world: World, fault: Fault) -> Iterator[None]:
+    with _conduct(world, fault, Conduct.DOWN):
+        yield
+
+
+@contextmanager
+def line_down_until_it_merges(world: World, fault: Fault) -> Iterator[None]:
+    """So long that the box is short of room, on however slow a machine."""
+    box = world.boxes[fault.victim]
+    with _conduct(world, fault, Conduct.DOWN):
+        before = Exchange.read(box.half.exchange).merged
+        with suppress(AssertionError):  # vision may be down, or the disk full: then it merges another time
+            until(
+                lambda: Exchange.read(box.half.exchange).merged > before, seconds=MERGE_SECONDS, what="the box to merge"
+            )
+        yield
+
+
+@contextmanager
 def half_open_line(world: World, fault: Fault) -> Iterator[None]:
     with _conduct(world, fault, Conduct.HALF_OPEN):
         yield
@@ -146,6 +168,7 @@ def reordering_line(world: World, fault: Fault) -> Iterator[None]:
 
 @contextmanager
 def _conduct(world: World, fault: Fault, conduct: Conduct) -> Iterator[None]:
+    """The line may go wrong in another way meanwhile; whichever fault ends first makes it fair."""
     world.line_of(fault.victim).behave(conduct)
     yield
     world.line_of(fault.victim).behave(Conduct.FAIR)
@@ -262,6 +285,8 @@ KINDS: Mapping[str, Kind] = {
     "restart broker": Kind(weight=4, victims=BROKER, longest=1, act=restart_broker),
     "restart broker without its store": Kind(weight=4, victims=BROKER, longest=1, act=broker_forgets),
     "cut line": Kind(weight=10, victims=(*BOXES, CLOUD), longest=0.1, act=cut_line),
+    "line down": Kind(weight=8, victims=(NARROW, NARROW, WIDE, CLOUD), longest=12, act=line_down),
+    "line down until it merges": Kind(weight=2, victims=(NARROW,), longest=1, act=line_down_until_it_merges, calm=True),
     "half-open line": Kind(weight=8, victims=(*BOXES, CLOUD), longest=10, act=half_open_line),
     "slow line": Kind(weight=4, victims=(*BOXES, CLOUD), longest=5, act=slow_line),
     "repeating line": Kind(weight=6, victims=(*BOXES, CLOUD), longest=5, act=repeating_line),

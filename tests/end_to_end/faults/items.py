@@ -44,8 +44,10 @@ Made = tuple[str, int]
 MINUTELY = ("crossing", "occupancy", "queue", "tile")
 """The kinds that are placed by the minute."""
 BUCKET_SECONDS = 60
-CELLS_TO_MARK = 1_000
-"""The cell of a tile after these is filled by every increment, so that increments and tiles add up."""
+CELLS_TO_MARK, COMMON_CELLS = 960, 32
+"""The cells of a tile after these are filled by every increment, so that increments and tiles add up."""
+DOORS, SHELVES = 12, 8
+"""What every report tells of, so that a sum is much smaller than what it is made of."""
 MARKS_A_LINE, BASE = 10, 4
 """So many crossings share a line, each as a digit of its count to this base: more than 1 is one that counts twice."""
 LONGEST_STAY_FRAMES = 24
@@ -80,7 +82,8 @@ def make(made: Made, *, scene: str, at: float) -> Draft | TilePart:
         case "queue":
             return _queue(scene, number, random, at)
         case "tile":
-            cells = {number % CELLS_TO_MARK: random.randint(1, 9), CELLS_TO_MARK: random.randint(1, 9)}
+            common = range(CELLS_TO_MARK, CELLS_TO_MARK + COMMON_CELLS)
+            cells = {cell: random.randint(1, 9) for cell in (number % CELLS_TO_MARK, *common)}
             return TilePart(
                 at=at,
                 space=scene,
@@ -260,9 +263,11 @@ def _number(mark: str) -> int:
 
 
 def _crossing(scene: str, number: int, random: Random, at: float) -> Draft:
-    door = LineCount(line="door", inward=random.randrange(9), outward=random.randrange(9))
+    doors = [
+        LineCount(line=f"door-{door}", inward=random.randrange(9), outward=random.randrange(9)) for door in range(DOORS)
+    ]
     mark = LineCount(line=f"{_MARK}{number // MARKS_A_LINE}", inward=BASE ** (number % MARKS_A_LINE))
-    return draft(Crossing, at=at, scene=scene, lines=[door, mark])
+    return draft(Crossing, at=at, scene=scene, lines=[*doors, mark])
 
 
 def _occupancy(scene: str, number: int, random: Random, at: float) -> Draft:
@@ -275,8 +280,9 @@ def _occupancy(scene: str, number: int, random: Random, at: float) -> Draft:
         "person_seconds": seconds,
         "max_people": random.randrange(30),
     }
-    zone = {"zone": f"{_MARK}{number}", "person_seconds": seconds, "max_people": 1}
-    return draft(Occupancy, at=at, scene=scene, cameras=[camera], zones=[zone])
+    places = [*(f"shelf-{shelf}" for shelf in range(SHELVES)), f"{_MARK}{number}"]
+    zones = [{"zone": place, "person_seconds": random.randrange(600) / 10, "max_people": 1} for place in places]
+    return draft(Occupancy, at=at, scene=scene, cameras=[camera], zones=zones)
 
 
 def _queue(scene: str, number: int, random: Random, at: float) -> Draft:

@@ -27,7 +27,7 @@ from tests.support.processes import Command, until
 from tests.support.product import VENUE
 
 BOX = "narrow"
-ROOM_BYTES = 320 * 2**10
+ROOM_BYTES = 400 * 2**10
 """Soon too little, so that what is equal is merged, and then some of it dropped."""
 COLUMNS = "type, venue, scene, config, at_ms, received_ms, body"
 ONE = "(epoch, seq) = (SELECT epoch, seq FROM event WHERE type = 'visit' LIMIT 1)"

@@ -46,7 +46,7 @@ from tests.end_to_end.faults.witness import Numbers, Witness
 __all__ = ["main"]
 
 FINISH = "finish"
-LARGEST_BATCH = 10
+THINGS_A_SECOND, LARGEST_BATCH = 40, 40
 SHARES = (4, 4, 1, 5)
 """Of crossings, reports, queues and tile increments."""
 LONGEST_PAUSE_SECONDS = 0.2
@@ -122,8 +122,11 @@ class _Shop:
     def batches(self) -> Iterator[Batch]:
         """One after the other, as time passes."""
         yield from self._layouts()
+        before = clock.monotonic()
         while True:
-            yield self._moment()
+            now = clock.monotonic()
+            yield self._moment(now, since_seconds=now - before)
+            before = now
             time.sleep(self._random.uniform(0, LONGEST_PAUSE_SECONDS))
 
     def _layouts(self) -> Iterator[Batch]:
@@ -133,9 +136,10 @@ class _Shop:
             origin = Origin(venue=self._venue, config=config_of(one), mode=Mode.LIVE)
             yield self._batch({("configuration", one): clock.monotonic()}, origin=origin)
 
-    def _moment(self) -> Batch:
-        random, now = self._random, clock.monotonic()
-        kinds = random.choices(MINUTELY, SHARES, k=random.randint(1, LARGEST_BATCH))
+    def _moment(self, now: float, *, since_seconds: float) -> Batch:
+        random = self._random
+        count = min(LARGEST_BATCH, 1 + round(since_seconds * THINGS_A_SECOND))
+        kinds = random.choices(MINUTELY, SHARES, k=count)
         made = {one: now - random.uniform(0, OLDEST_SECONDS) for one in self._numbers.take(kinds)}
         is_busy = random.random() < 0.5
         return self._batch(made, visits=self._visits(now) if is_busy else None)

@@ -46,13 +46,13 @@ class Numbers:
 
     def take(self, kinds: Iterable[str]) -> list[Made]:
         """One number for each of these kinds."""
-        with self._path.open("a+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            file.seek(0)
-            counts: Counter[str] = Counter(json.loads(file.read() or "{}"))
+        with self._path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            counts: Counter[str] = Counter(json.loads(self._path.read_text()) if self._path.exists() else {})
             made = [(kind, self._next(counts, kind)) for kind in kinds]
-            file.truncate(0)
-            file.write(json.dumps(counts))
+            fresh = self._path.with_suffix(".new")  # whoever is killed here leaves the old file or the new one
+            fresh.write_text(json.dumps(counts))
+            fresh.rename(self._path)
         return made
 
     def _next(self, counts: Counter[str], kind: str) -> int:

@@ -29,7 +29,7 @@ from tests.support.product import VENUE, Cloud
 __all__ = ["CLOUD", "NARROW", "WIDE", "World"]
 
 WIDE, NARROW, CLOUD = "wide", "narrow", "cloud"
-DISK_BYTES, ROOM_BYTES = 24 * 2**20, 320 * 2**10
+DISK_BYTES, ROOM_BYTES = 24 * 2**20, 768 * 2**10
 DRAIN_SECONDS, FLOW_SECONDS, RECONNECT_SECONDS = 120, 120, 30
 LOOK_SECONDS = 0.3
 STALE_MESSAGES, STALE_SECONDS = 300, 2.0
