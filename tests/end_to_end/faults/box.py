@@ -2,8 +2,8 @@
 
 Its exchange can be copied, put back and cloned, as whoever keeps a box's disk may do; copies are kept on a shelf.
 Whenever an exchange is thrown away, what it alone had is noted: `lost_with_disk` are names that no one can know of if
-they had not reached the cloud, `only_at_cloud` those that had, and that no box could send again, and `lost_unnamed` are
-things that had no name yet. What a copy brings back is noted no more.
+they had not reached the cloud, or not again since it was restored, `only_at_cloud` those that had, and that no box
+could send again, and `lost_unnamed` are things that had no name yet. What a copy brings back is noted no more.
 """
 
 import json
@@ -11,6 +11,7 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,6 +115,7 @@ class Box:
     lost_with_disk: set[Name] = field(init=False, default_factory=set)
     only_at_cloud: set[Name] = field(init=False, default_factory=set)
     lost_unnamed: set[Made] = field(init=False, default_factory=set)
+    lacked_by_cloud: set[Name] = field(init=False, default_factory=set)
     threw_away: bool = field(init=False, default=False)
     is_finished: bool = field(init=False, default=False)
     _stack: ExitStack = field(init=False, default_factory=ExitStack)
@@ -208,6 +210,11 @@ class Box:
         if self.disk is not None and (self.disk.folder / "somebody-elses").exists():
             self.disk.relieve()
 
+    def note_restored(self, has: AbstractSet[Name]) -> None:
+        """The cloud was restored, and now has only these names of it."""
+        self.lost_with_disk |= self.only_at_cloud - has
+        self.lacked_by_cloud |= set().union(*(Exchange.read(half.exchange).names() for half in self._halves)) - has
+
     def note_issued(self) -> None:
         """Remember how far each epoch of what is there came."""
         for half in self._halves:
@@ -227,7 +234,7 @@ class Box:
         self._note(dying)
         living = [Exchange.read(half.exchange) for half in self._halves]
         alone = dying.names().difference(*(one.names() for one in living))
-        self.lost_with_disk |= alone & dying.unsettled
+        self.lost_with_disk |= alone & (dying.unsettled | self.lacked_by_cloud)
         self.only_at_cloud |= alone - dying.unsettled
         self.lost_unnamed |= dying.unnamed.difference(*(one.unnamed for one in living))
 

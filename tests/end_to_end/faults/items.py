@@ -1,9 +1,9 @@
 """What the stand-in for vision makes: each thing is of a kind and has a number, and its content is a function of both.
 
 Whatever a thing ends up in carries its kind and number, so that nothing can be lost or counted twice without being
-missed: a visit and its checkpoints in the name of a line, as a digit in the counts of a crossing, in the name of a zone
-or queue, in which cell of which tile an increment fills, in the name of a configuration's space. Sums add those of all
-that they are made of, on whichever side of a kill that was made.
+missed: a visit and its checkpoints in the name of a line, as a digit in what a crossing or a report counts, in the name
+of a queue, in which cell of which tile an increment fills, in the name of a configuration's space. Sums add those of
+all that they are made of, on whichever side of a kill that was made.
 """
 
 from collections import Counter
@@ -48,8 +48,11 @@ CELLS_TO_MARK, COMMON_CELLS = 960, 32
 """The cells of a tile after these are filled by every increment, so that increments and tiles add up."""
 DOORS, SHELVES = 12, 8
 """What every report tells of, so that a sum is much smaller than what it is made of."""
-MARKS_A_LINE, BASE = 10, 4
-"""So many crossings share a line, each as a digit of its count to this base: more than 1 is one that counts twice."""
+MARKS_A_ROW, BASE = 10, 4
+"""So many crossings share a line, each as a digit of its count to this base: more than 1 is one that counts twice.
+
+Reports share zones in the same way.
+"""
 LONGEST_STAY_FRAMES = 24
 _MARK = "made-"
 
@@ -132,9 +135,9 @@ def parts_in(body: JsonObject) -> tuple[Made, ...]:
         case {"type": "tile", "tx": int(tile), "cells": list(cells)}:
             return parts_of_cells(tile, cells)
         case {"type": "crossing", "lines": list(rows)}:
-            return tuple(_digits(rows))
+            return tuple(("crossing", number) for number in _digits(rows, "line", "in"))
         case {"type": "occupancy", "zones": list(rows)}:
-            return tuple(("occupancy", number) for number in _marked(rows, "zone"))
+            return tuple(("occupancy", number) for number in _digits(rows, "zone", "person_seconds"))
         case {"type": "queue", "queues": list(rows)}:
             return tuple(("queue", number) for number in _marked(rows, "zone"))
     raise ValueError(f"not an item of these: {body}")
@@ -250,12 +253,12 @@ def _marked(rows: Iterable[object], name: str) -> list[int]:
     return [_number(mark) for mark in marks if mark.startswith(_MARK)]
 
 
-def _digits(rows: Iterable[object]) -> Iterable[Made]:
+def _digits(rows: Iterable[object], name: str, count: str) -> Iterable[int]:
     for row in rows:
-        if isinstance(row, dict) and str(row["line"]).startswith(_MARK):
-            first, count = _number(str(row["line"])) * MARKS_A_LINE, row["in"]
-            for place in range(MARKS_A_LINE):
-                yield from [("crossing", first + place)] * (count // BASE**place % BASE)
+        if isinstance(row, dict) and str(row[name]).startswith(_MARK):
+            first, total = _number(str(row[name])) * MARKS_A_ROW, round(row[count])
+            for place in range(MARKS_A_ROW):
+                yield from [first + place] * (total // BASE**place % BASE)
 
 
 def _number(mark: str) -> int:
@@ -266,7 +269,7 @@ def _crossing(scene: str, number: int, random: Random, at: float) -> Draft:
     doors = [
         LineCount(line=f"door-{door}", inward=random.randrange(9), outward=random.randrange(9)) for door in range(DOORS)
     ]
-    mark = LineCount(line=f"{_MARK}{number // MARKS_A_LINE}", inward=BASE ** (number % MARKS_A_LINE))
+    mark = LineCount(line=f"{_MARK}{number // MARKS_A_ROW}", inward=BASE ** (number % MARKS_A_ROW))
     return draft(Crossing, at=at, scene=scene, lines=[*doors, mark])
 
 
@@ -280,9 +283,10 @@ def _occupancy(scene: str, number: int, random: Random, at: float) -> Draft:
         "person_seconds": seconds,
         "max_people": random.randrange(30),
     }
-    places = [*(f"shelf-{shelf}" for shelf in range(SHELVES)), f"{_MARK}{number}"]
-    zones = [{"zone": place, "person_seconds": random.randrange(600) / 10, "max_people": 1} for place in places]
-    return draft(Occupancy, at=at, scene=scene, cameras=[camera], zones=zones)
+    shelves = {f"shelf-{shelf}": random.randrange(600) / 10 for shelf in range(SHELVES)}
+    spent = {**shelves, f"{_MARK}{number // MARKS_A_ROW}": float(BASE ** (number % MARKS_A_ROW))}
+    zones = [{"zone": zone, "person_seconds": seconds, "max_people": 1} for zone, seconds in spent.items()]
+    return draft(Occupancy, at=at, scene=scene, length_seconds=1, cameras=[camera], zones=zones)
 
 
 def _queue(scene: str, number: int, random: Random, at: float) -> Draft:

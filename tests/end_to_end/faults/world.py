@@ -29,7 +29,7 @@ from tests.support.product import VENUE, Cloud
 __all__ = ["CLOUD", "NARROW", "WIDE", "World"]
 
 WIDE, NARROW, CLOUD = "wide", "narrow", "cloud"
-DISK_BYTES, ROOM_BYTES = 24 * 2**20, 768 * 2**10
+DISK_BYTES, ROOM_BYTES = 24 * 2**20, 640 * 2**10
 DRAIN_SECONDS, FLOW_SECONDS, RECONNECT_SECONDS = 120, 120, 30
 LOOK_SECONDS = 0.3
 STALE_MESSAGES, STALE_SECONDS = 300, 2.0
@@ -116,8 +116,9 @@ class World:
             "SELECT box, epoch, first_seq, last_seq FROM receipt"
         )}  # fmt: skip
         for box in self.boxes.values():
-            has = {(epoch, seq) for of, epoch, first, last in kept if of == box.id for seq in range(first, last + 1)}
-            box.lost_with_disk |= box.only_at_cloud - has
+            box.note_restored(
+                {(epoch, seq) for of, epoch, first, last in kept if of == box.id for seq in range(first, last + 1)}
+            )
         if hours_later:
             self._make_old()
         if stale_first is None:
