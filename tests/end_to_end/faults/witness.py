@@ -1,38 +1,88 @@
-"""A box's own account of what it appended, kept outside the exchange: written by its vision, read by the oracle.
+"""A box's own account of what it made, kept outside the exchange: written by its visions, read by the oracle.
 
-    {"epoch", "base_ms"}            an epoch began, whose items are placed before this UTC
-    {"epoch", "first", "parts"}     these names, from seq `first` on, were given to what was made (several for a sum)
-    {"epoch", "returned"}           the append of this serial, and of all before it, returned
+    {"run", "boot", "made"}               these things exist now: kind, number, monotonic ms
+    {"run", "named", "lost", "fixes"}     a transaction gave these names, or lost what had none; what it knew of UTC
+    {"run", "undone"}                     that transaction was rolled back
+    {"run", "returned", "visits"}         these things are in the exchange for certain; how far open visits had come
 
-A naming stands in the transaction that gives it. One that was rolled back is followed by another of the same name, or
-by nothing; so the last one counts, as far as the exchange says that it gave the name at all.
+The exchange is watched through triggers of the writer's own connection, which is how SQLite itself tells what a
+transaction does, so that no part of the exchange needs to be known here but its tables. A line is written before the
+transaction's COMMIT. One that was killed before it could commit is known by its names, which no exchange gave.
 """
 
+import fcntl
 import json
 import os
-from collections.abc import Sequence
+import sqlite3
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from tests.end_to_end.faults.items import Made
+from edge.exchange.batch import Batch
+from tests.end_to_end.faults.items import Made, parts_in, parts_of_cells
 
-__all__ = ["Account", "Witness"]
+__all__ = ["Account", "Name", "Naming", "Numbers", "Witness"]
 
 Name = tuple[str, int]
 """Epoch and seq."""
 
+_FIXES = "(SELECT json_group_object(boot, offset_ms) FROM boot WHERE offset_ms IS NOT NULL)"
+_TRIGGERS = (
+    f"AFTER INSERT ON item BEGIN SELECT witness_named(new.epoch, new.seq, new.body, {_FIXES}); END",
+    "AFTER DELETE ON item BEGIN SELECT witness_left(old.epoch, old.seq); END",
+    "AFTER DELETE ON part BEGIN SELECT witness_gone(old.body); END",
+    "AFTER DELETE ON tile_part BEGIN SELECT witness_gone_cells(old.tx, old.cells); END",
+)
+
+
+class Numbers:
+    """Numbers for what a box makes: of each kind from 1 on, no two alike, whoever of its visions takes them."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def take(self, kinds: Iterable[str]) -> list[Made]:
+        """One number for each of these kinds."""
+        with self._path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            counts: Counter[str] = Counter(json.loads(self._path.read_text()) if self._path.exists() else {})
+            made = [(kind, self._next(counts, kind)) for kind in kinds]
+            fresh = self._path.with_suffix(".new")  # whoever is killed here leaves the old file or the new one
+            fresh.write_text(json.dumps(counts))
+            fresh.rename(self._path)
+        return made
+
+    def _next(self, counts: Counter[str], kind: str) -> int:
+        counts[kind] += 1
+        return counts[kind]
+
+
+@dataclass(slots=True)
+class _Transaction:
+    """What has been done since BEGIN."""
+
+    named: list[tuple[str, int, str, tuple[Made, ...]]] = field(default_factory=list)
+    lost: list[tuple[str, int, str, tuple[Made, ...]]] = field(default_factory=list)
+    left: set[Name] = field(default_factory=set)
+    gone: list[Made] = field(default_factory=list)
+    forgone: Counter[str] = field(default_factory=Counter)
+    fixes: str = "{}"
+
 
 class Witness:
-    """Writes the account of one epoch; each line is with the system before the next step is taken."""
+    """Writes the account of one run; each line is with the system before the next step is taken."""
 
-    def __init__(self, path: Path, *, epoch: str, base_ms: int) -> None:
-        self._path, self._epoch, self._base_ms = path, epoch, base_ms
+    def __init__(self, path: Path, *, run: str, boot: str) -> None:
+        self._path, self._run, self._boot = path, run, boot
+        self._now = _Transaction()
+        self._has_told = False
+        self._let_go: dict[str, deque[Made]] = {}
 
     def __enter__(self) -> Self:
         self._file = os.open(self._path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
-        self._note(base_ms=self._base_ms)
         return self
 
     def __exit__(
@@ -40,48 +90,131 @@ class Witness:
     ) -> None:
         os.close(self._file)
 
-    def named(self, first: int, parts: Sequence[Sequence[Made]]) -> None:
-        """The transaction under way gave these names."""
-        self._note(first=first, parts=parts)
+    def watch(self, connection: sqlite3.Connection) -> None:
+        """See what this connection does from now on."""
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.create_function("witness_named", 4, self._named)
+        connection.create_function("witness_left", 2, lambda epoch, seq: self._now.left.add((epoch, seq)))
+        connection.create_function("witness_gone", 1, lambda body: self._now.gone.extend(parts_in(json.loads(body))))
+        connection.create_function("witness_gone_cells", 2, self._gone_cells)
+        for number, trigger in enumerate(_TRIGGERS):
+            connection.execute(f"CREATE TEMP TRIGGER witness_{number} {trigger}")
+        connection.set_trace_callback(self._trace)
 
-    def returned(self, serial: int) -> None:
-        """The append of all up to this serial returned."""
-        self._note(returned=serial)
+    def made(self, made: Mapping[Made, float]) -> None:
+        """These things exist now, at these monotonic seconds."""
+        self._note(boot=self._boot, made=[(*one, round(at * 1000)) for one, at in made.items()])
+
+    def returned(self, batch: Batch) -> None:
+        """This batch has been committed."""
+        visits = [visit for checkpointed in batch.checkpoints for visit in checkpointed.visits]
+        open_visits = [(_visit_in(visit)[1], visit["frames"]) for visit in visits]
+        self._note(returned=[*_made_in(batch), *(("visit", number) for number, _ in open_visits)], visits=open_visits)
+
+    def let_go(self, batch: Batch) -> None:
+        """This batch found no room and will be declared, by how many of each type were in it."""
+        for kind, number in _made_in(batch):
+            self._let_go.setdefault(kind, deque()).append((kind, number))
+
+    def declared(self, epoch: str, lost: Sequence[tuple[int, str]]) -> None:
+        """The transaction under way declared these seqs: what had no name before takes it for this."""
+        unnamed = [(seq, kind) for seq, kind in lost if (epoch, seq) not in self._now.left]
+        placed = {part for *_, parts in (*self._now.named, *self._now.lost) for part in parts}
+        gone = deque(part for part in self._now.gone if part not in placed)
+        for seq, kind in unnamed:
+            parts: tuple[Made, ...] = ()
+            if gone and gone[0][0] == kind:
+                parts = (gone.popleft(),)
+            elif self._now.forgone[kind] < len(let_go := self._let_go.get(kind, deque())):
+                parts = (let_go[self._now.forgone[kind]],)
+                self._now.forgone[kind] += 1
+            self._now.lost.append((epoch, seq, kind, parts))
+
+    def _named(self, epoch: str, seq: int, body: str, fixes: str) -> None:
+        item = json.loads(body)
+        self._now.named.append((epoch, seq, item["type"], parts_in(item)))
+        self._now.fixes = fixes
+
+    def _gone_cells(self, tile: int, cells: str) -> None:
+        self._now.gone.extend(parts_of_cells(tile, [cell for cell, _ in json.loads(cells)]))
+
+    def _trace(self, statement: str) -> None:
+        if statement.startswith("BEGIN"):
+            for kind, count in self._now.forgone.items():
+                for _ in range(count):
+                    self._let_go[kind].popleft()
+            self._now, self._has_told = _Transaction(), False
+        elif statement.startswith("COMMIT") and (self._now.named or self._now.lost):
+            self._note(named=self._now.named, lost=self._now.lost, fixes=json.loads(self._now.fixes))
+            self._has_told = True
+        elif statement.startswith("ROLLBACK"):
+            self._now.forgone.clear()
+            if self._has_told:
+                self._note(undone=True)
 
     def _note(self, **what: object) -> None:
-        line = json.dumps({"epoch": self._epoch, **what}) + "\n"
+        line = json.dumps({"run": self._run, **what}) + "\n"
         os.write(self._file, line.encode())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Naming:
+    """What a name was given to, or, if it was `lost` unnamed, declared for; and which boots' UTC was known then."""
+
+    type: str
+    parts: tuple[Made, ...]
+    fixes: Mapping[str, int]
+    lost: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
 class Account:
-    """What a box says that it appended: what each name was given to, and how far each epoch came for certain."""
+    """What a box says that it made, what each name was given to, and what was in the exchange for certain.
 
-    base_ms: dict[str, int] = field(default_factory=dict)
-    names: dict[Name, tuple[Made, ...]] = field(default_factory=dict)
-    returned: dict[str, int] = field(default_factory=dict)
+    made: the boot and monotonic ms of each. namings: in the order in which they were given; a name has more than one if
+    more than one exchange gave it. visits: by number, how far an open one had come for certain.
+    """
+
+    made: dict[Made, tuple[str, int]] = field(default_factory=dict)
+    namings: dict[Name, list[Naming]] = field(default_factory=dict)
+    returned: set[Made] = field(default_factory=set)
+    visits: dict[int, int] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """The account as far as it is written; the last line may be half a line."""
         told = cls()
+        undoable: dict[str, list[Name]] = {}
         for line in path.read_text().splitlines(keepends=True):
             if line.endswith("\n"):
-                told._take(**json.loads(line))
+                told._take(json.loads(line), undoable)
         return told
 
-    def _take(
-        self,
-        *,
-        epoch: str,
-        base_ms: int | None = None,
-        first: int | None = None,
-        parts: Sequence[Sequence[Made]] = (),
-        returned: int = 0,
-    ) -> None:
-        if base_ms is not None:
-            self.base_ms[epoch] = base_ms
-        for seq, ones in enumerate(parts, start=first or 0):
-            self.names.pop((epoch, seq), None)  # so that names stand in the order in which they were given
-            self.names[epoch, seq] = tuple((of, serial) for of, serial in ones)
-        self.returned[epoch] = max(returned, self.returned.get(epoch, 0))
+    def _take(self, said: dict[str, Any], undoable: dict[str, list[Name]]) -> None:
+        run = said["run"]
+        if "made" in said:
+            self.made.update({(kind, number): (said["boot"], at_ms) for kind, number, at_ms in said["made"]})
+        if "named" in said:
+            given = [(one, False) for one in said["named"]] + [(one, True) for one in said["lost"]]
+            undoable[run] = [(epoch, seq) for (epoch, seq, *_), _ in given]
+            for (epoch, seq, kind, parts), lost in given:
+                naming = Naming(type=kind, parts=tuple((of, n) for of, n in parts), fixes=said["fixes"], lost=lost)
+                self.namings.setdefault((epoch, seq), []).append(naming)
+        if "undone" in said:
+            for name in undoable.pop(run, []):
+                self.namings[name].pop()
+                if not self.namings[name]:
+                    del self.namings[name]
+        if "returned" in said:
+            self.returned |= {(kind, number) for kind, number in said["returned"]}
+            self.visits.update(dict(said["visits"]))
+
+
+def _made_in(batch: Batch) -> list[Made]:
+    drafts = [part for one in batch.drafts for part in parts_in(one.body)]
+    return drafts + [part for tile in batch.tiles for part in parts_of_cells(tile.tx, tile.cells)]
+
+
+def _visit_in(visit: Mapping[str, Any]) -> Made:
+    (mark,) = visit["crossings"]
+    return parts_in({"type": "visit", "lines": [{"line": mark}]})[0]
