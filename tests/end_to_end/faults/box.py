@@ -2,15 +2,14 @@
 
 Its exchange can be copied, put back and cloned, as whoever keeps a box's disk may do; copies are kept on a shelf.
 Whenever an exchange is thrown away, what it alone had is noted: `lost_with_disk` are names that no one can know of if
-they had not reached the cloud, or not again since it was restored, `only_at_cloud` those that had, and that no box
-could send again, and `lost_unnamed` are things that had no name yet. What a copy brings back is noted no more.
+they had not reached the cloud, or not again since it was restored, among them those of what still waited to become an
+item; `only_at_cloud` are those that had, and that no box could send again. What a copy brings back is noted no more.
 """
 
 import json
 import shutil
 import sqlite3
 import sys
-from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
@@ -18,8 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from edge.exchange import again
 from edge.exchange.schema import FILE_NAME
-from tests.end_to_end.faults.items import Made, parts_in, parts_of_cells
 from tests.end_to_end.faults.witness import Account, Name
 from tests.support.mqtt_proxy import MqttProxy
 from tests.support.processes import Command, until
@@ -29,18 +28,25 @@ from tests.support.small_disk import SmallDisk
 __all__ = ["Box", "Exchange", "edge_words"]
 
 MIB = 2**20
+EVERYTHING = 2**40
+_OPEN = """
+SELECT epoch, seq, seq FROM item WHERE state < 2
+UNION ALL SELECT epoch, seq, seq FROM part WHERE seq IS NOT NULL
+UNION ALL SELECT epoch, seq, seq FROM tile_part WHERE seq IS NOT NULL
+UNION ALL SELECT epoch, seq, seq FROM checkpoint WHERE seq IS NOT NULL
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
-    """What an exchange's file says: how far each epoch came, which names wait, and the last ack it took.
+    """What an exchange's file says: how far each epoch came, which names are unsettled, and the last ack it took.
 
-    unnamed: the things in it that have no name yet: drafts, increments, open visits. merged: how many gaps say so.
+    Unsettled is also what still waits to become an item, and what a new store of the cloud may lack. merged: how many
+    gaps say so.
     """
 
     issued: dict[str, int]
     unsettled: frozenset[Name]
-    unnamed: frozenset[Made]
     merged: int
     seen: tuple[str | None, int]
 
@@ -48,15 +54,16 @@ class Exchange:
     def read(cls, folder: Path) -> Self:
         """The exchange in a folder as it is now."""
         with closing(sqlite3.connect(folder / FILE_NAME, timeout=30)) as file:
+            file.execute("BEGIN")  # one look at all of it
             epochs = file.execute("SELECT epoch, next_seq - 1 FROM epoch").fetchall()
-            rows = file.execute("SELECT epoch, seq, seq FROM item WHERE state < 2").fetchall()
+            rows = file.execute(_OPEN).fetchall()
+            rows += [(epoch, seq, seq) for _, epoch, seq in _again(file)]
             gaps = file.execute("SELECT epoch, from_seq, to_seq FROM gap WHERE settled = 0").fetchall()
             meta = dict(file.execute("SELECT key, value FROM meta"))
-            unnamed = frozenset(_unnamed(file))
             (merged,) = file.execute("SELECT count(*) FROM gap WHERE reason = 'merged'").fetchone()
         names = {(epoch, seq) for epoch, first, last in (*rows, *gaps) for seq in range(first, last + 1)}
         seen = (meta.get("store"), int(meta.get("position", 0)))
-        return cls(issued=dict(epochs), unsettled=frozenset(names), unnamed=unnamed, merged=merged, seen=seen)
+        return cls(issued=dict(epochs), unsettled=frozenset(names), merged=merged, seen=seen)
 
     def names(self) -> set[Name]:
         """Every name that it ever gave."""
@@ -114,7 +121,6 @@ class Box:
     issued: dict[str, int] = field(init=False, default_factory=dict)
     lost_with_disk: set[Name] = field(init=False, default_factory=set)
     only_at_cloud: set[Name] = field(init=False, default_factory=set)
-    lost_unnamed: set[Made] = field(init=False, default_factory=set)
     lacked_by_cloud: set[Name] = field(init=False, default_factory=set)
     threw_away: bool = field(init=False, default=False)
     is_finished: bool = field(init=False, default=False)
@@ -185,7 +191,6 @@ class Box:
         back = Exchange.read(self.half.exchange)
         self.lost_with_disk -= back.names()
         self.only_at_cloud -= back.names()
-        self.lost_unnamed -= back.unnamed
         self.half.start()
 
     def start_clone(self) -> None:
@@ -236,7 +241,6 @@ class Box:
         alone = dying.names().difference(*(one.names() for one in living))
         self.lost_with_disk |= alone & (dying.unsettled | self.lacked_by_cloud)
         self.only_at_cloud |= alone - dying.unsettled
-        self.lost_unnamed |= dying.unnamed.difference(*(one.unnamed for one in living))
 
     def _note(self, exchange: Exchange) -> None:
         for epoch, last in exchange.issued.items():
@@ -282,13 +286,11 @@ def edge_words(clock: Path, settings: Path, *, deaths: int = 0) -> list[str | Pa
     return [*program, *die, "edge", "uplink", "--config", settings]
 
 
-def _unnamed(file: sqlite3.Connection) -> Iterator[Made]:
-    for (body,) in file.execute("SELECT body FROM part"):
-        yield from parts_in(json.loads(body))
-    for tile, cells in file.execute("SELECT tx, cells FROM tile_part"):
-        yield from parts_of_cells(tile, [cell for cell, _ in json.loads(cells)])
-    for (body,) in file.execute("SELECT body FROM checkpoint"):
-        yield from parts_in({"type": "visit", "lines": [{"line": mark} for mark in json.loads(body)["crossings"]]})
+def _again(file: sqlite3.Connection) -> list[tuple[int, str, int]]:
+    """Id and name of what an older store settled, and has not been gone through since the new one came."""
+    if not again.is_under_way(file):
+        return []
+    return [(row[1], row[2], row[3]) for row in again.held_back(file, EVERYTHING)]
 
 
 def _copied(exchange: Path, to: Path) -> Path:

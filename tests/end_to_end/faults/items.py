@@ -109,6 +109,7 @@ def checkpoint_of(number: int, *, scene: str, first_seen: float, frames: int) ->
     random = Random(f"{scene}/visit/{number}")
     return Checkpoint(
         scene=scene,
+        number=number,
         first_seen=first_seen,
         last_seen=first_seen + frames * random.randint(1, 9) / 10,
         began="entered" if random.random() < 0.5 else "appeared",

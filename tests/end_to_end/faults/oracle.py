@@ -1,8 +1,9 @@
 """Is anything lost, is anything twice? What a box says that it made, beside what the cloud holds of it.
 
 Each name that the box's exchange gave must stand at the cloud once: as an item whose content is the function of what
-it was made of, or in a gap. Each thing that was in the exchange must be in exactly one item there, and once in that; if
-it is in none, a gap must have declared the last name that it had as lost, or it went with a disk that was thrown away.
+it was made of, or in a gap. Where two exchanges made different items of one name, either may stand there, whole. Each
+thing that was in the exchange must be in exactly one item there, and once in that; if it is in none, a gap must have
+declared the last name that it had as lost, or it went with a disk that was thrown away.
 Gaps must declare as lost, of each type, as many items as are really absent, no more and no fewer. Sums and tiles must
 be those of a slow recount. Whatever else the cloud holds was invented.
 
@@ -36,14 +37,13 @@ _QUARTER_SECONDS = 900
 class Claim:
     """What a box says: how far each epoch came, what its visions made, and what went with a disk.
 
-    lost_unnamed: what had no name yet when that disk went. threw_away: whether any went.
+    threw_away: whether any disk went.
     """
 
     box: str
     issued: dict[str, int]
     account: Account
     lost_with_disk: frozenset[Name] = frozenset()
-    lost_unnamed: frozenset[Made] = frozenset()
     threw_away: bool = False
 
     @cached_property
@@ -54,17 +54,23 @@ class Claim:
 
     @cached_property
     def chains(self) -> dict[Made, dict[str, list[Name]]]:
-        """The names that each thing was given, one after the other, in each epoch that gave it any."""
+        """The names of items that each thing went into, one after the other, by the run that made those."""
         chains: dict[Made, dict[str, list[Name]]] = {}
-        for name, namings in self.namings.items():
-            for part in {part for naming in namings for part in naming.parts}:
-                chains.setdefault(part, {}).setdefault(name[0], []).append(name)
+        for name, naming in self._in_order:
+            for part in dict.fromkeys(naming.parts):
+                chains.setdefault(part, {}).setdefault(naming.run, []).append(name)
         return chains
 
+    @cached_property
+    def _in_order(self) -> list[tuple[Name, Naming]]:
+        """Namings in the order in which their runs gave them."""
+        pairs = [(name, naming) for name, namings in self.namings.items() for naming in namings]
+        return sorted(pairs, key=lambda pair: pair[1].order)
+
     def is_superseded(self, name: Name) -> bool:
-        """Whether all that had this name got another in the same epoch: it was merged."""
-        parts = {part for naming in self.namings[name] for part in naming.parts}
-        return bool(parts) and all(self.chains[part][name[0]][-1] != name for part in parts)
+        """Whether whoever gave this name gave all that had it another later: it was merged."""
+        given = [(naming.run, part) for naming in self.namings[name] for part in naming.parts]
+        return bool(given) and all(self.chains[part][run][-1] != name for run, part in given)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,12 +177,12 @@ def _misworded(claim: Claim, holding: Holding) -> Iterator[str]:
 
 
 def _expected(claim: Claim, name: Name, naming: Naming, body: dict[str, Any]) -> dict[str, Any]:
-    # Where a thing lies in UTC was decided when it was first named in this epoch, also if it was merged since.
-    firsts = {part: claim.namings[claim.chains[part][name[0]][0]] for part in naming.parts}
+    # Where a thing lies in UTC was decided when it was made an item by this run, also if it was merged since.
     at_ms: dict[Made, int | None] = {}
-    for part, namings in firsts.items():
+    for part in naming.parts:
         boot, mono_ms = claim.account.made[part]
-        first = naming if naming in namings else namings[-1]
+        firsts = claim.namings[claim.chains[part][naming.run][0]]
+        first = next(one for one in firsts if one.run == naming.run)
         at_ms[part] = None if (offset := first.fixes.get(boot)) is None else mono_ms + offset
     expected = expected_body(naming.parts, scene=claim.box, at_ms=at_ms, is_like=body)
     return {**expected, "seq": name[1], "venue": VENUE}
@@ -227,15 +233,18 @@ def _account(claim: Claim, holding: Holding, finding: Finding) -> None:
             finding.doubled += 1
             finding.wrong.append(f"{claim.box} {made}: counts as {places}")
         elif places:
-            finding.merged += places[0] != chains.get(places[0][0], places)[0]
+            finding.merged += bool(chains) and all(names[0] != places[0] for names in chains.values())
         elif any(holding.gaps.get(name, _MERGED) != _MERGED for name in lasts):
             finding.declared += 1
-        elif made in claim.lost_unnamed or claim.lost_with_disk.intersection(lasts):
+        elif claim.lost_with_disk.intersection(lasts) or claim.lost_with_disk & claim.account.waits.get(made, set()):
             finding.gone_with_a_disk += 1
         else:
             finding.lost += 1
             said = {name: holding.gaps.get(name) for name in lasts}
-            finding.wrong.append(f"{claim.box} {made}: lost; was {list(chains.values())}, and {said}")
+            waited = sorted(claim.account.waits.get(made, ()))
+            finding.wrong.append(
+                f"{claim.box} {made}: lost; waited as {waited}, was {list(chains.values())}, and {said}"
+            )
 
 
 def _declarations(claim: Claim, holding: Holding, finding: Finding) -> None:

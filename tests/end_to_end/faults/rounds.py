@@ -146,6 +146,5 @@ def _claim_of(box: Box) -> Claim:
         issued=box.issued,
         account=box.account,
         lost_with_disk=frozenset(box.lost_with_disk),
-        lost_unnamed=frozenset(box.lost_unnamed),
         threw_away=box.threw_away,
     )

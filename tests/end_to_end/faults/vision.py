@@ -21,7 +21,8 @@ from pydantic import TypeAdapter
 from edge import clock
 from edge.anonymity import Draft, Origin
 from edge.clock import Trust, system_fix
-from edge.exchange import numbering
+from edge.exchange import numbering, room
+from edge.exchange.ballast import Ballast
 from edge.exchange.batch import Batch, Checkpointed, TilePart
 from edge.exchange.numbering import Lost
 from edge.exchange.writer import Budget, ThisBoot, Writer
@@ -67,6 +68,7 @@ def main(arguments: Sequence[str]) -> None:
     with ExitStack() as stack:
         witness = stack.enter_context(Witness(Path(account), run=run, boot=boot.boot))
         _watch_declarations(witness)
+        _watch_connections(witness)
         writer = stack.enter_context(_Writer(witness, Path(folder), this_boot=boot, epoch=run, budget=budget))
         left_over = [
             LeftOver(boot=left.boot, origin=left.origin, checkpoint=_CHECKPOINT.validate_python(left.visit))
@@ -83,16 +85,11 @@ def main(arguments: Sequence[str]) -> None:
 
 
 class _Writer(Writer):
-    """The product's writer, with its connection watched."""
+    """The product's writer, which tells what is in the exchange for certain."""
 
     def __init__(self, witness: Witness, folder: Path, *, this_boot: ThisBoot, epoch: str, budget: Budget) -> None:
         super().__init__(folder, this_boot=this_boot, epoch=epoch, monotonic=clock.monotonic, budget=budget)
         self._witness = witness
-
-    def _open(self) -> sqlite3.Connection:
-        connection = super()._open()
-        self._witness.watch(connection)
-        return connection
 
     def commit(self, batch: Batch) -> None:
         super().commit(batch)
@@ -157,7 +154,7 @@ class _Shop:
         }
         over = {number for number, stay in seen.items() if stay.frames >= frames_of(number, scene=self._scene)}
         self._open = {number: stay for number, stay in stays.items() if number not in over}
-        kept = [asdict(stay) for number, stay in seen.items() if number not in over]
+        kept = {number: asdict(stay) for number, stay in seen.items() if number not in over}
         return [ended(seen[number]) for number in sorted(over)], Checkpointed(scene=self._scene, visits=kept)
 
     def _batch(
@@ -176,6 +173,18 @@ class _Shop:
             tiles=[thing for thing in things if isinstance(thing, TilePart)],
             checkpoints=[] if checkpointed is None else [checkpointed],
         )
+
+
+def _watch_connections(witness: Witness) -> None:
+    """Have the witness see what the writer's connection does from its first transaction on."""
+    real = room.opened
+
+    def opened(path: Path, ballast: Ballast) -> sqlite3.Connection:
+        connection = real(path, ballast)
+        witness.watch(connection)
+        return connection
+
+    vars(room)["opened"] = opened
 
 
 def _watch_declarations(witness: Witness) -> None:

@@ -31,6 +31,8 @@ __all__ = ["CLOUD", "NARROW", "WIDE", "World"]
 WIDE, NARROW, CLOUD = "wide", "narrow", "cloud"
 DISK_BYTES, ROOM_BYTES = 24 * 2**20, 640 * 2**10
 DRAIN_SECONDS, FLOW_SECONDS, RECONNECT_SECONDS = 120, 120, 30
+ROLL_CALL_SECONDS = 35
+"""After a connection the box greets its epochs that are over, and only then may the cloud find out what it lost."""
 LOOK_SECONDS = 0.3
 STALE_MESSAGES, STALE_SECONDS = 300, 2.0
 RENEWAL_SECONDS = 2 * 3_600
@@ -181,6 +183,7 @@ class World:
         self._restart_ingest()
         for box in self.boxes.values():
             box.half.uplink.start()
+        self._mended_at = time.monotonic()
 
     def settle(self) -> None:
         """Wait until all has been delivered, decide on clones, and let time pass until nothing lies in the future."""
@@ -211,6 +214,8 @@ class World:
         ((store, position),) = self.cloud.rows(f"SELECT store, position FROM store, box WHERE box = '{box.id}'")  # noqa: S608
         if exchange.unsettled or exchange.seen != (store, position):
             return f"{len(exchange.unsettled)} unsettled, {exchange.seen} seen of {store}, {position}"
+        if time.monotonic() < self._mended_at + ROLL_CALL_SECONDS:
+            return "the epochs that are over, which are greeted one a second"
         return ""
 
     def _decided(self) -> bool:
