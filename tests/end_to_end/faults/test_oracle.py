@@ -29,6 +29,8 @@ from tests.support.product import VENUE
 BOX = "narrow"
 ROOM_BYTES = 400 * 2**10
 """Soon too little, so that what is equal is merged, and then some of it dropped."""
+MANY = 12
+"""Increments of one tile, so that two of them share a bucket."""
 COLUMNS = "type, venue, scene, config, at_ms, received_ms, body"
 ONE = "(epoch, seq) = (SELECT epoch, seq FROM event WHERE type = 'visit' LIMIT 1)"
 
@@ -47,15 +49,20 @@ def claim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Claim, Eng
 
 
 def _appended(folder: Path) -> Account:
-    """A run that is killed when it has been short of room for some time, and one that ends what the first left open."""
+    """A run that is killed when it has been short of room for some time, one that has room, one that ends what is open.
+
+    What the first dropped are the increments that waited, so the second leaves others.
+    """
     box_clock, account_file = Clock(folder / "clock"), folder / "account"
     box_clock.set(0)
-    words: list[str | Path] = [box_clock.path, folder, account_file, BOX, VENUE, str(ROOM_BYTES)]
+    words: list[str | Path] = [box_clock.path, folder, account_file, BOX, VENUE]
     program: list[str | Path] = [sys.executable, "-m", "tests.end_to_end.faults.vision", *words]
-    with Command(program, log=folder / "vision.log") as vision:
+    with Command([*program, str(ROOM_BYTES)], log=folder / "vision.log") as vision:
         until(lambda: _has_begun(account_file), seconds=30, what=f"vision to begin; it said: {vision.log}")
         until(lambda: _has_shed(folder), seconds=120, what="vision to be short of room")
-    with Command([*program, "finish"], log=folder / "vision.log") as last:
+    with Command([*program, str(2 * ROOM_BYTES)], log=folder / "vision.log"):
+        until(lambda: _waits(folder), seconds=30, what="increments and visits to wait")
+    with Command([*program, str(2 * ROOM_BYTES), "finish"], log=folder / "vision.log") as last:
         assert last.wait(60) == 0, last.log
     return Account.read(account_file)
 
@@ -68,6 +75,15 @@ def _has_shed(folder: Path) -> bool:
     with closing(sqlite3.connect(folder / FILE_NAME)) as exchange:
         reasons = exchange.execute("SELECT DISTINCT reason FROM gap").fetchall()
     return {("merged",), ("dropped",)} <= set(reasons)
+
+
+def _waits(folder: Path) -> bool:
+    with closing(sqlite3.connect(folder / FILE_NAME)) as exchange:
+        ((visits, increments),) = exchange.execute(
+            "SELECT (SELECT count(*) FROM checkpoint), (SELECT max(n) FROM (SELECT count(*) AS n FROM tile_part"
+            " WHERE epoch = (SELECT epoch FROM epoch ORDER BY ordinal DESC LIMIT 1) GROUP BY tx))"
+        ).fetchall()
+    return visits > 0 and (increments or 0) > MANY
 
 
 def _deliver_all(folder: Path, engine: Engine) -> None:
