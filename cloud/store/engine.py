@@ -126,8 +126,11 @@ def _open_sqlite(url: URL) -> Engine:
     @event.listens_for(engine, "do_connect")
     def _make(*_: object) -> None:
         # It holds hashes of passwords and keys. SQLite gives what it lays beside a file the rights of the file.
-        with suppress(OSError):  # whatever is wrong with the place, SQLite says it
-            os.close(os.open(str(url.database), os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        # One that is there is not opened here: closing it would take the locks of all this process's connections to it,
+        # and another process that closes the file would take itself for the last, and remove the log under them.
+        with suppress(OSError):  # it is there; or whatever is wrong with the place, SQLite says it
+            path = os.path.realpath(str(url.database))
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
