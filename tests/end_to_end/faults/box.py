@@ -19,6 +19,7 @@ from typing import Self
 
 from edge.exchange import again
 from edge.exchange.schema import FILE_NAME
+from protocol.wire import early_epoch
 from tests.end_to_end.faults.witness import Account, Name
 from tests.support.mqtt_proxy import MqttProxy
 from tests.support.processes import Command, until
@@ -42,7 +43,7 @@ class Exchange:
     """What an exchange's file says: how far each epoch came, which names are unsettled, and the last ack it took.
 
     Unsettled is also what still waits to become an item, and what a new store of the cloud may lack. merged: how many
-    gaps say so.
+    were added up for want of room; of what waited for its bucket, only early names are declared.
     """
 
     issued: dict[str, int]
@@ -60,10 +61,16 @@ class Exchange:
             rows += [(epoch, seq, seq) for _, epoch, seq in _again(file)]
             gaps = file.execute("SELECT epoch, from_seq, to_seq FROM gap WHERE settled = 0").fetchall()
             meta = dict(file.execute("SELECT key, value FROM meta"))
-            (merged,) = file.execute("SELECT count(*) FROM gap WHERE reason = 'merged'").fetchone()
+            early = {early_epoch(epoch) for epoch, _ in epochs}
+            sums = file.execute("SELECT epoch, to_seq - from_seq + 1 FROM gap WHERE reason = 'merged'").fetchall()
         names = {(epoch, seq) for epoch, first, last in (*rows, *gaps) for seq in range(first, last + 1)}
         seen = (meta.get("store"), int(meta.get("position", 0)))
-        return cls(issued=dict(epochs), unsettled=frozenset(names), merged=merged, seen=seen)
+        return cls(
+            issued=dict(epochs),
+            unsettled=frozenset(names),
+            merged=sum(count for epoch, count in sums if epoch not in early),
+            seen=seen,
+        )
 
     def names(self) -> set[Name]:
         """Every name that it ever gave."""
