@@ -178,7 +178,7 @@ def test_it_sees_an_item_that_counts_beside_the_sum_that_it_is_part_of(claim: tu
     assert found.doubled == 1
 
 
-DROPPED = "(SELECT first_seq FROM gap WHERE reason = 'dropped' AND lost_by_type <> '[]' LIMIT 1)"
+DROPPED = "(SELECT epoch, first_seq FROM gap WHERE reason = 'dropped' AND lost_by_type <> '[]' LIMIT 1)"
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ DROPPED = "(SELECT first_seq FROM gap WHERE reason = 'dropped' AND lost_by_type 
 def test_it_sees_a_gap_that_declares_wrongly_what_it_lost(
     claim: tuple[Claim, Engine], counts: str, *, undeclared: bool
 ) -> None:
-    found = after(claim, f"UPDATE gap SET lost_by_type = {counts} WHERE first_seq = {DROPPED}")  # noqa: S608
+    found = after(claim, f"UPDATE gap SET lost_by_type = {counts} WHERE (epoch, first_seq) = {DROPPED}")  # noqa: S608
     assert any("declared as lost" in wrong for wrong in found.wrong)
     assert bool(found.undeclared) is undeclared
     assert found.undeclared or found.overdeclared
@@ -202,7 +202,7 @@ def test_it_sees_a_merged_gap_that_says_it_lost_something(claim: tuple[Claim, En
     found = after(
         claim,
         """UPDATE gap SET reason = 'dropped', lost_by_type = '[{"type":"tile","count": 1}]'"""
-        " WHERE first_seq = (SELECT first_seq FROM gap WHERE reason = 'merged' LIMIT 1)",
+        " WHERE (epoch, first_seq) = (SELECT epoch, first_seq FROM gap WHERE reason = 'merged' LIMIT 1)",
     )
     assert found.overdeclared == 1
 
