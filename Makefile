@@ -28,9 +28,9 @@ cloud/web/static/vendor/.fetched: cloud/web/package-lock.json cloud/web/front_en
 requirements: .venv/.installed
 	$(VENV_PYTHON) -m tools.requirements $(if $(UPGRADE),--upgrade)
 
-# Run every test but the slow proofs, a file to each core (under 15 minutes; FOOTFALL_ASSETS=FOLDER adds those on real video)
+# Run every test but the slow proofs, two files a core at a time (under 15 minutes; FOOTFALL_ASSETS=FOLDER adds those on real video)
 test: setup
-	$(VENV_PYTHON) -m pytest -m "not acceptance" --numprocesses auto --dist loadfile
+	$(VENV_PYTHON) -m pytest -m "not acceptance" --numprocesses $$(( 2 * $$(nproc) )) --dist loadfile
 
 # Run the slow proofs on real processes (under 60 minutes; they need FOOTFALL_ASSETS=FOLDER)
 acceptance: setup
