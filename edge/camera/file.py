@@ -90,7 +90,7 @@ class FileSource:
     def _warn(self, shown_seconds: float, declared_seconds: float) -> None:
         logger.warning(
             "%s ends after %.1f s of the %.1f s that it declares; it was probably cut short",
-            self._opening.address,
+            self._opening.address.place,
             shown_seconds,
             declared_seconds,
             extra={"action": "read-video", "camera": self._camera},
