@@ -38,8 +38,8 @@ def address_of(request: Request) -> str:
 
 
 def is_https(request: Request) -> bool:
-    """Whether the browser spoke TLS."""
-    return request.url.scheme == "https"
+    """Whether the browser spoke TLS; told of an address that cannot be read too."""
+    return str(request.scope["scheme"]) == "https"
 
 
 def is_local(request: Request) -> bool:

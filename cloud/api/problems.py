@@ -113,7 +113,7 @@ def install_problems(app: FastAPI) -> None:
     def _unexpected(request: Request, _error: Exception) -> JSONResponse:
         # whatever it was, the log has it and the caller must not
         detail = "something went wrong in the server; its log says what"
-        headers = {**safety_headers(request.url.scheme), "Cache-Control": "no-store"}
+        headers = {**safety_headers(request.scope["scheme"]), "Cache-Control": "no-store"}
         return respond(http.HTTPStatus.INTERNAL_SERVER_ERROR, detail, headers=headers)
 
 

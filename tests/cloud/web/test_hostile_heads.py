@@ -83,6 +83,7 @@ def site() -> Iterator[None]:
 @example(head=[(b"origin", b"http://[")], query=b"", scheme="https")
 @example(head=[], query=b"next=//[", scheme="https")
 @example(head=[], query=b"\xff", scheme="http")
+@example(head=[(b"accept", b"text/html")], query=b"\xff", scheme="https")
 @settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_no_head_breaks_a_route(who: str, head: Headers, query: bytes, scheme: str) -> None:
     shown = _shown(who)
