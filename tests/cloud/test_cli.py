@@ -237,6 +237,7 @@ def test_a_database_that_was_not_migrated_is_not_served(tmp_path: Path, postgres
 def test_jobs_are_told_of_and_done(tmp_path: Path) -> None:
     assert _run(tmp_path, "migrate").returncode == 0
     assert _run(tmp_path, "jobs").stdout.splitlines() == [
+        "sums        not yet done",
         "retention   not yet done",
         "compaction  not yet done",
         "vacuum      not yet done",
@@ -245,10 +246,10 @@ def test_jobs_are_told_of_and_done(tmp_path: Path) -> None:
         "retention   0 raw rows went",
         "compaction  0 fine tiles went",
     ]
-    retention, compaction, vacuum = _run(tmp_path, "jobs").stdout.splitlines()
+    sums, retention, compaction, vacuum = _run(tmp_path, "jobs").stdout.splitlines()
     assert re.fullmatch(r"retention   done \d{4}-\d\d-\d\dT[\d:.]+Z, 0 raw rows went", retention)
     assert compaction.endswith("0 fine tiles went")
-    assert vacuum == "vacuum      not yet done"
+    assert (sums, vacuum) == ("sums        not yet done", "vacuum      not yet done")
     wrong = _run(tmp_path, "jobs", "retenton")
     assert wrong.returncode == 2
-    assert "jobs: there is no retenton; there are retention, compaction, vacuum" in wrong.stderr
+    assert "jobs: there is no retenton; there are sums, retention, compaction, vacuum" in wrong.stderr

@@ -15,6 +15,7 @@ from cloud.access.keys import caller_of_key
 from cloud.store.engine import open_engine, reading
 from cloud.store.moments import to_ms, utc_now
 from cloud.store.schema import migrate
+from tests.support.command_line import typed
 
 ROOT = Path(__file__).parents[3]
 PASSWORD = "correct horse battery"
@@ -28,19 +29,10 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 def run(environment: dict[str, str], *words: str, said: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "footfall.py", "cloud", *words],
-        cwd=ROOT,
-        env=environment,
-        input=said,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return typed("cloud", *words, environment=environment, said=said)
 
 
-def at_a_terminal(environment: dict[str, str], *words: str, typed: list[str]) -> tuple[int, str]:
+def at_a_terminal(environment: dict[str, str], *words: str, lines: list[str]) -> tuple[int, str]:
     """The exit code, and all that the terminal shows; each line is typed when a question stands there."""
     terminal, end = pty.openpty()
     command = ["setsid", "--ctty", "--wait", sys.executable, "footfall.py", "cloud", *words]
@@ -52,8 +44,8 @@ def at_a_terminal(environment: dict[str, str], *words: str, typed: list[str]) ->
                 shown += os.read(terminal, 1024)
             except OSError:  # how a terminal ends on Linux
                 break
-            if typed and shown.endswith(b": "):
-                os.write(terminal, f"{typed.pop(0)}\n".encode())
+            if lines and shown.endswith(b": "):
+                os.write(terminal, f"{lines.pop(0)}\n".encode())
     os.close(terminal)
     return process.returncode, shown.decode()
 
@@ -78,11 +70,11 @@ def test_a_user_is_added_listed_given_a_password_and_removed(environment: dict[s
 
 
 def test_a_password_is_typed_twice_and_never_shown(environment: dict[str, str]) -> None:
-    code, shown = at_a_terminal(environment, "user", "add", "ada", typed=[PASSWORD, PASSWORD])
+    code, shown = at_a_terminal(environment, "user", "add", "ada", lines=[PASSWORD, PASSWORD])
     assert (code, "ada may sign in now" in shown) == (0, True), shown
     assert "Password of ada:" in shown
     assert PASSWORD not in shown
-    code, shown = at_a_terminal(environment, "user", "password", "ada", typed=[PASSWORD, "something else"])
+    code, shown = at_a_terminal(environment, "user", "password", "ada", lines=[PASSWORD, "something else"])
     assert (code, "the two passwords are not the same" in shown) == (1, True), shown
 
 

@@ -3,7 +3,6 @@
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,9 +10,9 @@ import pytest
 from cloud.backup.target import Target
 from cloud.backup.turn import alone
 from cloud.store.engine import open_engine
+from tests.support.command_line import typed
 from tests.support.s3_server import S3Server
 
-ROOT = Path(__file__).parents[3]
 ULID = r"[0-9A-Z]{26}"
 
 
@@ -34,10 +33,7 @@ class Operator:
         return ended.stdout
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "footfall.py", "cloud", *words]
-        return subprocess.run(
-            command, cwd=ROOT, env=self._environment, capture_output=True, text=True, timeout=60, check=False
-        )
+        return typed("cloud", *words, environment=self._environment)
 
 
 @pytest.fixture
