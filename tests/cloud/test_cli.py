@@ -14,6 +14,7 @@ import httpx
 import paho.mqtt.publish
 import pytest
 
+from tests.support.command_line import typed
 from tests.support.envelopes import envelope, occupancy, topic, visit
 from tests.support.mosquitto import Mosquitto
 from tests.support.ports import free_port, is_listening
@@ -39,6 +40,11 @@ def _run(tmp_path: Path, *arguments: str, **variables: str) -> subprocess.Comple
         timeout=60,
         check=False,
     )
+
+
+def _typed(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The same for commands that only do something and say so."""
+    return typed("cloud", *arguments, environment=_environment(tmp_path))
 
 
 @contextmanager
@@ -223,8 +229,8 @@ def test_migrate_says_what_there_is_and_admin_key_where_it_lies(tmp_path: Path) 
         ended = _run(tmp_path, "migrate")
         assert ended.returncode == 0, ended.stderr
         assert ended.stdout == f"sqlite:///{tmp_path}/data/footfall.sqlite has schema 0009.\n"
-    assert _run(tmp_path, "admin-key").stdout == f"The admin key lies in {tmp_path}/data/admin.key.\n"
-    assert _run(tmp_path, "admin-key", "--show").stdout == (tmp_path / "data" / "admin.key").read_text()
+    assert _typed(tmp_path, "admin-key").stdout == f"The admin key lies in {tmp_path}/data/admin.key.\n"
+    assert _typed(tmp_path, "admin-key", "--show").stdout == (tmp_path / "data" / "admin.key").read_text()
     assert json.dumps(sorted(path.name for path in (tmp_path / "data").iterdir())) == '["admin.key", "footfall.sqlite"]'
 
 
@@ -235,21 +241,21 @@ def test_a_database_that_was_not_migrated_is_not_served(tmp_path: Path, postgres
 
 
 def test_jobs_are_told_of_and_done(tmp_path: Path) -> None:
-    assert _run(tmp_path, "migrate").returncode == 0
-    assert _run(tmp_path, "jobs").stdout.splitlines() == [
+    assert _typed(tmp_path, "migrate").returncode == 0
+    assert _typed(tmp_path, "jobs").stdout.splitlines() == [
         "sums        not yet done",
         "retention   not yet done",
         "compaction  not yet done",
         "vacuum      not yet done",
     ]
-    assert _run(tmp_path, "jobs", "retention", "compaction").stdout.splitlines() == [
+    assert _typed(tmp_path, "jobs", "retention", "compaction").stdout.splitlines() == [
         "retention   0 raw rows went",
         "compaction  0 fine tiles went",
     ]
-    sums, retention, compaction, vacuum = _run(tmp_path, "jobs").stdout.splitlines()
+    sums, retention, compaction, vacuum = _typed(tmp_path, "jobs").stdout.splitlines()
     assert re.fullmatch(r"retention   done \d{4}-\d\d-\d\dT[\d:.]+Z, 0 raw rows went", retention)
     assert compaction.endswith("0 fine tiles went")
     assert (sums, vacuum) == ("sums        not yet done", "vacuum      not yet done")
-    wrong = _run(tmp_path, "jobs", "retenton")
+    wrong = _typed(tmp_path, "jobs", "retenton")
     assert wrong.returncode == 2
     assert "jobs: there is no retenton; there are sums, retention, compaction, vacuum" in wrong.stderr

@@ -1,4 +1,4 @@
-"""`footfall edge check` and `footfall edge camera test` as real processes: lines, JSON, exit codes, no passwords."""
+"""`footfall edge check` and `footfall edge camera test`: lines, JSON, exit codes, no passwords."""
 
 import json
 import os
@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.support.command_line import typed
 from tests.support.films import write_film
 from tests.support.mosquitto import Mosquitto
 from tests.support.ports import free_port
@@ -26,14 +27,7 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 def footfall(*words: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [FOOTFALL, "edge", *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        env={**os.environ, **environment},
-    )
+    return typed("edge", *map(str, words), environment={**os.environ, **environment})
 
 
 def at_a_terminal(*words: str | Path) -> str:
