@@ -48,9 +48,9 @@ format: .venv/.installed
 	$(VENV_PYTHON) -m ruff format $(SOURCES) ansible
 	$(VENV_PYTHON) -m ruff check --fix $(SOURCES) ansible
 
-# Run one benchmark with NAME=…, or all of them and write docs/benchmarks.md
+# Run one benchmark with NAME=… (KEEP=1 writes its section), or all of them and write docs/benchmarks.md
 bench: setup
-	$(VENV_PYTHON) -m tools.bench $(NAME)
+	$(VENV_PYTHON) -m tools.bench $(NAME) $(if $(KEEP),--keep)
 
 # Show the product at work on a made-up shop until Ctrl-C or SECONDS=… (SEED=… another day; SOURCE=rtsp://… MODEL=… a camera)
 demo: .venv/.installed cloud/web/static/vendor/.fetched
