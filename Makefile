@@ -28,6 +28,9 @@ cloud/web/static/vendor/.fetched: cloud/web/package-lock.json cloud/web/front_en
 requirements: .venv/.installed
 	$(VENV_PYTHON) -m tools.requirements $(if $(UPGRADE),--upgrade)
 
+# Tests start hundreds of processes, which need not compile the project anew, whatever the shell says of that.
+test acceptance: export PYTHONDONTWRITEBYTECODE :=
+
 # Run every test but the slow proofs, a file to each core (under 15 minutes; FOOTFALL_ASSETS=FOLDER adds those on real video)
 test: setup
 	$(VENV_PYTHON) -m pytest -m "not acceptance" --numprocesses auto --dist loadfile
