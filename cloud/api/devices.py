@@ -92,7 +92,15 @@ def prolong(
     body: CertificateRequest,
 ) -> RenewedBox:
     """Give the box whose device key is shown its next certificate."""
-    return renew(session, authority, box=box.box, request=body.request, now=now, days=devices.certificate_days)
+    return renew(
+        session,
+        authority,
+        box=box.box,
+        key_sha256=box.key_sha256,
+        request=body.request,
+        now=now,
+        days=devices.certificate_days,
+    )
 
 
 @router.post("/boxes/{box}/revocation")

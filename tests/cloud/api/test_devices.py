@@ -11,15 +11,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from sqlalchemy import Engine, func, select, text
-from sqlmodel import SQLModel
+from sqlmodel import Session, SQLModel
 
+from cloud.auth import sha256_of
+from cloud.devices.enrolment import RenewedBox, renew
+from cloud.errors import Conflict
 from cloud.ingest.commit import Committer
 from cloud.ingest.intake import intake
-from cloud.store.engine import reading
+from cloud.store.engine import reading, writing
 from edge.enrolment.identity import make_request
 from protocol.enrolment import fingerprint
 from tests.support.api import ON_SQLITE, Api
-from tests.support.envelopes import BOX, VENUE, envelope, live, topic, visit
+from tests.support.envelopes import BOX, NOW, VENUE, envelope, live, topic, visit
 
 
 def make_code(api: Api, box: str = BOX) -> str:
@@ -146,6 +149,27 @@ def test_a_device_key_renews_and_both_certificates_are_good_meanwhile(api: Api, 
     assert certificate_of(answer.json()).not_valid_after_utc == api.clock.now + timedelta(days=365)
     assert api.read(f"/boxes/{BOX}")["certificate_expires"] == answer.json()["expires"]
     assert serials(api) == set()
+
+
+def test_a_key_that_was_shown_renews_only_while_it_is_the_boxs(api: Api, device_key: str) -> None:
+    """As the renewal's own transaction finds it: the guard has looked before."""
+    first = enrolled(api)["key"]
+    second = enrolled(api)["key"]
+    authority = api.app.state.surroundings.devices.open_authority()
+
+    def renewed(key_sha256: str | None) -> RenewedBox:
+        with writing(api.engine) as connection, Session(connection) as session:
+            return renew(
+                session, authority, box=BOX, key_sha256=key_sha256, request=make_request().pem, now=NOW, days=365
+            )
+
+    assert renewed(sha256_of(second)).box == BOX
+    for void in (sha256_of(first), None):
+        with pytest.raises(Conflict, match="another key by now"):
+            renewed(void)
+    api.write("POST", f"/boxes/{BOX}/revocation")
+    with pytest.raises(Conflict, match="enrol it anew"):
+        renewed(None)
 
 
 def test_a_revoked_box_has_no_key_no_code_no_certificate(api: Api, device_key: str) -> None:
