@@ -118,12 +118,21 @@ def require_box_id(box: str) -> None:
         raise Invalid(f"box: found {box!r}; allowed are 1 to 63 lower-case letters, digits and hyphens") from error
 
 
-def register_box(engine: Engine, *, box: str, venue: str | None, now: datetime) -> KeyedBox:
-    """Give a new box its key, and its venue where one is named; raises Invalid, or Conflict when it has a key."""
+def register_box(
+    engine: Engine, *, granted: Collection[str] | None = None, box: str, venue: str | None, now: datetime
+) -> KeyedBox:
+    """Give a new box its key, and its venue where one is named.
+
+    Raises Invalid, Conflict when it has a key, or NotFound when it stands in another venue than those granted (None:
+    all), or stood there last.
+    """
     require_box_id(box)
     key = new_device_key(box)
     with writing(engine) as connection, Session(connection) as session:
         row = session.get(Box, box, with_for_update=True) or Box(box=box)
+        stood = [one.venue for one in _enrolments(session, box=box)]
+        if granted is not None and stood and stood[-1] not in granted:
+            raise NotFound(f"there is no box {box}")
         if row.key_sha256 is not None:
             raise Conflict(f"box {box} is registered already; rotate its key if it was lost")
         _require_not_revoked(row)
