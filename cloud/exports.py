@@ -9,7 +9,7 @@ import binascii
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -104,9 +104,12 @@ def event_page(session: Session, *, query: EventQuery, cursor: str | None, limit
     )
 
 
-def csv_lines(engine: Engine, *, query: EventQuery, limit: int | None) -> Iterator[str]:
+def csv_lines(
+    engine: Engine, *, query: EventQuery, limit: int | None, require: Callable[[Session], None]
+) -> Iterator[str]:
     """All events of a period as CSV, a page at a time, each page in a short transaction of its own.
 
+    Before each page `require` is asked, which raises once whoever reads may read no more: so the answer breaks off.
     With a type, every field of that item has its column; else the item stands whole in the last one.
     """
     model = ITEM_TYPES.get(query.type or "")
@@ -115,7 +118,8 @@ def csv_lines(engine: Engine, *, query: EventQuery, limit: int | None) -> Iterat
     after: Cursor | None = None
     left = limit
     while left is None or left > 0:
-        with reading(engine) as connection:
+        with reading(engine) as connection, Session(connection) as session:
+            require(session)
             rows = _rows(connection, query, after=after, limit=min(MAX_PAGE, left or MAX_PAGE))
         yield _csv_text(_cells(row, fields, is_known=model is not None) for row in rows)
         if len(rows) < min(MAX_PAGE, left or MAX_PAGE):

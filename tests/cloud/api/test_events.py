@@ -3,9 +3,12 @@ import hashlib
 import io
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
+from cloud import exports
 from cloud.store.tables import DeadLetter, Event
 from tests.support.api import ADMIN_KEY, ON_SQLITE, Api
 from tests.support.envelopes import (
@@ -142,6 +145,24 @@ def test_csv_has_a_column_for_each_field_and_streams_more_than_a_page(api: Api, 
     }
     limited = api.get("/venues/corner-shop/events", format="csv", type="visit", limit=1005).text
     assert limited.splitlines() == response.text.splitlines()[:1006]
+
+
+def test_csv_breaks_off_when_its_key_is_revoked(api: Api, device_key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    api.send(device_key, *(visit(seq) for seq in range(1, 8)))
+    key = api.make_key("analyst", "corner-shop")
+    read = exports._rows
+
+    def then_revoked(connection: Connection, query: exports.EventQuery, **page: Any) -> list[exports._Row]:
+        found = read(connection, query, **page)
+        if page["after"] is not None:
+            api.request("DELETE", f"/keys/{key[3:15]}")
+        return found
+
+    monkeypatch.setattr(exports, "MAX_PAGE", 2)
+    whole = api.request("GET", "/venues/corner-shop/events", query={"format": "csv"}).text
+    monkeypatch.setattr(exports, "_rows", then_revoked)
+    broken = api.request("GET", "/venues/corner-shop/events", key=key, query={"format": "csv"}).text
+    assert broken.splitlines() == whole.splitlines()[:5], "the line of names, the first page, and the second"
 
 
 def test_csv_of_all_types_holds_the_items_whole(api: Api, device_key: str) -> None:
