@@ -65,6 +65,7 @@ def add_user(session: Session, *, user: str, grant: Grant, password_hash: str | 
     row = User(user=name, role=grant.role, venues=grant.stored_venues, password_hash=password_hash, created_ms=now_ms)
     session.add(row)
     session.flush()
+    _void_setup_links(session)
     return row
 
 
@@ -124,6 +125,7 @@ def change_grant(session: Session, *, user: str, grant: Grant) -> tuple[str, ...
     row.role, row.venues = grant.role, grant.stored_venues
     session.add(row)
     session.flush()
+    _void_setup_links(session)
     return revoke_keys_of(session, user=row.user, beyond=grant)
 
 
@@ -139,6 +141,8 @@ def set_password_hash(
         raise Conflict("the password was changed meanwhile; try again")
     row.password_hash = password_hash
     session.add(row)
+    session.flush()
+    _void_setup_links(session)
     _end(session, user=row.user, keep=keep)
 
 
@@ -170,6 +174,12 @@ def prove_user(engine: Engine, passwords: Passwords, *, user: str, password: Sec
     with writing(engine) as connection:
         is_renewed = connection.execute(update(User).where(still).values(password_hash=renewed)).rowcount
     return renewed if is_renewed else stored
+
+
+def _void_setup_links(session: Session) -> None:
+    """Links for the first admin are void for ever once there is one, though that one be removed."""
+    if has_chief_admin(session):
+        session.exec(delete(OneTimeLink).where(col(OneTimeLink.user).is_(None)))
 
 
 def _end(session: Session, *, user: str, keep: str | None) -> None:

@@ -245,6 +245,27 @@ def test_a_set_up_link_is_void_after_a_day_after_a_newer_one_and_once_there_is_a
         open_link(session, token=second, now_ms=NOW_MS)
 
 
+@pytest.mark.parametrize("way", ["added", "granted", "given a password"])
+def test_a_set_up_link_stays_void_when_the_admin_is_removed(session: Session, way: str) -> None:
+    token = token_of(make_setup_link(session, now_ms=NOW_MS))
+    match way:
+        case "added":
+            add(session, grant=CHIEF)
+        case "granted":
+            add(session)
+            assert open_link(session, token=token, now_ms=NOW_MS).user is None
+            change_grant(session, user="ada", grant=CHIEF)
+        case _:
+            add(session, grant=CHIEF, password_hash=None)
+            assert open_link(session, token=token, now_ms=NOW_MS).user is None
+            set_password_hash(session, user="ada", password_hash="hash")
+    remove_user(session, user="ada")
+    session.expire_all()
+    assert not has_chief_admin(session)
+    with pytest.raises(NotFound):
+        open_link(session, token=token, now_ms=NOW_MS)
+
+
 def test_a_users_link_gives_that_user_a_password(session: Session) -> None:
     add(session, password_hash=None)
     first = token_of(make_link(session, user="ada", now_ms=NOW_MS))
