@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
 
 import httpx
 import pytest
@@ -102,11 +103,12 @@ def test_of_those_who_may_not_send_it_nothing_is_read(api: Api, engine: Engine) 
     ],
 )
 def test_who_is_shut_out_while_the_body_is_awaited_stays_out(
-    api: Api, engine: Engine, device_key: str, path: str, status: int
+    api: Api, engine: Engine, device_key: str, tmp_path: Path, path: str, status: int
 ) -> None:
     chief, here = api.make_key("admin"), api.make_key("admin", VENUE)
     add_person(engine)
-    site = create_site(Settings.model_validate({"admin_key": ADMIN_KEY}), engine, clock=api.clock)
+    settings = Settings.model_validate({"admin_key": ADMIN_KEY, "data_dir": tmp_path})
+    site = create_site(settings, engine, clock=api.clock)
     ada = Visitor(site)
     ada.sign_in()
     shown: dict[str, dict[str, str]] = {
