@@ -199,7 +199,7 @@ def list_boxes(
 
 
 def box_figures(session: Session, *, row: Box, granted: Collection[str] | None = None) -> BoxFigures:
-    """A box and how it does; of where it has been, only the venues granted (None: all)."""
+    """A box and how it does; of where it has been and what is held of it, only the venues granted (None: all)."""
     status = _status(row)
     now = status if row.state == BoxState.ONLINE else None
     clock = now.clock if now else None
@@ -223,7 +223,7 @@ def box_figures(session: Session, *, row: Box, granted: Collection[str] | None =
         oldest_waiting_seconds=exchange.oldest_seconds if exchange else None,
         exchange_used=exchange.used if exchange else None,
         gaps=_gaps(session, box=row.box),
-        held=_held(session, box=row.box),
+        held=_held(session, box=row.box, granted=granted),
         dead_letters=row.dead_letters,
         enrolments=tuple(
             EnrolmentFigures(venue=one.venue, since=_moment(one.from_ms or None), until=_moment(one.until_ms))
@@ -280,8 +280,10 @@ def _gaps(session: Session, *, box: str) -> GapFigures:
     return GapFigures(gaps=len(lost), lost_items=sum(lost))
 
 
-def _held(session: Session, *, box: str) -> dict[str, int]:
+def _held(session: Session, *, box: str, granted: Collection[str] | None) -> dict[str, int]:
     query = select(Held.reason, func.count()).where(col(Held.box) == box).group_by(col(Held.reason))
+    if granted is not None:
+        query = query.where(col(Held.venue).in_(granted))
     return dict(sorted((reason, int(count)) for reason, count in session.exec(query)))
 
 

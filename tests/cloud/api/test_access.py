@@ -219,6 +219,10 @@ def test_lists_show_what_is_granted_and_nothing_of_where_a_box_was_before(api: A
     assert [group["venue"] for group in api.request("GET", "/held", key=there).json()] == ["other"]
     shown = api.request("GET", f"/boxes/{BOX}", key=there).json()
     assert [one["venue"] for one in shown["enrolments"]] == ["other"]
+    assert shown["held"] == {"unknown-type": 1}
+    (listed,) = api.request("GET", "/boxes", key=there).json()["boxes"]
+    assert listed == shown
+    assert api.read(f"/boxes/{BOX}")["held"] == {"unknown-type": 2}
     assert [one["venue"] for one in api.read(f"/boxes/{BOX}")["enrolments"]] == ["corner-shop", "other"]
 
 

@@ -1,3 +1,4 @@
+import base64
 import csv
 import hashlib
 import io
@@ -6,11 +7,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from pydantic import JsonValue
 from sqlalchemy import Connection
 
 from cloud import exports
 from cloud.store.tables import DeadLetter, Event
-from tests.support.api import ADMIN_KEY, ON_SQLITE, Api
+from tests.support.api import ADMIN_KEY, Api
 from tests.support.envelopes import (
     BOX,
     EPOCH,
@@ -182,11 +184,24 @@ def test_no_cell_of_a_csv_is_a_formula(api: Api, device_key: str) -> None:
     assert row["inside"] == "-3"
 
 
-@ON_SQLITE
+def cursor_of(found: JsonValue) -> str:
+    return base64.urlsafe_b64encode(json.dumps(found).encode()).decode().rstrip("=")
+
+
 @pytest.mark.parametrize(
     "cursor",
-    ["x", "bm9uc2Vuc2U", "W10", "WzEsMiwzLDRd", "WyJhIiwiYiIsImMiLDFd", "ÄÖÜ", "W251bGwsIiIsIiIsbnVsbF0"],
-)
+    [
+        "x", "bm9uc2Vuc2U", "W10", "WzEsMiwzLDRd", "WyJhIiwiYiIsImMiLDFd", "ÄÖÜ", "W251bGwsIiIsIiIsbnVsbF0",
+        pytest.param(cursor_of([1, "\ud800", "x", 1]), id="half a character"),
+        pytest.param(cursor_of([1, "a", "\udfff", 1]), id="half an epoch"),
+        pytest.param(cursor_of([1, "a\0", "b", 1]), id="a NUL"),
+        pytest.param(cursor_of([True, "a", "b", False]), id="booleans"),
+        pytest.param(cursor_of([1, "a", "b", True]), id="one boolean"),
+        pytest.param(cursor_of([1.0, "a", "b", 1]), id="no whole number"),
+        pytest.param(cursor_of([2**62, "a", "b", 1]), id="beyond all time"),
+        pytest.param(cursor_of({"at": 1}), id="an object"),
+    ],
+)  # fmt: skip
 def test_a_cursor_that_is_none_is_refused(api: Api, device_key: str, cursor: str) -> None:
     response = api.get("/venues/corner-shop/events", cursor=cursor)
     assert response.status_code == 422
