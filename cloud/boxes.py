@@ -118,12 +118,21 @@ def require_box_id(box: str) -> None:
         raise Invalid(f"box: found {box!r}; allowed are 1 to 63 lower-case letters, digits and hyphens") from error
 
 
-def register_box(engine: Engine, *, box: str, venue: str | None, now: datetime) -> KeyedBox:
-    """Give a new box its key, and its venue where one is named; raises Invalid, or Conflict when it has a key."""
+def register_box(
+    engine: Engine, *, granted: Collection[str] | None = None, box: str, venue: str | None, now: datetime
+) -> KeyedBox:
+    """Give a new box its key, and its venue where one is named.
+
+    Raises Invalid, Conflict when it has a key, or NotFound when it stands in another venue than those granted (None:
+    all), or stood there last.
+    """
     require_box_id(box)
     key = new_device_key(box)
     with writing(engine) as connection, Session(connection) as session:
         row = session.get(Box, box, with_for_update=True) or Box(box=box)
+        stood = [one.venue for one in _enrolments(session, box=box)]
+        if granted is not None and stood and stood[-1] not in granted:
+            raise NotFound(f"there is no box {box}")
         if row.key_sha256 is not None:
             raise Conflict(f"box {box} is registered already; rotate its key if it was lost")
         _require_not_revoked(row)
@@ -190,7 +199,7 @@ def list_boxes(
 
 
 def box_figures(session: Session, *, row: Box, granted: Collection[str] | None = None) -> BoxFigures:
-    """A box and how it does; of where it has been, only the venues granted (None: all)."""
+    """A box and how it does; of where it has been and what is held of it, only the venues granted (None: all)."""
     status = _status(row)
     now = status if row.state == BoxState.ONLINE else None
     clock = now.clock if now else None
@@ -214,7 +223,7 @@ def box_figures(session: Session, *, row: Box, granted: Collection[str] | None =
         oldest_waiting_seconds=exchange.oldest_seconds if exchange else None,
         exchange_used=exchange.used if exchange else None,
         gaps=_gaps(session, box=row.box),
-        held=_held(session, box=row.box),
+        held=_held(session, box=row.box, granted=granted),
         dead_letters=row.dead_letters,
         enrolments=tuple(
             EnrolmentFigures(venue=one.venue, since=_moment(one.from_ms or None), until=_moment(one.until_ms))
@@ -271,8 +280,10 @@ def _gaps(session: Session, *, box: str) -> GapFigures:
     return GapFigures(gaps=len(lost), lost_items=sum(lost))
 
 
-def _held(session: Session, *, box: str) -> dict[str, int]:
+def _held(session: Session, *, box: str, granted: Collection[str] | None) -> dict[str, int]:
     query = select(Held.reason, func.count()).where(col(Held.box) == box).group_by(col(Held.reason))
+    if granted is not None:
+        query = query.where(col(Held.venue).in_(granted))
     return dict(sorted((reason, int(count)) for reason, count in session.exec(query)))
 
 

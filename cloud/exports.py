@@ -5,11 +5,10 @@ for a formula is disarmed.
 """
 
 import base64
-import binascii
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -35,6 +34,7 @@ _COLUMNS = ("box", "epoch", "seq", "type", "scene", "config", "at_ms", "received
 _FIXED = ("at", "type", "box", "epoch", "seq", "scene", "config", "received_at")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
+_NO_CURSOR = "`cursor` must be one that an answer gave as `next`"
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 Cursor = tuple[int, str, str, int]
@@ -104,9 +104,12 @@ def event_page(session: Session, *, query: EventQuery, cursor: str | None, limit
     )
 
 
-def csv_lines(engine: Engine, *, query: EventQuery, limit: int | None) -> Iterator[str]:
+def csv_lines(
+    engine: Engine, *, query: EventQuery, limit: int | None, require: Callable[[Session], None]
+) -> Iterator[str]:
     """All events of a period as CSV, a page at a time, each page in a short transaction of its own.
 
+    Before each page `require` is asked, which raises once whoever reads may read no more: so the answer breaks off.
     With a type, every field of that item has its column; else the item stands whole in the last one.
     """
     model = ITEM_TYPES.get(query.type or "")
@@ -115,7 +118,8 @@ def csv_lines(engine: Engine, *, query: EventQuery, limit: int | None) -> Iterat
     after: Cursor | None = None
     left = limit
     while left is None or left > 0:
-        with reading(engine) as connection:
+        with reading(engine) as connection, Session(connection) as session:
+            require(session)
             rows = _rows(connection, query, after=after, limit=min(MAX_PAGE, left or MAX_PAGE))
         yield _csv_text(_cells(row, fields, is_known=model is not None) for row in rows)
         if len(rows) < min(MAX_PAGE, left or MAX_PAGE):
@@ -187,11 +191,19 @@ def _write_cursor(cursor: Cursor) -> str:
 
 def _read_cursor(text: str) -> Cursor:
     try:
-        at_ms, box, epoch, seq = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        if not (isinstance(at_ms, int) and isinstance(box, str) and isinstance(epoch, str) and isinstance(seq, int)):
-            raise Invalid("`cursor` must be one that an answer gave as `next`")
-    except (ValueError, TypeError, binascii.Error) as error:
-        raise Invalid("`cursor` must be one that an answer gave as `next`") from error
-    if not all(-(2**62) < number < 2**62 for number in (at_ms, seq)) or "\0" in box + epoch:
-        raise Invalid("`cursor` must be one that an answer gave as `next`")
-    return at_ms, box, epoch, seq
+        found = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        match found:
+            case [int(at_ms), str(box), str(epoch), int(seq)] if _is_key(at_ms, box, epoch, seq):
+                return at_ms, box, epoch, seq
+    except (ValueError, RecursionError) as error:
+        raise Invalid(_NO_CURSOR) from error
+    raise Invalid(_NO_CURSOR)
+
+
+def _is_key(at_ms: int, box: str, epoch: str, seq: int) -> bool:
+    """Whether the database can be asked for it; true is an int, and JSON has characters that are none."""
+    return (
+        all(type(number) is int and -(2**62) < number < 2**62 for number in (at_ms, seq))
+        and (box + epoch).isascii()
+        and "\0" not in box + epoch
+    )

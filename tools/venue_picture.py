@@ -21,7 +21,7 @@ from sqlmodel import Session
 
 from cloud.access.roles import Grant, Role
 from cloud.access.sessions import Lifetime, begin_session
-from cloud.access.users import add_user
+from cloud.access.users import add_user, find_user
 from cloud.api.origins import SESSION_COOKIE
 from cloud.boxes import register_box
 from cloud.ingest.commit import Committer
@@ -117,7 +117,13 @@ def sign_in(page: Page, engine: Engine, *, address: str, now: datetime) -> None:
     lifetime = Lifetime(idle_ms=_DAY_MS, absolute_ms=_DAY_MS)
     with writing(engine) as connection, Session(connection) as session:
         token, _ = begin_session(
-            session, user=USER, address="127.0.0.1", browser="", now_ms=to_ms(now), lifetime=lifetime
+            session,
+            user=USER,
+            password_hash=find_user(session, user=USER).password_hash or "",
+            address="127.0.0.1",
+            browser="",
+            now_ms=to_ms(now),
+            lifetime=lifetime,
         )
     page.context.add_cookies([{"name": SESSION_COOKIE, "value": token, "url": address, "httpOnly": True}])
 

@@ -61,7 +61,7 @@ def add_access_commands(commands: "Commands[argparse.ArgumentParser]", *, leaf: 
         help="only from this network, such as 192.0.2.0/24; may be repeated",
     )
     leaf(of_key, "list", _list_keys, "list the keys, without their secrets")
-    revoked = leaf(of_key, "revoke", _revoke_key, "make a key void at once")
+    revoked = leaf(of_key, "revoke", _revoke_key, "make a key void at once, and the keys that it made")
     revoked.add_argument("id", help="as the list shows it")
 
 
@@ -122,8 +122,7 @@ def _add_key(settings: Settings, arguments: argparse.Namespace) -> int:
             grant=checked_grant(session, role=Role(arguments.role), venues=arguments.venue),
             networks=read_networks(arguments.network),
             expires_ms=key_expiry_ms(arguments.days, now_ms=now_ms),
-            by=OWNER.name,
-            user=None,
+            by=OWNER,
             now_ms=now_ms,
         )
     print(made.key)
@@ -145,8 +144,12 @@ def _list_keys(settings: Settings, arguments: argparse.Namespace) -> int:
 
 def _revoke_key(settings: Settings, arguments: argparse.Namespace) -> int:
     with _recorded(settings, what="key revoke", subject=arguments.id) as session:
-        revoke_key(session, id_=arguments.id)
+        made = revoke_key(session, id_=arguments.id)
+        for key in made:
+            _note(session, what="key revoke", subject=key)
     print(f"The key {arguments.id} is void.")
+    if made:
+        print(f"Void with it are the keys that it made: {', '.join(made)}.")
     return 0
 
 

@@ -1,15 +1,18 @@
 """Devices: codes by which boxes enrol, their certificates, and shutting one out."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Header
 from pydantic import BaseModel, ConfigDict, Field
 
 from cloud.access.roles import Role
 from cloud.api.dependencies import (
+    Around,
     AuthorityInUse,
     BoxId,
+    CallerOrStranger,
     DeviceBox,
     DevicesInUse,
-    EngineInUse,
     EnrolmentCodeId,
     Now,
     ReadSession,
@@ -20,7 +23,7 @@ from cloud.api.needs import BoxProof, for_boxes, needs, open_to_all
 from cloud.devices.access import BrokerAccess, broker_access
 from cloud.devices.codes import NewCode, make_code
 from cloud.devices.enrolment import EnrolledBox, RenewedBox, enrol, renew
-from cloud.devices.following import note_asked
+from cloud.devices.following import FOLLOWER_HEADER, note_asked
 from cloud.devices.revocation import RevokedBox, revoke_box
 
 __all__ = ["router"]
@@ -92,7 +95,15 @@ def prolong(
     body: CertificateRequest,
 ) -> RenewedBox:
     """Give the box whose device key is shown its next certificate."""
-    return renew(session, authority, box=box.box, request=body.request, now=now, days=devices.certificate_days)
+    return renew(
+        session,
+        authority,
+        box=box.box,
+        key_sha256=box.key_sha256,
+        request=body.request,
+        now=now,
+        days=devices.certificate_days,
+    )
 
 
 @router.post("/boxes/{box}/revocation")
@@ -104,7 +115,19 @@ def revoke(session: WriteSession, authority: AuthorityInUse, now: Now, box: BoxI
 
 @router.get("/broker/access")
 @needs(Role.VIEWER, everywhere=True, open_here=True)
-def show_access(session: ReadSession, engine: EngineInUse, authority: AuthorityInUse, now: Now) -> BrokerAccess:
+def show_access(
+    session: ReadSession,
+    around: Around,
+    authority: AuthorityInUse,
+    now: Now,
+    caller: CallerOrStranger,
+    follower: Annotated[
+        str | None,
+        Header(alias=FOLLOWER_HEADER, max_length=64, description="sent by `footfall cloud broker follow` alone"),
+    ] = None,
+) -> BrokerAccess:
     """Show who may speak to the broker, as the program beside the broker asks every few seconds."""
-    note_asked(engine, now=now)
+    is_program = caller is None or caller.session is None
+    if follower is not None and is_program:
+        note_asked(around.engine, now=now)
     return broker_access(session.connection(), authority, now=now)

@@ -2,7 +2,8 @@
 
 Who asks, how often they did, what their role is, whether the venue is theirs, and whether a page of ours sent it. What
 is not granted does not exist: it answers as if there were no such venue, box or alert. Only then the body is read, all
-of it and before anything is opened for the request, so that a slow sender holds nothing that others wait for.
+of it and before anything is opened for the request, so that a slow sender holds nothing that others wait for. Who was
+shut out while we waited for it is found out before the route begins.
 """
 
 import http
@@ -73,6 +74,7 @@ class GuardedRoute(APIRoute):
                 await run_sync(_admit_box, request, need, need.box_proof)
             if request.method not in SAFE_METHODS:
                 await _read_body(request)
+                await run_sync(_admit_again, request, need)
             return await handle(request)
 
         return _guarded
@@ -134,6 +136,22 @@ def _admit_box(request: Request, need: Need, proof: BoxProof) -> None:
     trail.who, trail.subject, trail.is_recorded = f"box {box}", box, need.is_recorded
 
 
+def _admit_again(request: Request, need: Need) -> None:
+    """Decide anew by what holds now, counting nothing twice; raises as at first. Who came as a stranger stays one."""
+    around: Surroundings = request.app.state.surroundings
+    trail: Trail = request.state.trail
+    if need.box_proof is not None:
+        if identify_box(request, around, need.box_proof, shown_key(request) or "") is None:
+            trail.is_recorded = True
+            raise Unauthorised
+    elif request.state.caller is not None:
+        caller = request.state.caller = _caller_of(request, around)
+        if caller is None:
+            raise Unauthorised
+        if need.role is not None:
+            _require(request, around, caller, need)
+
+
 async def _read_body(request: Request) -> None:
     """Read the whole body, which the request keeps for its route."""
     try:
@@ -154,14 +172,16 @@ def _trail(request: Request) -> Trail:
 
 def _identify(request: Request, around: Surroundings) -> Caller | None:
     """Who asks; None for a stranger. Raises Unauthorised for a key that opens nothing."""
-    presented = shown_key(request)
-    if presented is None:
-        return caller_of_cookie(request, around)
-    caller = caller_of_shown_key(request, around, presented)
-    if caller is None:
+    caller = _caller_of(request, around)
+    if caller is None and shown_key(request) is not None:
         count_stranger(request)
         raise Unauthorised
     return caller
+
+
+def _caller_of(request: Request, around: Surroundings) -> Caller | None:
+    presented = shown_key(request)
+    return caller_of_cookie(request, around) if presented is None else caller_of_shown_key(request, around, presented)
 
 
 def _count(request: Request, around: Surroundings, caller: Caller, need: Need) -> None:

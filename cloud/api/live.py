@@ -102,7 +102,7 @@ def _look(around: Surroundings, caller: Caller, venue: str, seen: str | None) ->
     """What there is to say, unless it was said; raises _Over once the session or the key is void."""
     now_ms = to_ms(around.clock())
     with reading(around.engine) as connection, Session(connection) as session:
-        if not still_covers(session, caller, venue=venue, now_ms=now_ms, lifetime=around.lifetime):
+        if not still_covers(session, caller, role=Role.VIEWER, venue=venue, now_ms=now_ms, lifetime=around.lifetime):
             raise _Over
         version = live_version(session, venue=venue, now_ms=now_ms)
         if version == seen:

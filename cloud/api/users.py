@@ -116,9 +116,9 @@ def remove(session: WriteSession, caller: CallerInUse, trail: TrailInUse, user: 
     return RemovedUser(user=name, revoked_keys=revoked)
 
 
-def with_revoked(user: str, revoked: Sequence[str]) -> str:
-    """A user, and the keys that ended, as the audit log names them."""
-    return " ".join((user, *(f"key {one}" for one in revoked)))
+def with_revoked(name: str, revoked: Sequence[str]) -> str:
+    """A user or a key, and the keys that ended with it, as the audit log names them."""
+    return " ".join((name, *(f"key {one}" for one in revoked)))
 
 
 def refuse_oneself(caller: Caller, *, user: str) -> None:

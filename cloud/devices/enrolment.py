@@ -75,10 +75,25 @@ def enrol(
     )
 
 
-def renew(session: Session, authority: Authority, *, box: str, request: str, now: datetime, days: int) -> RenewedBox:
-    """The next certificate of a box that has shown its device key; the one before ends by itself."""
-    if session.get_one(Box, box, with_for_update=True).revoked_ms is not None:
+def renew(
+    session: Session,
+    authority: Authority,
+    *,
+    box: str,
+    key_sha256: str | None,
+    request: str,
+    now: datetime,
+    days: int,
+) -> RenewedBox:
+    """The next certificate of a box that has shown the device key of this hash; the one before ends by itself.
+
+    Raises Conflict where the box was revoked or given another key since it was shown.
+    """
+    row = session.get_one(Box, box, with_for_update=True)
+    if row.revoked_ms is not None:
         raise Conflict(f"box {box} was revoked; enrol it anew")
+    if row.key_sha256 is None or row.key_sha256 != key_sha256:
+        raise Conflict(f"box {box} has another key by now")
     issued = authority.sign_request(request, name=box, now=now, days=days)
     note_issued(session, authority.journal, holder=Holder.BOX, name=box, issued=issued, now=now)
     return RenewedBox(box=box, certificate=issued.pem, authority=authority.pem, expires=format_utc(issued.expires))

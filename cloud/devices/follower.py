@@ -21,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from cloud.devices.access import BrokerAccess
 from cloud.devices.certificates import Revocation
+from cloud.devices.following import FOLLOWER_HEADER
 from cloud.devices.mosquitto import ACCESS_FILE, DOOR, ENDED_FILE, REVOKED_FILE, access_list, is_box, is_worker
 from cloud.errors import CloudError
 
@@ -127,7 +128,7 @@ def http_source(client: httpx.Client) -> Callable[[], BrokerAccess]:
 
     def ask() -> BrokerAccess:
         try:
-            answer = client.get("broker/access").raise_for_status()
+            answer = client.get("broker/access", headers={FOLLOWER_HEADER: "yes"}).raise_for_status()
             return _ACCESS.validate_json(answer.content)
         except httpx.HTTPError as error:
             raise FollowerTrouble(f"{client.base_url}broker/access: {error}{_hint(error)}") from error

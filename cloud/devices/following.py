@@ -1,5 +1,6 @@
 """When the program beside the broker last asked who may come: a dead one revokes nothing, and nobody would see it.
 
+It names itself by a header, so that whoever else looks at the list is not taken for it.
 It is kept as a lease, which lapses by itself and is in no back-up.
 """
 
@@ -15,8 +16,9 @@ from cloud.store.moments import to_ms
 from cloud.store.tables import Lease
 from cloud.store.upsert import table_of
 
-__all__ = ["last_asked", "note_asked"]
+__all__ = ["FOLLOWER_HEADER", "last_asked", "note_asked"]
 
+FOLLOWER_HEADER = "Footfall-Follower"
 TASK, HOLDER = "broker-follower", "whoever asks"
 NOTE_MS = 10_000
 """Written no oftener than that: it is asked every five seconds."""
@@ -26,7 +28,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def note_asked(engine: Engine, *, now: datetime) -> None:
-    """Remember that somebody asks now; a database that cannot be written is no reason not to answer."""
+    """Remember that it asks now; a database that cannot be written is no reason not to answer."""
     now_ms = to_ms(now)
     try:
         with reading(engine) as connection:

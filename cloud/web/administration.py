@@ -115,8 +115,7 @@ def make(
                 grant=_grant(session, form),
                 networks=read_networks(form.one("networks").replace(",", " ").split() or None),
                 expires_ms=key_expiry_ms(_days(form.one("days")), now_ms=now_ms),
-                by=caller.name,
-                user=caller.answers,
+                by=caller,
                 now_ms=now_ms,
             )
     except (Invalid, Conflict) as error:
@@ -128,10 +127,11 @@ def make(
 @router.post(f"{KEYS}/revoke")
 @needs(Role.ADMIN, everywhere=True)
 def revoke(around: Around, trail: TrailInUse, form: Form) -> Response:
-    """Make a key void at once."""
-    trail.subject = form.one("key")
+    """Make a key void at once, and the keys that it made."""
+    key = trail.subject = form.one("key")
     with writing(around.engine) as connection, Session(connection) as session:
-        revoke_key(session, id_=form.one("key").replace("\0", ""))
+        revoked = revoke_key(session, id_=key.replace("\0", ""))
+    trail.subject = with_revoked(key, revoked)
     return leave_for(KEYS)
 
 

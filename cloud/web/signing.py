@@ -64,12 +64,13 @@ def sign_in(request: Request, around: Around, now_ms: NowMs, trail: TrailInUse, 
     of_user = f"user {user}"
     _count(request, around, trail, (prefix_of(address_of(request)), of_user), now_ms=now_ms)
     _name_in_log(around.engine, trail, user)
-    if not prove_user(around.engine, around.passwords, user=user, password=SecretStr(form.exact("password"))):
+    proved = prove_user(around.engine, around.passwords, user=user, password=SecretStr(form.exact("password")))
+    if proved is None:
         trouble = "The name or the password is wrong."
         return _sign_in_page(request, status=http.HTTPStatus.UNAUTHORIZED, wanted=wanted, user=user, trouble=trouble)
     # The address stays counted: else whoever has an account might guess at others' between their own sign-ins.
     around.limits.sign_ins.forgive(of_user)
-    return _begin(request, around, trail, user=user, wanted=wanted, now_ms=now_ms)
+    return _begin(request, around, trail, user=user, password_hash=proved, wanted=wanted, now_ms=now_ms)
 
 
 @router.post("/sign-out")
@@ -118,7 +119,7 @@ def take_link(request: Request, around: Around, now_ms: NowMs, trail: TrailInUse
         status = http.HTTPStatus.UNPROCESSABLE_ENTITY
         typed = form.one("user")
         return _welcome(request, status=status, token=token, user=link.user, typed=typed, trouble=sentence(error))
-    return _begin(request, around, trail, user=name, wanted="/", now_ms=now_ms)
+    return _begin(request, around, trail, user=name, password_hash=hashed, wanted="/", now_ms=now_ms)
 
 
 def chosen_password(form: Fields, *, user: str) -> SecretStr:
@@ -130,18 +131,33 @@ def chosen_password(form: Fields, *, user: str) -> SecretStr:
     return SecretStr(password)
 
 
-def _begin(request: Request, around: Surroundings, trail: Trail, *, user: str, wanted: str, now_ms: int) -> Response:
-    with writing(around.engine) as connection, Session(connection) as session:
-        if request.state.caller is not None and request.state.caller.session is not None:
-            end_session(session, token_sha256=request.state.caller.session)
-        token, caller = begin_session(
-            session,
-            user=user,
-            address=address_of(request),
-            browser=request.headers.get("user-agent", ""),
-            now_ms=now_ms,
-            lifetime=around.lifetime,
-        )
+def _begin(
+    request: Request,
+    around: Surroundings,
+    trail: Trail,
+    *,
+    user: str,
+    password_hash: str,
+    wanted: str,
+    now_ms: int,
+) -> Response:
+    """Sign in whoever proved to be this user by the password of this hash, if it is the user's still."""
+    try:
+        with writing(around.engine) as connection, Session(connection) as session:
+            if request.state.caller is not None and request.state.caller.session is not None:
+                end_session(session, token_sha256=request.state.caller.session)
+            token, caller = begin_session(
+                session,
+                user=user,
+                password_hash=password_hash,
+                address=address_of(request),
+                browser=request.headers.get("user-agent", ""),
+                now_ms=now_ms,
+                lifetime=around.lifetime,
+            )
+    except (NotFound, Conflict):
+        trouble = "The password was changed just now. Sign in again."
+        return _sign_in_page(request, status=http.HTTPStatus.UNAUTHORIZED, wanted=wanted, user=user, trouble=trouble)
     trail.who = caller.name
     response = leave_for(wanted)
     keep_session(request, response, token)

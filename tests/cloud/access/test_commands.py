@@ -11,8 +11,8 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 
 from cloud.access.audit import list_audit
-from cloud.access.keys import caller_of_key
-from cloud.store.engine import open_engine, reading
+from cloud.access.keys import caller_of_key, make_key
+from cloud.store.engine import open_engine, reading, writing
 from cloud.store.moments import to_ms, utc_now
 from cloud.store.schema import migrate
 from tests.support.command_line import typed
@@ -116,3 +116,17 @@ def test_a_key_is_printed_once_and_void_when_revoked(environment: dict[str, str]
     assert works()
     assert run(environment, "key", "revoke", id_).stdout == f"The key {id_} is void.\n"
     assert not works()
+
+
+def test_with_a_key_those_end_that_it_made_and_are_named(environment: dict[str, str], tmp_path: Path) -> None:
+    key = run(environment, "key", "add", "first", "--role", "admin").stdout.strip()
+    now_ms = to_ms(utc_now())
+    with writing(opened(tmp_path)) as connection, Session(connection) as session:
+        maker = caller_of_key(session, presented=key, address="127.0.0.1", now_ms=now_ms)
+        assert maker is not None
+        made = make_key(
+            session, name="second", grant=maker.grant, networks=None, expires_ms=None, by=maker, now_ms=now_ms
+        )
+    said = run(environment, "key", "revoke", key.split("_")[1]).stdout
+    assert said.splitlines()[1] == f"Void with it are the keys that it made: {made.id}."
+    assert run(environment, "key", "list").stdout == "There are no keys yet.\n"

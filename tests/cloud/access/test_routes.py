@@ -339,7 +339,9 @@ def _signed_in(engine: Engine, user: str) -> dict[str, str]:
     """What the browser of somebody who has just signed in sends."""
     lifetime = Lifetime(idle_ms=60_000, absolute_ms=60_000)
     with writing(engine) as connection, Session(connection) as session:
-        token, _ = begin_session(session, user=user, address="", browser="", now_ms=to_ms(NOW), lifetime=lifetime)
+        token, _ = begin_session(
+            session, user=user, password_hash="x", address="", browser="", now_ms=to_ms(NOW), lifetime=lifetime
+        )
     return {"Cookie": f"__Host-footfall={token}", "X-CSRF-Token": form_token(token)}
 
 

@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from sqlalchemy import Engine, event, text
 from sqlmodel import Session
 
+from cloud.access.callers import Caller
 from cloud.access.keys import make_key
 from cloud.access.roles import Grant, Role
 from cloud.api import create_app
@@ -20,7 +21,7 @@ from cloud.store.moments import to_ms
 from cloud.web import create_site
 from edge.enrolment.identity import make_request
 from tests.support.api import ADMIN_KEY, ON_SQLITE, Api, Clock
-from tests.support.envelopes import BOX, NOW, item, visit
+from tests.support.envelopes import BOX, NOW, JsonObject, item, visit
 from tests.support.visitor import Visitor, add_person
 from tools.venue_picture import serving
 
@@ -162,7 +163,7 @@ def test_keys_end_with_the_user_who_made_them_by_whatever_way(api: Api, engine: 
         with writing(engine) as connection, Session(connection) as session:
             first = make_key(
                 session, name="first", grant=Grant(role=Role.ADMIN), networks=None, expires_ms=None,
-                by=f"user {user}", user=user, now_ms=to_ms(NOW),
+                by=Caller(name=f"user {user}", grant=Grant(role=Role.ADMIN), answers=user), now_ms=to_ms(NOW),
             )  # fmt: skip
         wanted: JsonValue = {"name": "second", "role": role, "venues": list(venues) or None}
         second = api.request("POST", "/keys", key=first.key, json=wanted).json()["key"]
@@ -188,6 +189,19 @@ def test_keys_end_with_the_user_who_made_them_by_whatever_way(api: Api, engine: 
     assert told == {" ".join(["ada", *(f"key {id_}" for id_ in void)]), f"ada key {within[3:15]}"}
 
 
+@ON_SQLITE
+def test_a_limited_key_makes_no_key_without_limits_and_what_it_made_ends_with_it(api: Api) -> None:
+    first = api.make_key("admin", networks=["127.0.0.0/8"], days=30)
+    wanted: JsonObject = {"name": "second", "role": "admin", "venues": None}
+    assert api.request("POST", "/keys", key=first, json=wanted).status_code == 409
+    within: JsonObject = {**wanted, "networks": ["127.0.0.1"], "days": 7}
+    second = str(api.request("POST", "/keys", key=first, json=within).json()["key"])
+    assert api.request("GET", "/me", key=second).status_code == 200
+    assert api.request("DELETE", f"/keys/{first[3:15]}").status_code == 204
+    assert api.request("GET", "/me", key=second).status_code == 401
+    assert ("owner", "DELETE /keys/{key}", f"{first[3:15]} key {second[3:15]}", None, "done") in log(api)
+
+
 def test_lists_show_what_is_granted_and_nothing_of_where_a_box_was_before(api: Api, device_key: str) -> None:
     api.make_venue("other")
     api.make_box("stray", None)
@@ -205,6 +219,10 @@ def test_lists_show_what_is_granted_and_nothing_of_where_a_box_was_before(api: A
     assert [group["venue"] for group in api.request("GET", "/held", key=there).json()] == ["other"]
     shown = api.request("GET", f"/boxes/{BOX}", key=there).json()
     assert [one["venue"] for one in shown["enrolments"]] == ["other"]
+    assert shown["held"] == {"unknown-type": 1}
+    (listed,) = api.request("GET", "/boxes", key=there).json()["boxes"]
+    assert listed == shown
+    assert api.read(f"/boxes/{BOX}")["held"] == {"unknown-type": 2}
     assert [one["venue"] for one in api.read(f"/boxes/{BOX}")["enrolments"]] == ["corner-shop", "other"]
 
 

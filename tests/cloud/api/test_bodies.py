@@ -1,10 +1,13 @@
 """Bodies that are too large, too slow, or of the wrong kind, and what is read of them at all."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
 
 import httpx
 import pytest
+from anyio.to_thread import run_sync
 from fastapi import FastAPI, Request
 from sqlalchemy import Engine
 
@@ -14,7 +17,9 @@ from cloud.api.limits import BodyLimit
 from cloud.api.problems import install_problems
 from cloud.settings import Settings
 from cloud.web import create_site
+from edge.enrolment.identity import make_request
 from tests.support.api import ADMIN_KEY, ON_SQLITE, SITE, Api
+from tests.support.envelopes import BOX, VENUE, envelope, visit
 from tests.support.visitor import Visitor, add_person
 
 PLAN = "/api/v1/venues/corner-shop/plans/ground"
@@ -85,6 +90,75 @@ def test_of_those_who_may_not_send_it_nothing_is_read(api: Api, engine: Engine) 
             ("POST", "/users"),
         ):
             assert asyncio.run(_untouched(site, method, path, sent)), (method, path, sent)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        pytest.param("/keys", 401, id="a key that was revoked"),
+        pytest.param(f"/boxes/{BOX}/key", 404, id="a box that was moved away"),
+        pytest.param("/enrolment/renewal", 401, id="a box that was enrolled anew"),
+        pytest.param("/events", 401, id="a box with another key"),
+        pytest.param("/users", 403, id="a user who may do less"),
+    ],
+)
+def test_who_is_shut_out_while_the_body_is_awaited_stays_out(
+    api: Api, engine: Engine, device_key: str, tmp_path: Path, path: str, status: int
+) -> None:
+    chief, here = api.make_key("admin"), api.make_key("admin", VENUE)
+    add_person(engine)
+    settings = Settings.model_validate({"admin_key": ADMIN_KEY, "data_dir": tmp_path})
+    site = create_site(settings, engine, clock=api.clock)
+    ada = Visitor(site)
+    ada.sign_in()
+    shown: dict[str, dict[str, str]] = {
+        "/keys": {"Authorization": f"Bearer {chief}"},
+        f"/boxes/{BOX}/key": {"Authorization": f"Bearer {here}"},
+        "/users": {"Cookie": f"footfall={ada.cookies['footfall']}", "X-CSRF-Token": ada.token("/account")},
+    }
+    bodies: dict[str, bytes] = {
+        "/keys": b'{"name": "later", "role": "admin", "venues": null}',
+        "/enrolment/renewal": json.dumps({"request": make_request().pem}).encode(),
+        "/events": envelope([visit(1)]),
+        "/users": b'{"user": "eve", "role": "admin", "venues": null}',
+    }
+
+    def shut_out() -> None:
+        match path:
+            case "/keys":
+                api.request("DELETE", f"/keys/{chief[3:15]}")
+            case "/users":
+                api.write("PUT", "/users/ada/grant", {"role": "viewer", "venues": None})
+            case "/enrolment/renewal":
+                api.write("POST", f"/boxes/{BOX}/revocation")
+                code = api.write("POST", f"/boxes/{BOX}/enrolment-codes")["code"]
+                enrolled = api.request("POST", "/enrolment", key=code, json={"request": make_request().pem})
+                assert enrolled.status_code == 201
+            case "/events":
+                api.write("POST", f"/boxes/{BOX}/key")
+            case _:
+                api.make_venue("other")
+                api.write("PUT", f"/boxes/{BOX}/venue", {"venue": "other"})
+
+    headers = {"Content-Type": "application/json", **shown.get(path, {"Authorization": f"Bearer {device_key}"})}
+    answer = asyncio.run(_late(site, f"/api/v1{path}", headers, bodies.get(path, b""), meanwhile=shut_out))
+    assert answer.status_code == status, answer.text
+    what = f"POST {path.replace(BOX, '{box}')}"
+    told = [one["outcome"] for one in api.read("/audit")["entries"] if one["what"] == what and one["who"] != "owner"]
+    assert told == ["refused"], "once, though it was decided twice"
+
+
+async def _late(
+    app: FastAPI, path: str, headers: Mapping[str, str], body: bytes, *, meanwhile: Callable[[], None]
+) -> httpx.Response:
+    """The answer to a request whose body comes only after something else has happened."""
+
+    async def content() -> AsyncIterator[bytes]:
+        await run_sync(meanwhile)
+        yield body
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=SITE) as client:
+        return await client.post(path, headers=dict(headers), content=content())
 
 
 async def _untouched(site: FastAPI, method: str, path: str, headers: Mapping[str, str]) -> bool:

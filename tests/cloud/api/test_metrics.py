@@ -4,6 +4,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
+from cloud.devices.following import FOLLOWER_HEADER
 from cloud.errors import StoreError
 from cloud.ingest.commit import Committer
 from cloud.metrics.process import CloudMetrics
@@ -139,7 +140,7 @@ def test_the_page_names_every_metric_with_its_type_and_labels(api: Api, device_k
     api.send(device_key)
     for job in jobs_of(retention_months=13):
         run_job(api.engine, job, now=NOW)
-    api.read("/broker/access")
+    api.request("GET", "/broker/access", headers={FOLLOWER_HEADER: "yes"})
     found = api.scrape()
     assert found.value("footfall_job_last_success_timestamp_seconds", job="retention") == to_ms(NOW) / 1000
     told = {name: (kind, found.labels[name]) for name, kind in found.types.items()}

@@ -98,8 +98,9 @@ def _shown(who: str) -> Headers:
             lifetime = Lifetime(idle_ms=60_000, absolute_ms=60_000)
             with writing(_ENGINE) as connection, Session(connection) as session:
                 token, _ = begin_session(
-                    session, user="ada", address="", browser="", now_ms=to_ms(NOW), lifetime=lifetime
-                )
+                    session, user="ada", password_hash="x", address="", browser="", now_ms=to_ms(NOW),
+                    lifetime=lifetime,
+                )  # fmt: skip
             cookie = f"__Host-footfall={token}; footfall={token}".encode()
             return [(b"cookie", cookie), (b"x-csrf-token", form_token(token).encode())]
         case "the owner":

@@ -2,21 +2,26 @@
 
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from pydantic import SecretStr
 from sqlalchemy import Engine
 from sqlmodel import Session
 
 from cloud.access.audit import AuditFigures, list_audit
-from cloud.access.links import make_setup_link
+from cloud.access.links import make_link, make_setup_link, use_link
+from cloud.access.passwords import Passwords
 from cloud.access.roles import Role
+from cloud.access.users import set_password_hash
 from cloud.settings import Settings
 from cloud.store.engine import reading, writing
 from cloud.store.moments import to_ms
-from cloud.web import create_site
+from cloud.store.tables import User, UserSession
+from cloud.web import create_site, signing
 from tests.support.api import ADMIN_KEY, ON_SQLITE, Api, Clock
-from tests.support.envelopes import NOW
+from tests.support.envelopes import NOW, rows_of
 from tests.support.visitor import PASSWORD, Visitor, add_person
 
 pytestmark = ON_SQLITE
@@ -92,6 +97,44 @@ def test_a_wrong_password_and_an_unknown_name_are_told_alike(site: FastAPI, engi
     plain = [re.sub(r'value="[^"]*"', "", answer.text) for answer in (wrong, unknown)]
     assert plain[0].replace(" autofocus", "") == plain[1].replace(" autofocus", "")
     assert "The name or the password is wrong." in plain[0]
+
+
+def test_whoever_signs_in_with_a_password_that_is_changed_meanwhile_stays_outside(
+    site: FastAPI, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_person(engine)
+    matches = Passwords.matches
+
+    def slowly(self: Passwords, password: SecretStr, stored: str | None) -> bool:
+        with writing(engine) as connection, Session(connection) as session:
+            set_password_hash(session, user="ada", password_hash="new")
+        return matches(self, password, stored)
+
+    monkeypatch.setattr(Passwords, "matches", slowly)
+    visitor = Visitor(site)
+    refused = visitor.sign_in()
+    assert (refused.status_code, "The password was changed just now" in refused.text) == (401, True)
+    assert visitor.get("/account").status_code == 303
+    assert rows_of(engine, UserSession, box=None) == []
+
+
+def test_a_link_signs_nobody_in_whose_password_is_another_by_then(
+    site: FastAPI, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_person(engine)
+    with writing(engine) as connection, Session(connection) as session:
+        link = make_link(session, user="ada", now_ms=to_ms(NOW))
+
+    def slowly(session: Session, **fields: Any) -> User:
+        row = use_link(session, **fields)
+        set_password_hash(session, user="ada", password_hash="new")
+        return row
+
+    monkeypatch.setattr(signing, "use_link", slowly)
+    visitor = Visitor(site)
+    done = visitor.fill(link, "/welcome", token=link.partition("=")[2], password=PASSWORD, again=PASSWORD)
+    assert done.status_code == 401
+    assert rows_of(engine, UserSession, box=None) == []
 
 
 def test_the_log_knows_who_tried_but_no_name_that_may_be_a_password(site: FastAPI, engine: Engine) -> None:
