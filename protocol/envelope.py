@@ -102,7 +102,7 @@ class TypeCount(WireModel):
 
 
 class Gap(WireModel):
-    """A declared hole: these seqs of this epoch will not come. Idempotent, and sent until `through` passes it."""
+    """A declared hole: these seqs of this epoch will not come. Idempotent, and sent until an ack covers it."""
 
     epoch: Epoch
     from_seq: Seq

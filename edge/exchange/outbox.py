@@ -21,7 +21,7 @@ from edge.clock import Fix, to_utc
 from edge.errors import ExchangeFull
 from edge.exchange import again, boots, certificates, room, settled
 from edge.exchange.ballast import Ballast
-from edge.exchange.numbering import declare
+from edge.exchange.numbering import declare, declare_spans, read_spans
 from edge.exchange.schema import FILE_NAME, State, get_meta, reading, set_meta, writing
 from edge.exchange.settling import settle_epoch
 from protocol.acks import Ack, SeqRange
@@ -44,13 +44,14 @@ _MOST_RANGES = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
-    """An item to send: its name, its kind, its JSON, and how often it has been claimed."""
+    """An item to send: its name, its kind, its JSON, how often it has been claimed, and what it is the sum of."""
 
     epoch: str
     seq: int
     type: str
     body: str
     attempts: int
+    instead_of: tuple[Gap, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,8 +184,9 @@ class Outbox:
                     " retry_ms = ? + min(?, ? << min(attempts, 10)) WHERE id = ?",
                     (State.CLAIMED, now_ms, _LAPSE_CAP_MS, lapse_ms, row[0]),
                 )
-                connection.execute("UPDATE epoch SET sent_seq = max(sent_seq, ?) WHERE epoch = ?", (row[2], row[1]))
-        return [Claimed(epoch=row[1], seq=row[2], type=row[3], body=row[4], attempts=row[5] + 1) for row in rows]
+                sent = [(row[2], row[1]), *((span.last, epoch) for epoch, span in read_spans(row[6]))]
+                connection.executemany("UPDATE epoch SET sent_seq = max(sent_seq, ?) WHERE epoch = ?", sent)
+        return [_claimed(*row[1:]) for row in rows]
 
     @_finding_room
     def unclaim(self, epoch: str, seqs: Sequence[int]) -> None:
@@ -197,7 +199,7 @@ class Outbox:
 
     @_finding_room
     def gaps(self) -> list[Gap]:
-        """Declared gaps that no `through` has passed, oldest epoch first; they count as sent from now on."""
+        """Declared gaps that no answer has settled, oldest epoch first; they count as sent from now on."""
         with writing(self._connection) as connection:
             rows = connection.execute(
                 "SELECT gap.epoch, from_seq, to_seq, reason, start_ms, end_ms, lost FROM gap"
@@ -233,11 +235,12 @@ class Outbox:
         with writing(self._connection) as connection:
             row = connection.execute(
                 "UPDATE item SET state = ?, settled_ms = ? WHERE epoch = ? AND seq = ? AND state <= ?"
-                " RETURNING type, at_ms",
+                " RETURNING type, at_ms, instead_of",
                 (State.QUARANTINED, self._age_ms(connection, now_ms), epoch, seq, State.CLAIMED),
             ).fetchone()
             if row is not None:
                 declare(connection, epoch, reason=GapReason.QUARANTINED, lost=[(seq, row[0], row[1])])
+                declare_spans(connection, read_spans(row[2]), GapReason.MERGED)
 
     @_finding_room
     def set_aside(self, gap: Gap) -> None:
@@ -345,12 +348,12 @@ class Outbox:
         return Verdict.NEW_STORE if renewed else Verdict.TAKEN
 
 
-def _waiting(connection: sqlite3.Connection, room: int) -> list[tuple[int, str, int, str, str, int]]:
+def _waiting(connection: sqlite3.Connection, room: int) -> list[tuple[int, str, int, str, str, int, str | None]]:
     """Up to `room` waiting rows: mostly the oldest, the rest of the newest, each once, oldest first.
 
     A configuration that waits goes with the first item made under it.
     """
-    columns = "SELECT id, epoch, seq, type, body, attempts FROM item WHERE state = ?"
+    columns = "SELECT id, epoch, seq, type, body, attempts, instead_of FROM item WHERE state = ?"
     newest = connection.execute(f"{columns} ORDER BY id DESC LIMIT ?", (State.WAITING, room // _LIVE_SHARE)).fetchall()
     oldest = connection.execute(f"{columns} ORDER BY id LIMIT ?", (State.WAITING, room - len(newest))).fetchall()
     configurations = connection.execute(
@@ -360,6 +363,14 @@ def _waiting(connection: sqlite3.Connection, room: int) -> list[tuple[int, str, 
     rows = {row[0]: row for row in (*configurations, *oldest, *newest)}
     kept = list(rows)[:room]
     return [rows[identity] for identity in sorted(kept)]
+
+
+def _claimed(epoch: str, seq: int, kind: str, body: str, attempts: int, instead_of: str | None) -> Claimed:
+    merged = tuple(
+        _gap(of, span.first, span.last, GapReason.MERGED, span.start_ms, span.end_ms, json.dumps(span.counts))
+        for of, span in read_spans(instead_of)
+    )
+    return Claimed(epoch=epoch, seq=seq, type=kind, body=body, attempts=attempts + 1, instead_of=merged)
 
 
 def _gap(

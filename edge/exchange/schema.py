@@ -4,7 +4,8 @@ One SQLite file in WAL mode with synchronous=FULL is all that vision and uplink 
 claims and settles. Both may open it as different users of one group, so files are created 0660.
 
     boot      what is known of each boot's UTC          epoch   a writer's run: its counter, what was sent and settled
-    item      numbered items and where they stand       gap     declared holes, sent until settled
+    item      numbered items, where they stand, and     gap     declared holes, sent until settled
+              which others each is the sum of
     part      drafts that wait for UTC                  history what was deleted after it was settled
     tile_part increments of buckets still open          checkpoint  open visits        live, inbox  present state
 
@@ -25,7 +26,7 @@ from edge.errors import ExchangeBusy, ExchangeError, ExchangeFull
 __all__ = ["FILE_NAME", "LOG_BYTES", "State", "connect", "get_meta", "reading", "set_meta", "writing"]
 
 FILE_NAME = "exchange.sqlite"
-_VERSION = 2
+_VERSION = 3
 _BUSY_SECONDS = 30.0
 _BUSY_STEP_SECONDS = 0.02
 LOG_BYTES = 4 * 2**20
@@ -62,7 +63,7 @@ CREATE TABLE item (
     id INTEGER PRIMARY KEY, epoch TEXT NOT NULL, seq INTEGER NOT NULL, type TEXT NOT NULL,
     venue TEXT NOT NULL, config TEXT NOT NULL, mode TEXT NOT NULL, at_ms INTEGER, body TEXT NOT NULL,
     state INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0, retry_ms INTEGER NOT NULL DEFAULT 0,
-    settled_ms INTEGER, UNIQUE (epoch, seq)
+    settled_ms INTEGER, instead_of TEXT, UNIQUE (epoch, seq)
 );
 CREATE INDEX item_waiting ON item (id) WHERE state = 0;
 CREATE INDEX item_waiting_type ON item (type, id) WHERE state = 0;
@@ -74,6 +75,7 @@ CREATE TABLE gap (
     start_ms INTEGER, end_ms INTEGER, lost TEXT NOT NULL, sent INTEGER NOT NULL DEFAULT 0,
     settled INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (epoch, from_seq, to_seq, reason)
 ) WITHOUT ROWID;
+CREATE INDEX gap_open ON gap (epoch, from_seq) WHERE settled = 0;
 CREATE TABLE history (
     epoch TEXT NOT NULL, from_seq INTEGER NOT NULL, to_seq INTEGER NOT NULL,
     start_ms INTEGER, end_ms INTEGER, counts TEXT NOT NULL, PRIMARY KEY (epoch, from_seq)
@@ -108,6 +110,12 @@ _FROM_1 = (
     "ALTER TABLE checkpoint ADD COLUMN number INTEGER",
 )
 """What a file of format 1 lacks; what waits in it has no name yet, and gets one when it is placed."""
+_FROM_2 = (
+    "ALTER TABLE item ADD COLUMN instead_of TEXT",
+    "CREATE INDEX gap_open ON gap (epoch, from_seq) WHERE settled = 0",
+)
+"""What a file of format 2 lacks; what was merged in it is declared by gaps of their own."""
+_CHANGES = {1: _FROM_1, 2: _FROM_2}
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -184,15 +192,15 @@ def _prepare(connection: sqlite3.Connection) -> None:
         path = _path_of(connection)
         if version > _VERSION:
             raise ExchangeError(f"{path} was written by a newer Footfall (format {version}, this one knows {_VERSION})")
-        if version == 1:
-            for statement in _FROM_1:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {_VERSION}")
         if version == 0:
             if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
                 raise ExchangeError(f"{path} is a database of another program; choose another exchange folder")
             for statement in filter(str.strip, _TABLES.split(";")):
                 connection.execute(statement)
+        for known in range(version or _VERSION, _VERSION):
+            for statement in _CHANGES[known]:
+                connection.execute(statement)
+        if version < _VERSION:
             connection.execute(f"PRAGMA user_version = {_VERSION}")
 
 

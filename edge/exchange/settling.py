@@ -43,9 +43,16 @@ def settle_epoch(connection: sqlite3.Connection, ack: Ack, *, age_ms: int) -> No
         [(State.SETTLED, age_ms, identity) for identity, _ in (*settled, *waiting)],
     )
     connection.execute("UPDATE epoch SET through = max(through, ?) WHERE epoch = ?", (through, epoch))
-    connection.execute(
-        "UPDATE gap SET settled = 1 WHERE epoch = ? AND to_seq <= ? AND settled = 0", (epoch, max(before, through))
-    )
+    _settle_gaps(connection, epoch, sorted([(1, max(before, through)), *received]))
+
+
+def _settle_gaps(connection: sqlite3.Connection, epoch: str, ranges: Sequence[_Range]) -> None:
+    """Say no more that seqs will not come of all of which the cloud knows."""
+    firsts = [first for first, _ in ranges]
+    rows = connection.execute("SELECT from_seq, to_seq FROM gap WHERE epoch = ? AND settled = 0", (epoch,)).fetchall()
+    found = [(row, bisect_right(firsts, row[0]) - 1) for row in rows]
+    known = [(epoch, *row) for row, index in found if index >= 0 and row[1] <= ranges[index][1]]
+    connection.executemany("UPDATE gap SET settled = 1 WHERE epoch = ? AND from_seq = ? AND to_seq = ?", known)
 
 
 def _claimed(connection: sqlite3.Connection, epoch: str, ranges: Sequence[_Range]) -> list[_Named]:

@@ -2,21 +2,32 @@
 
 What still waits for UTC or for its bucket to close never merges, as nobody can say yet which minutes share a bucket.
 Merging touches only rows of this run that were never claimed, so the cloud cannot have them; it might have those of
-an earlier run, if this exchange is an older copy that was put back. The sum takes a new seq and the old ones are
-declared `merged`. Dropping declares `dropped`. Visits and certificates never merge, and go last; configurations never
-go.
+an earlier run, if this exchange is an older copy that was put back. The sum takes a new seq and is sent together with
+the declaration that the old ones are `merged`: were it to go with the disk in between, an older copy would still have
+them. Dropping declares `dropped`. Visits and certificates never merge, and go last; configurations never go.
+What was settled and is gone is remembered by its seqs alone, and so is what was merged between it, so that weeks of
+both are one line.
 Rows are deleted before anything is written in their place, so that a file which may not grow has room for it.
 """
 
 import json
 import sqlite3
-from collections import defaultdict
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
 
 from edge.anonymity import Moment, Origin
 from edge.clock import to_utc
 from edge.exchange import again
-from edge.exchange.numbering import Span, Unnumbered, append, declare_names, spans
+from edge.exchange.numbering import (
+    NamedSpan,
+    Span,
+    Unnumbered,
+    append,
+    declare_names,
+    declare_spans,
+    named_spans,
+    read_spans,
+)
 from edge.exchange.schema import State, get_meta, set_meta
 from edge.exchange.summing import SumKey, sum_bodies, sum_key
 from protocol.catalogue import ITEM_TYPES
@@ -29,6 +40,8 @@ __all__ = ["drop_oldest", "drop_stretch", "merge_equal", "purge_settled"]
 _CHUNK = 500
 _STRETCH = 4_000
 _EVER = 2**62
+_MOST_MERGED = 100
+"""So many spans of seqs one sum stands for at most: their declaration must fit into its envelope."""
 _LOOKED = "merge.looked"
 _DROP_ORDER = (
     ("tile",),
@@ -36,6 +49,25 @@ _DROP_ORDER = (
     ("visit", "camera-certificate"),
 )
 
+
+_NEIGHBOURS = (
+    (
+        (
+            "SELECT from_seq, to_seq, start_ms, end_ms, counts FROM history WHERE epoch = ?1"
+            " AND from_seq IN ((SELECT max(from_seq) FROM history WHERE epoch = ?1 AND from_seq < ?2), ?3)"
+        ),
+        "DELETE FROM history WHERE epoch = ? AND from_seq = ? AND to_seq = ?",
+    ),
+    (
+        (
+            "SELECT from_seq, to_seq, start_ms, end_ms, '{}' FROM gap"
+            " WHERE epoch = ?1 AND settled = 1 AND reason = 'merged'"
+            " AND from_seq IN ((SELECT max(from_seq) FROM gap WHERE epoch = ?1 AND from_seq < ?2), ?3)"
+        ),
+        "DELETE FROM gap WHERE epoch = ? AND from_seq = ? AND to_seq = ? AND settled = 1 AND reason = 'merged'",
+    ),
+)
+"""How to find what may border on a span, with what was lost in it, and how to forget it in favour of the span."""
 
 _Named = tuple[int, str, int, str, int | None]
 """A row to drop: id, epoch, seq, type, UTC in ms."""
@@ -52,6 +84,7 @@ class _Row:
     origin: Origin
     at_ms: int
     body: str
+    instead_of: str | None
 
 
 def purge_settled(connection: sqlite3.Connection, *, settled_before_ms: int | None) -> int:
@@ -122,22 +155,36 @@ def _let_expire(connection: sqlite3.Connection) -> int:
     if not again.is_under_way(connection):
         return 0
     rows = [(row[1], row[2], row[3], row[4], row[5]) for row in again.held_back(connection, _CHUNK)]
-    _delete_and_remember(connection, rows)
+    merged = _delete_and_remember(connection, rows)
     declare_names(connection, (row[1:] for row in rows), GapReason.EXPIRED)
+    declare_spans(connection, merged, GapReason.EXPIRED)
     return len(rows)
 
 
-def _delete_and_remember(connection: sqlite3.Connection, rows: list[_Named]) -> None:
-    connection.executemany("DELETE FROM item WHERE id = ?", [(row[0],) for row in rows])
-    for epoch in {row[1] for row in rows}:
-        for span in spans((seq, kind, at_ms) for _, e, seq, kind, at_ms in rows if e == epoch):
-            _remember(connection, epoch, span)
+def _delete_and_remember(connection: sqlite3.Connection, rows: list[_Named]) -> list[NamedSpan]:
+    """Delete settled items, and remember them; what they were the sums of, which counts for nothing beside them."""
+    merged = [(epoch, replace(span, counts=Counter())) for epoch, span in _delete(connection, rows)]
+    for epoch, span in (*named_spans(row[1:] for row in rows), *merged):
+        _remember(connection, epoch, replace(span, counts=span.counts.copy()))
+    return merged
 
 
 def _drop(connection: sqlite3.Connection, rows: list[_Named]) -> int:
-    connection.executemany("DELETE FROM item WHERE id = ?", [(row[0],) for row in rows])
+    merged = _delete(connection, rows)
     declare_names(connection, (row[1:] for row in rows), GapReason.DROPPED)
+    declare_spans(connection, merged, GapReason.MERGED)
     return len(rows)
+
+
+def _delete(connection: sqlite3.Connection, rows: list[_Named]) -> list[NamedSpan]:
+    """Delete items; what they were the sums of."""
+    ids = [row[0] for row in rows]
+    sums = connection.execute(
+        "SELECT instead_of FROM item WHERE id IN (SELECT value FROM json_each(?)) AND instead_of IS NOT NULL",
+        (json.dumps(ids),),
+    ).fetchall()
+    connection.executemany("DELETE FROM item WHERE id = ?", [(identity,) for identity in ids])
+    return [named for (stored,) in sums for named in read_spans(stored)]
 
 
 def _drop_parts(connection: sqlite3.Connection, kinds: tuple[str, ...]) -> int:
@@ -168,12 +215,13 @@ def _oldest(connection: sqlite3.Connection, kind: str) -> list[_Named]:
 def _merge(connection: sqlite3.Connection, epoch: str, rows: list[_Row], *, bucket_ms: int) -> int:
     rows = sorted(rows, key=lambda row: (row.at_ms, row.identity))
     body = sum_bodies(rows[0].type, [json.loads(row.body) for row in rows])
-    if body is None:
+    merged = named_spans((row.epoch, row.seq, row.type, row.at_ms) for row in rows)
+    merged += [named for row in rows for named in read_spans(row.instead_of)]
+    if body is None or len(merged) > _MOST_MERGED:
         return 0
     moment = Moment(at=to_utc(bucket_ms))
     connection.executemany("DELETE FROM item WHERE id = ?", [(row.identity,) for row in rows])
-    declare_names(connection, ((row.epoch, row.seq, row.type, row.at_ms) for row in rows), GapReason.MERGED)
-    append(connection, epoch, [Unnumbered(body=body, origin=rows[0].origin, moment=moment)])
+    append(connection, epoch, [Unnumbered(body=body, origin=rows[0].origin, moment=moment, instead_of=merged)])
     return len(rows) - 1
 
 
@@ -187,7 +235,7 @@ def _next_stretch(connection: sqlite3.Connection, epoch: str) -> list[_Row]:
     ]
     first = min((int(row[0]) for row in own if row is not None), default=_EVER)
     rows = connection.execute(
-        "SELECT id, epoch, seq, type, venue, config, mode, at_ms, body FROM item"
+        "SELECT id, epoch, seq, type, venue, config, mode, at_ms, body, instead_of FROM item"
         " WHERE state = ? AND id > ? AND attempts = 0 AND at_ms IS NOT NULL"
         " AND type IN ('tile', 'occupancy', 'crossing') AND epoch IN (?, ?) ORDER BY id LIMIT ?",
         (State.WAITING, max(looked, first - 1), *epochs, _STRETCH),
@@ -195,21 +243,28 @@ def _next_stretch(connection: sqlite3.Connection, epoch: str) -> list[_Row]:
     if rows:
         set_meta(connection, _LOOKED, str(rows[-1][0]))
     return [
-        _Row(row[0], row[1], row[2], row[3], Origin(venue=row[4], config=row[5], mode=Mode(row[6])), row[7], row[8])
+        _Row(row[0], row[1], row[2], row[3], Origin(venue=row[4], config=row[5], mode=Mode(row[6])), *row[7:10])
         for row in rows
     ]
 
 
 def _remember(connection: sqlite3.Connection, epoch: str, span: Span) -> None:
-    for neighbour in connection.execute(
-        "SELECT from_seq, to_seq, start_ms, end_ms, counts FROM history WHERE epoch = ? AND from_seq IN"
-        " ((SELECT max(from_seq) FROM history WHERE epoch = ? AND from_seq < ?), ?)",
-        (epoch, epoch, span.first, span.last + 1),
-    ).fetchall():
-        if span.borders_on(other := Span.of(*neighbour)):
-            span.take(other)
-            connection.execute("DELETE FROM history WHERE epoch = ? AND from_seq = ?", (epoch, neighbour[0]))
+    """Keep a span as gone, together with its neighbours that are."""
+    while _take_neighbours(connection, epoch, span):
+        continue
     connection.execute(
         "INSERT INTO history (epoch, from_seq, to_seq, start_ms, end_ms, counts) VALUES (?, ?, ?, ?, ?, ?)",
         (epoch, *span.columns()),
     )
+
+
+def _take_neighbours(connection: sqlite3.Connection, epoch: str, span: Span) -> bool:
+    """Let a span grow by what is gone beside it, and by what was merged there and need not be said any more."""
+    grown = False
+    for find, forget in _NEIGHBOURS:
+        for neighbour in connection.execute(find, (epoch, span.first, span.last + 1)).fetchall():
+            if span.borders_on(other := Span.of(*neighbour)):
+                span.take(other)
+                connection.execute(forget, (epoch, *neighbour[:2]))
+                grown = True
+    return grown

@@ -32,6 +32,8 @@ _GAPS_AN_ENVELOPE = 64
 _HELLO_SECONDS = 60.0
 _HELLO_WITHOUT_UTC_SECONDS = 5.0
 _HEADER_BYTES = 3 * 1024
+_GAP_BYTES = 256
+"""No gap that says what went into a sum is longer."""
 _SUREST_NEEDED_MS = 10_000
 """A fix from an answer that took longer than twice this is worth less than waiting for the next."""
 
@@ -88,8 +90,6 @@ class Delivery:
         if head is None:
             return []
         claimed = self._claims(now)
-        # A sum follows the gap of what it was made of: else the cloud could count both, if this exchange went and an
-        # older copy of it came back.
         envelopes = self._gap_envelopes(head, now)
         envelopes += [self._composed(head, gaps[0].epoch, (), gaps, now) for gaps in self._gap_halves]
         self._gap_halves.clear()
@@ -181,7 +181,7 @@ class Delivery:
             sent_at=None if fix is None else to_utc(_ms(now) + fix.offset_ms),
             clock=clock_of(fix),
             seen=self._outbox.seen(epoch),
-            gaps=gaps,
+            gaps=(*gaps, *(gap for item in items for gap in item.instead_of)),
         )
         payload = compose(header, [item.body for item in items])
         return Outgoing(leaf=_leaf(items), payload=payload, epoch=epoch, items=items, gaps=gaps)
@@ -252,7 +252,10 @@ def _is_answered(ack: Ack, outgoing: Outgoing) -> bool:
     return all(
         item.seq <= through or item.seq in rejected or any(span.first <= item.seq <= span.last for span in ack.received)
         for item in outgoing.items
-    ) and all(gap.to_seq <= through for gap in outgoing.gaps)
+    ) and all(
+        gap.to_seq <= through or any(span.first <= gap.from_seq and gap.to_seq <= span.last for span in ack.received)
+        for gap in outgoing.gaps
+    )
 
 
 def _leaf(items: Sequence[Claimed]) -> Leaf:
@@ -268,13 +271,15 @@ def _packed(claimed: Sequence[Claimed]) -> list[tuple[Claimed, ...]]:
     packed: list[tuple[Claimed, ...]] = []
     for group in groups.values():
         batch: list[Claimed] = []
-        size = 0
+        size = gaps = 0
         for item in group:
-            if batch and (size + len(item.body) + 1 > room or len(batch) >= _WINDOW):
+            more = len(item.body) + 1 + _GAP_BYTES * len(item.instead_of)
+            is_full = size + more > room or len(batch) >= _WINDOW or gaps + len(item.instead_of) > _GAPS_AN_ENVELOPE
+            if batch and is_full:
                 packed.append(tuple(batch))
-                batch, size = [], 0
+                batch, size, gaps = [], 0, 0
             batch.append(item)
-            size += len(item.body) + 1
+            size, gaps = size + more, gaps + len(item.instead_of)
         packed.append(tuple(batch))
     # Events go first, since among them may be the configuration that tiles were made under.
     return sorted(packed, key=lambda batch: _leaf(batch) is Leaf.TILES)

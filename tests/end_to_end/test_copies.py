@@ -21,12 +21,15 @@ from cloud.ingest.tiles import decode_cells
 from cloud.store.engine import open_engine, reading
 from cloud.store.schema import migrate
 from edge.anonymity import Draft
+from edge.exchange import shedding
 from edge.exchange.batch import Batch, Checkpointed
+from edge.exchange.outbox import Outbox
+from edge.exchange.schema import writing
 from edge.exchange.writer import Writer
 from edge.uplink.delivery import Delivery
 from protocol.wire import JsonObject
 from tests.support.envelopes import enrol
-from tests.support.exchange import NOON, NTP, ORIGIN, Exchange, configuration, opened, tile_part, visit
+from tests.support.exchange import NOON, NTP, ORIGIN, Exchange, configuration, crossing, opened, tile_part, visit
 
 BUCKET_OVER, LONG_AFTER = 1_000.0, 3_000.0
 OPEN: Mapping[int, JsonObject] = {1: {"n": 1}, 2: {"n": 2}}
@@ -45,18 +48,37 @@ class Cloud:
 
     def take_all(self, exchange: Exchange) -> None:
         """Let a box deliver all that it has."""
-        self.now = NOON + timedelta(seconds=exchange.now)
         with exchange.outbox() as outbox:
-            delivery = Delivery(outbox, box="box-1")
-            delivery.connected()
-            while due := delivery.due(exchange.now):
-                for outgoing in due:
-                    delivery.sent(outgoing, exchange.now)
-                    topic = f"footfall/v1/{ORIGIN.venue}/box-1/up/{outgoing.leaf}"
-                    for answer in self.committer.commit((intake(topic, outgoing.payload),)):
-                        delivery.acknowledge(answer.ack.to_json().encode(), exchange.now)
+            assert self._take(exchange, outbox, most=1_000) < 1_000
             assert outbox.standing().waiting == 0
             assert outbox.gaps() == [] or exchange.rows("SELECT 1 FROM checkpoint UNION SELECT 1 FROM tile_part")
+
+    def take_some(self, exchange: Exchange, *, envelopes: int) -> None:
+        """Let a box deliver so many of its envelopes, then cut the line."""
+        with exchange.outbox() as outbox:
+            self._take(exchange, outbox, most=envelopes)
+
+    def _take(self, exchange: Exchange, outbox: Outbox, *, most: int) -> int:
+        self.now = NOON + timedelta(seconds=exchange.now)
+        delivery = Delivery(outbox, box="box-1")
+        delivery.connected()
+        taken = 0
+        while due := delivery.due(exchange.now):
+            for outgoing in due:
+                if taken == most:
+                    return taken
+                taken += 1
+                delivery.sent(outgoing, exchange.now)
+                topic = f"footfall/v1/{ORIGIN.venue}/box-1/up/{outgoing.leaf}"
+                for answer in self.committer.commit((intake(topic, outgoing.payload),)):
+                    delivery.acknowledge(answer.ack.to_json().encode(), exchange.now)
+        return taken
+
+    def crossings(self) -> int:
+        """How many crossings inwards count."""
+        with reading(self.engine) as connection:
+            query = text("SELECT sum(value) FROM rollup WHERE metric = 'crossings' AND bin = 0")
+            return int(connection.execute(query).scalar() or 0)
 
     def presence(self) -> float:
         """Seconds of presence in all tiles of a quarter of an hour."""
@@ -195,3 +217,21 @@ def test_an_open_visit_that_was_part_of_another_loses_nothing(cloud: Cloud, exch
     cloud.take_all(exchange)
     assert cloud.visits() == 3
     assert cloud.gaps() == {"merged": 2}, "the visit that was part of another, and the second increment of the tile"
+
+
+@pytest.mark.parametrize("envelopes", range(5))
+def test_what_was_merged_counts_once_wherever_the_line_was_cut_before_the_disk_went(
+    cloud: Cloud, tmp_path: Path, envelopes: int
+) -> None:
+    exchange = Exchange(folder=tmp_path / "exchange", now=BUCKET_OVER)
+    with opened(exchange) as writer:
+        drafts = [crossing(at=60.0 * minute, inward=1, outward=0) for minute in range(14)]
+        writer.commit(Batch(origin=ORIGIN, drafts=[configuration(), *drafts]))
+        shutil.copytree(exchange.folder, tmp_path / "copy")
+        with writing(writer._connection) as connection:
+            assert shedding.merge_equal(connection, writer.epoch) == 13
+    cloud.take_some(exchange, envelopes=envelopes)
+    put_back(tmp_path / "copy", exchange)
+    with opened(exchange):  # whoever puts a copy back starts vision anew, under an epoch of its own
+        cloud.take_all(exchange)
+    assert cloud.crossings() == 14

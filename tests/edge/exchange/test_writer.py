@@ -123,7 +123,7 @@ def _not_a_database(folder: Path) -> None:
 
 def _of_a_newer_version(folder: Path) -> None:
     with closing(sqlite3.connect(folder / FILE_NAME)) as connection:
-        connection.execute("PRAGMA user_version = 3")
+        connection.execute("PRAGMA user_version = 4")
 
 
 def _of_another_program(folder: Path) -> None:
@@ -143,7 +143,7 @@ def _a_link_to_nowhere(folder: Path) -> None:
     ("spoil", "words"),
     [
         pytest.param(_not_a_database, "not an exchange file or damaged", id="not a database"),
-        pytest.param(_of_a_newer_version, "written by a newer Footfall .format 3, this one knows 2", id="newer format"),
+        pytest.param(_of_a_newer_version, "written by a newer Footfall .format 4, this one knows 3", id="newer format"),
         pytest.param(_of_another_program, "database of another program", id="another program's database"),
         pytest.param(_a_folder, "unable to open|directory", id="a folder in its place"),
         pytest.param(_a_link_to_nowhere, "No such file", id="cannot be made"),

@@ -210,6 +210,11 @@ class Deliveries(RuleBasedStateMachine):
             for epoch, first, last, reason, _ in self.exchange.gaps()
             for seq in range(first, last + 1)
         }
+        merged = [
+            *((epoch, first, last) for epoch, first, last, _ in self.exchange.merged()),
+            *self.exchange.forgotten(),
+        ]
+        declared |= {(epoch, seq, "merged") for epoch, first, last in merged for seq in range(first, last + 1)}
         assert {(*name, reason) for name, reason in self.cloud.gaps.items()} <= declared
         assert not self.merged & self.cloud.items.keys(), "what was merged had never been sent"
         held = sum(_person_tenths(item) for name, item in self.issued.items() if name not in self.merged)

@@ -18,7 +18,8 @@ from types import TracebackType
 from typing import Self
 
 from edge.exchange import again
-from edge.exchange.schema import FILE_NAME
+from edge.exchange.numbering import read_spans
+from edge.exchange.schema import FILE_NAME, State
 from protocol.wire import early_epoch
 from tests.end_to_end.faults.witness import Account, Name
 from tests.support.mqtt_proxy import MqttProxy
@@ -62,13 +63,17 @@ class Exchange:
             gaps = file.execute("SELECT epoch, from_seq, to_seq FROM gap WHERE settled = 0").fetchall()
             meta = dict(file.execute("SELECT key, value FROM meta"))
             early = {early_epoch(epoch) for epoch, _ in epochs}
-            sums = file.execute("SELECT epoch, to_seq - from_seq + 1 FROM gap WHERE reason = 'merged'").fetchall()
+            merged = file.execute("SELECT epoch, from_seq, to_seq FROM gap WHERE reason = 'merged'").fetchall()
+            sums = file.execute("SELECT state, instead_of FROM item WHERE instead_of IS NOT NULL").fetchall()
+        replaced = [(state, epoch, span.first, span.last) for state, of in sums for epoch, span in read_spans(of)]
+        gaps += [span for state, *span in replaced if state < State.SETTLED]
+        merged += [span for _, *span in replaced]
         names = {(epoch, seq) for epoch, first, last in (*rows, *gaps) for seq in range(first, last + 1)}
         seen = (meta.get("store"), int(meta.get("position", 0)))
         return cls(
             issued=dict(epochs),
             unsettled=frozenset(names),
-            merged=sum(count for epoch, count in sums if epoch not in early),
+            merged=sum(last - first + 1 for epoch, first, last in merged if epoch not in early),
             seen=seen,
         )
 

@@ -73,8 +73,11 @@ def _has_begun(account_file: Path) -> bool:
 
 def _has_shed(folder: Path) -> bool:
     with closing(sqlite3.connect(folder / FILE_NAME)) as exchange:
-        reasons = exchange.execute("SELECT DISTINCT reason FROM gap").fetchall()
-    return {("merged",), ("dropped",)} <= set(reasons)
+        ((has_dropped, has_merged),) = exchange.execute(
+            "SELECT EXISTS (SELECT 1 FROM gap WHERE reason = 'dropped'),"
+            " EXISTS (SELECT 1 FROM item WHERE instead_of IS NOT NULL)"
+        ).fetchall()
+    return bool(has_dropped and has_merged)
 
 
 def _waits(folder: Path) -> bool:
