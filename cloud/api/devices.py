@@ -13,6 +13,7 @@ from cloud.api.dependencies import (
     EnrolmentCodeId,
     Now,
     ReadSession,
+    TrailInUse,
     WriteSession,
 )
 from cloud.api.guard import GuardedRoute
@@ -22,6 +23,7 @@ from cloud.devices.codes import NewCode, make_code
 from cloud.devices.enrolment import EnrolledBox, RenewedBox, enrol, renew
 from cloud.devices.following import note_asked
 from cloud.devices.revocation import RevokedBox, revoke_box
+from cloud.errors import TooOften
 
 __all__ = ["router"]
 
@@ -89,10 +91,15 @@ def prolong(
     authority: AuthorityInUse,
     devices: DevicesInUse,
     now: Now,
+    trail: TrailInUse,
     body: CertificateRequest,
 ) -> RenewedBox:
     """Give the box whose device key is shown its next certificate."""
-    return renew(session, authority, box=box.box, request=body.request, now=now, days=devices.certificate_days)
+    try:
+        return renew(session, authority, box=box.box, request=body.request, now=now, days=devices.certificate_days)
+    except TooOften:
+        trail.is_recorded = False
+        raise
 
 
 @router.post("/boxes/{box}/revocation")
