@@ -112,8 +112,8 @@ def issued_within(session: Session, *, box: str, past: timedelta, now: datetime)
 def revoke_unused(session: Session, *, box: str, now: datetime) -> int:
     """Make certificates void that a box which asks for its next one cannot use; how many those were.
 
-    A box asks when no more than a third of its certificate's time is left. What has more was given for an earlier asking
-    and did not arrive; but for the newest, since a clock may be wrong.
+    A box asks when no more than a third of its certificate's time is left. What has more was given for an earlier
+    asking and did not arrive; the newest of it stays good all the same, since a clock may be wrong.
     """
     is_young = 3 * (_TABLE.c.expires_ms - to_ms(now)) > _TABLE.c.expires_ms - _TABLE.c.issued_ms
     is_unused = _is_valid_of(Holder.BOX, box) & is_young

@@ -152,7 +152,5 @@ def test_a_box_that_asks_too_often_is_told_and_keeps_what_it_has(
     assert len(set(looks)) == 5
     assert looks[4:] == looks[4:5] * 3
     said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert (
-        said
-        == [f"The certificate was not renewed: {cloud} refuses: box box-1 was given 6 certificates within a day"] * 2
-    )
+    refusal = f"{cloud} refuses: box box-1 was given 6 certificates within a day"
+    assert said == [f"The certificate was not renewed: {refusal}"] * 2
