@@ -7,10 +7,13 @@ CloudError
 ├── NotFound           no such venue, box, camera or plan
 ├── Conflict           it exists already, or its state forbids this
 ├── Invalid            what was sent breaks a rule; says what would be right
+├── TooOften           somebody asked for it more often than is sensible; says when it may be asked for again
 ├── Busy               as much of it runs already as may; it can be tried again soon
 ├── Damaged            a row that the database keeps cannot be read; says which
 └── PartlyDone         a job of the upkeep did all but what it names
 """
+
+from datetime import timedelta
 
 __all__ = [
     "BackupError",
@@ -23,6 +26,7 @@ __all__ = [
     "PartlyDone",
     "SettingsError",
     "StoreError",
+    "TooOften",
 ]
 
 
@@ -59,6 +63,14 @@ class Invalid(CloudError):
 
 class Busy(CloudError):
     """As much of this is under way as may be; try again soon."""
+
+
+class TooOften(CloudError):
+    """This was asked for too often; `wait` is for how long it is refused."""
+
+    def __init__(self, message: str, *, wait: timedelta) -> None:
+        super().__init__(message)
+        self.wait = wait
 
 
 class Damaged(CloudError):

@@ -20,6 +20,7 @@ from cloud.access.links import make_setup_link
 from cloud.alerts.watch import AlertWatch
 from cloud.alerts.webhook import Webhook
 from cloud.auth import AdminKey, admin_key
+from cloud.connections import HandshakeTimed, HeadTimed, Listener, room
 from cloud.database import open_database
 from cloud.devices.authority import open_authority
 from cloud.devices.workers import Worker
@@ -47,13 +48,16 @@ def serve(settings: Settings, *, takes_in: bool) -> int:
     engine = open_database(settings)
     key = admin_key(settings)
     _require_certificate(settings.listen)
-    listener = _listen(settings.listen)
+    listener = _listen(settings.listen, proxies=settings.access.trusted_proxies)
     metrics = CloudMetrics()
     stop = threading.Event()
     site = create_site(settings, engine, metrics=metrics, ending=stop)
     # Whose word is taken for where a request came from is a setting of the site's own.
     config = uvicorn.Config(
         site,
+        loop="asyncio",
+        http=HeadTimed,
+        ws="none",
         log_config=None,
         access_log=False,
         proxy_headers=False,
@@ -112,7 +116,7 @@ def _together(work: Callable[[], None], beside: Sequence["_Beside"], *, stop: th
     return 1 if any(one.failure for one in beside) else 0
 
 
-class _Server(uvicorn.Server):
+class _Server(HandshakeTimed):
     """The web server, which waits for every answer before it ends: so a signal ends the streams too."""
 
     def __init__(self, config: uvicorn.Config, *, ending: threading.Event) -> None:
@@ -216,14 +220,15 @@ def _address(broker: BrokerSettings) -> BrokerAddress:
     )
 
 
-def _listen(listen: ListenSettings) -> socket.socket:
+def _listen(listen: ListenSettings, *, proxies: Sequence[str]) -> Listener:
     family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
     try:
-        return socket.create_server((listen.host, listen.port), family=family)
+        plain = socket.create_server((listen.host, listen.port), family=family)
     except OSError as error:
         raise SettingsError(
             f"listen: {listen.host} port {listen.port} cannot be listened at: {error.strerror}"
         ) from error
+    return Listener(plain, of_one=listen.connections_per_address, of_all=room(listen.connections), proxies=proxies)
 
 
 def _require_certificate(listen: ListenSettings) -> None:

@@ -163,6 +163,12 @@ class ListenSettings(_Section):
     certificate_file: Path | None = Field(
         default=None, description="PEM of a certificate and its key, with which the API speaks TLS itself"
     )
+    connections: Annotated[int, Field(ge=10, le=100_000)] = Field(
+        default=700, description="the most connections at once, at most three quarters of the files that may be open"
+    )
+    connections_per_address: Annotated[int, Field(ge=5, le=100_000)] = Field(
+        default=100, description="of them, those of one address (of IPv6: of one /64) that is no trusted proxy"
+    )
 
 
 class DeviceSettings(_Section):

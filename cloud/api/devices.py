@@ -16,6 +16,7 @@ from cloud.api.dependencies import (
     EnrolmentCodeId,
     Now,
     ReadSession,
+    TrailInUse,
     WriteSession,
 )
 from cloud.api.guard import GuardedRoute
@@ -25,6 +26,7 @@ from cloud.devices.codes import NewCode, make_code
 from cloud.devices.enrolment import EnrolledBox, RenewedBox, enrol, renew
 from cloud.devices.following import FOLLOWER_HEADER, note_asked
 from cloud.devices.revocation import RevokedBox, revoke_box
+from cloud.errors import TooOften
 
 __all__ = ["router"]
 
@@ -92,18 +94,23 @@ def prolong(
     authority: AuthorityInUse,
     devices: DevicesInUse,
     now: Now,
+    trail: TrailInUse,
     body: CertificateRequest,
 ) -> RenewedBox:
     """Give the box whose device key is shown its next certificate."""
-    return renew(
-        session,
-        authority,
-        box=box.box,
-        key_sha256=box.key_sha256,
-        request=body.request,
-        now=now,
-        days=devices.certificate_days,
-    )
+    try:
+        return renew(
+            session,
+            authority,
+            box=box.box,
+            key_sha256=box.key_sha256,
+            request=body.request,
+            now=now,
+            days=devices.certificate_days,
+        )
+    except TooOften:
+        trail.is_recorded = False
+        raise
 
 
 @router.post("/boxes/{box}/revocation")

@@ -2,6 +2,7 @@
 
 import http
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match
 
 from cloud.api.headers import safety_headers
-from cloud.errors import Busy, CloudError, Conflict, Invalid, NotFound, StoreError
+from cloud.errors import Busy, CloudError, Conflict, Invalid, NotFound, StoreError, TooOften
 from cloud.wording import allowed
 
 __all__ = [
@@ -34,7 +35,7 @@ RETRY_AFTER_SECONDS = 5
 """After which what was busy is worth another try."""
 _METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
-_STATUS_OF = {NotFound: 404, Conflict: 409, Invalid: 422, StoreError: 503, Busy: 503}
+_STATUS_OF = {NotFound: 404, Conflict: 409, Invalid: 422, StoreError: 503, TooOften: 429, Busy: 503}
 _log = logging.getLogger(__name__)
 
 
@@ -121,6 +122,8 @@ def _of_cloud_error(error: CloudError) -> JSONResponse:
     status = _STATUS_OF.get(type(error), 500)
     if isinstance(error, Busy):
         return respond(status, str(error), headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+    if isinstance(error, TooOften):
+        return respond(status, str(error), headers={"Retry-After": str(max(1, math.ceil(error.wait.total_seconds())))})
     if status < http.HTTPStatus.INTERNAL_SERVER_ERROR:
         return respond(status, str(error))
     _log.error("A request failed: %s", error, extra={"action": "request"})

@@ -15,6 +15,7 @@ from cloud.devices.authority import Authority
 from cloud.devices.enrolment import BrokerPlace
 from cloud.ingest.commit import Committer
 from cloud.settings import AccessSettings
+from cloud.turns import Turns
 
 __all__ = ["Devices", "Limits", "Surroundings"]
 
@@ -23,13 +24,16 @@ STREAMS_OF_ONE = 10
 STREAMS = 400
 """Open at once: each looks into the database every second, which takes a millisecond or so of one processor."""
 
+MAPS, MAPS_WAITING = 2, 6
+"""Whole heat maps that are made at once: the largest take some 200 MiB and a few seconds, the usual ones little."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Who may do what how often.
 
     Requests, and heavy reports among them, of one key or one user; what strangers of one address get wrong; attempts
-    to sign in, from one address and for one user. And streams that are open at once.
+    to sign in, from one address and for one user. And at once: streams that are open, whole heat maps that are made.
     """
 
     requests: MovingWindow
@@ -37,6 +41,7 @@ class Limits:
     strangers: MovingWindow
     sign_ins: MovingWindow
     streams: Places
+    maps: Turns
 
     @classmethod
     def of(cls, settings: AccessSettings) -> "Limits":
@@ -47,6 +52,7 @@ class Limits:
             strangers=MovingWindow(settings.sign_ins_per_minute),
             sign_ins=MovingWindow(settings.sign_ins_per_minute),
             streams=Places(of_one=STREAMS_OF_ONE, of_all=STREAMS),
+            maps=Turns(at_once=MAPS, waiting=MAPS_WAITING),
         )
 
 

@@ -34,7 +34,8 @@ __all__ = ["add_device_commands", "write_setup"]
 BROKER_FOLDER = Path("/var/lib/footfall/broker")
 BROKER_USER = "mosquitto"
 PID_FILE = Path("/run/mosquitto/mosquitto.pid")
-TIMEOUT_SECONDS = 10.0
+TIMEOUT_SECONDS = 30.0
+"""A cloud that has much to list, or much to do, is slow rather than dead."""
 FOLLOWED_MS = 60_000
 """A follower asks every five seconds; one that has not for so long is dead, or cannot reach the cloud."""
 

@@ -108,13 +108,15 @@ class Follower:
         return is_answered
 
     def _end_connections(self, revoked: Sequence[Revocation]) -> None:
-        """Claim what is new, once; what has been claimed is remembered over restarts."""
+        """Claim whose is new, once a user; what has been claimed is remembered over restarts."""
         path = self._folder / ENDED_FILE
         try:
             ended = frozenset((_content(path) or "").split())
         except (OSError, UnicodeDecodeError) as error:
             raise FollowerTrouble(f"{path}: cannot be read: {error}") from error
-        settled = {one.serial for one in revoked if one.serial in ended or claim(self._folder / DOOR, one.user)}
+        users = sorted({one.user for one in revoked if one.serial not in ended})
+        claimed = {user for user in users if claim(self._folder / DOOR, user)}
+        settled = {one.serial for one in revoked if one.serial in ended or one.user in claimed}
         if settled == ended:
             return
         try:

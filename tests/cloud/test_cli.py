@@ -1,12 +1,14 @@
 import json
 import os
 import re
+import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -116,6 +118,53 @@ def test_serve_ends_although_a_page_listens(tmp_path: Path, number: signal.Signa
         output, _ = process.communicate(timeout=20)
     assert process.returncode == 0, output
     assert "Traceback" not in output
+
+
+def test_idle_connections_of_strangers_keep_nobody_out_for_long_and_fill_no_log(tmp_path: Path) -> None:
+    """More than the process has descriptors for, of many addresses, and of one more than it may have."""
+    with ExitStack() as held:
+        with _few_files(160):
+            process, client = held.enter_context(_serving(tmp_path, "--no-ingest"))
+        base_url = client.base_url
+        client.close()
+
+        def crowd(count: int, source: str) -> None:
+            for _ in range(count):
+                connection = held.enter_context(socket.socket())
+                connection.bind((source, 0))
+                connection.setblocking(False)
+                connection.connect_ex((base_url.host, base_url.port or 0))
+
+        def answers() -> bool:
+            with httpx.Client(base_url=base_url) as newcomer:
+                return _answers(newcomer)
+
+        crowd(300, "127.0.0.2")
+        assert answers(), "one address has its share and no more"
+        began = time.monotonic()
+        for number in range(3, 13):
+            crowd(60, f"127.0.0.{number}")
+        _wait_for(answers, process=process)
+        assert time.monotonic() - began < 15
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=20)
+    assert process.returncode == 0, output
+    assert "may open 160 files, so it takes 120 connections" in output
+    assert output.count("Connections of 127.0.0.2 are refused") == 1
+    assert output.count("Connections are refused: there are 120") == 1
+    assert "Too many open files" not in output
+    assert len(output.splitlines()) < 30, output
+
+
+@contextmanager
+def _few_files(count: int) -> Iterator[None]:
+    """What is started meanwhile may open so many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_an_empty_database_file_is_as_good_as_none(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cloud.settings import ListenSettings
 from edge.check.egress import unit_rules
 from tests.support.debian import systemd_programs
 from tests.support.two_users import Users, share
@@ -115,6 +116,11 @@ def test_cameras_passwords_are_visions_alone_and_no_memory_lands_in_a_file() -> 
         "footfall-vision.service": ["-/etc/footfall/edge.env", "-/etc/footfall/cameras.env"],
     }
     assert {unit for unit in [*PROCESSES, BACKUP] if settings(unit)["LimitCORE"] != ["0"]} == set()
+
+
+def test_the_cloud_may_open_as_many_files_as_its_connections_take() -> None:
+    (files,) = settings("footfall-cloud.service")["LimitNOFILE"]
+    assert int(files) * 3 // 4 >= ListenSettings().connections
 
 
 @pytest.mark.parametrize("unit", EDGE_UNITS)

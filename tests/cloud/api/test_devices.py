@@ -184,6 +184,46 @@ def test_a_key_that_was_shown_renews_only_while_it_is_the_boxs(api: Api, device_
         renewed(None)
 
 
+def renewed(api: Api, key: str) -> Any:
+    answer = api.request("POST", "/enrolment/renewal", key=key, json={"request": make_request().pem})
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def test_a_box_renews_a_few_times_a_day_and_then_is_told_when_again(api: Api, device_key: str) -> None:
+    key = enrolled(api)["key"]
+    for _ in range(5):
+        api.clock.now += timedelta(hours=1)
+        renewed(api, key)
+    api.clock.now += timedelta(hours=1)
+    noted = len(api.read("/audit"))
+    refused = api.request("POST", "/enrolment/renewal", key=key, json={"request": make_request().pem})
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, str(18 * 3600))
+    assert refused.json()["detail"] == f"box {BOX} was given 6 certificates within a day"
+    assert len(api.read("/audit")) == noted, "whoever asks without end fills no log"
+    api.clock.now += timedelta(hours=18)
+    renewed(api, key)
+    api.clock.now -= timedelta(days=30)
+    renewed(api, key)
+    api.make_box("box-2")
+    renewed(api, enrolled(api, "box-2")["key"])
+
+
+def test_of_what_a_box_was_given_and_did_not_use_the_newest_two_are_good(api: Api, device_key: str) -> None:
+    """The box that crashed before it stored an answer, however often, holds what it held."""
+    first = enrolled(api)
+    api.clock.now += timedelta(days=300)
+    given = []
+    for _ in range(4):
+        api.clock.now += timedelta(hours=1)
+        given.append(certificate_of(renewed(api, first["key"])).serial_number)
+    assert serials(api) == set(given[:2])
+    assert {one["user"] for one in api.read("/broker/access")["revoked"]} == {BOX}
+    api.clock.now += timedelta(days=250)
+    last = certificate_of(renewed(api, first["key"])).serial_number
+    assert not {*given[2:], last} & serials(api), "the one that it stored is old by now, and so is the one before"
+
+
 def test_a_revoked_box_has_no_key_no_code_no_certificate(api: Api, device_key: str) -> None:
     given, code = enrolled(api), make_code(api)
     revoked = api.write("POST", f"/boxes/{BOX}/revocation")

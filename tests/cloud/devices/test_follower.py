@@ -1,6 +1,7 @@
 """What was revoked loses its connection, its rights and what waited for it, on a real mosquitto."""
 
 import contextlib
+import re
 import socket
 from collections.abc import Iterator
 
@@ -118,6 +119,16 @@ def test_a_box_that_was_enrolled_anew_and_is_connected_is_left_in_peace(
         assert box.publish(UP) in {"Success", "No matching subscribers"}
         assert Client(broker, stolen).connect() == "lost"
         assert box.publish(UP) in {"Success", "No matching subscribers"}
+
+
+def test_a_user_is_claimed_once_however_many_certificates_are_void(broker: CertifiedBroker, follower: Follower) -> None:
+    for _ in range(5):
+        revoke(broker, broker.credentials("box-1"))
+    revoke(broker, broker.credentials("box-2"), box="box-2")
+    follower.follow()
+    for box in ("box-1", "box-2"):
+        assert len(re.findall(rf"New client connected .* as {box} ", broker.log)) == 1
+    assert len((broker.folder / "ended").read_text().split()) == 6
 
 
 def test_every_list_is_believed_however_fast_they_follow_each_other(
