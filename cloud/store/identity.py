@@ -1,6 +1,7 @@
 """Which database this is: a ULID made with it, and made anew when it turns out to have been restored.
 
 A new ULID always sorts after the one it follows, also when the clock went back, because boxes ignore older stores.
+So a box that saw a store which was made while the cloud's clock ran ahead is believed, whatever the clock says now.
 A renewal makes every box send again all that it holds, so a box's word renews an identity only once it is an hour old;
 until then the box keeps what it holds.
 """
@@ -18,7 +19,8 @@ from cloud.store.upsert import table_of
 __all__ = ["create_identity", "is_ahead", "read_identity", "renew_identity", "replace_identity"]
 
 _STORE = table_of(StoreIdentity)
-CLOCK_TOLERANCE = timedelta(minutes=5)
+CLOCK_MAY_HAVE_BEEN_AHEAD = timedelta(days=100 * 365)
+"""Clocks that lost their time say 2036, 2038, 2099 or 2106. Much later than that is nothing that can be followed."""
 RENEWAL_PAUSE = timedelta(hours=1)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -41,12 +43,12 @@ def read_identity(connection: Connection) -> str:
 def is_ahead(*, seen_store: str, seen_position: int, store: str, position: int, now: datetime) -> bool:
     """Whether a box has seen more than this database holds, so that the database must have been restored.
 
-    That is a higher position in this store, or a store made after this one; one from the future is not believed.
+    That is a higher position in this store, or a store made after this one; one from the far future is not believed.
     """
     if seen_store == store:
         return seen_position > position
     seen = ULID.from_str(seen_store)
-    return seen > ULID.from_str(store) and seen.datetime <= now + CLOCK_TOLERANCE
+    return seen > ULID.from_str(store) and seen.milliseconds <= to_ms(now + CLOCK_MAY_HAVE_BEEN_AHEAD)
 
 
 def renew_identity(connection: Connection, *, old: str, after: str, now: datetime) -> str:

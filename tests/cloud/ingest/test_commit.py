@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import JsonValue
@@ -503,10 +503,23 @@ class TestRestoredDatabase:
         assert [row["epoch"] for row in rows_of(engine, EpochRecord) if row["cloned"]] == [EPOCH]
         assert self.store(engine) == old
 
+    @pytest.mark.parametrize("year", [2027, 2038, 2106])
+    def test_a_store_made_while_the_clock_of_the_cloud_ran_ahead_is_followed(
+        self, engine: Engine, committer: Committer, year: int
+    ) -> None:
+        """As a back-up from before that is restored: boxes take no ack of an older store than they saw."""
+        seen = str(ULID.from_datetime(datetime(year, 2, 7, tzinfo=UTC)))
+        (answer,) = commit(committer, envelope([visit(1)], seen={"store": seen, "position": 9}))
+        assert answer.ack.store > seen
+        soon = Committer(engine, lambda: NOW + timedelta(hours=2))
+        (again,) = commit(soon, envelope([visit(2)], seen={"store": answer.ack.store, "position": 1}))
+        assert again.ack.store == answer.ack.store
+
     def test_a_store_from_the_far_future_is_not_believed(self, engine: Engine, committer: Committer) -> None:
         old = self.store(engine)
         commit(committer, envelope([visit(1)], seen={"store": "7" + "Z" * 25, "position": 9}))
         assert self.store(engine) == old
+        assert len(rows_of(engine, Event)) == 1
 
 
 def test_two_epochs_of_one_box_do_not_mix(engine: Engine, committer: Committer) -> None:
