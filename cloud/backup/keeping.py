@@ -1,4 +1,4 @@
-"""Which archives go: those of full ones older than the newest that are kept, and what was never completed.
+"""Which archives of a database go: those of full ones older than the newest that are kept, and what nobody completed.
 
 Only full archives that were read through and are sound count as kept, so the last good one stays whatever happens to
 those after it.
@@ -11,7 +11,7 @@ from itertools import islice
 
 from ulid import ULID
 
-from cloud.backup.archive import MANIFEST, Catalogue
+from cloud.backup.archive import MANIFEST, Catalogue, Manifest
 from cloud.backup.target import Target
 from cloud.backup.verification import verify
 
@@ -22,12 +22,13 @@ COMPLETED_WITHIN = timedelta(days=2)
 _LOG = logging.getLogger(__name__)
 
 
-def superfluous(target: Target, catalogue: Catalogue, *, keep: int, now: datetime) -> Sequence[str]:
-    """Archives to let go, the newest first, so that none outlives what it builds upon.
+def superfluous(target: Target, catalogue: Catalogue, *, lineage: str, keep: int, now: datetime) -> Sequence[str]:
+    """Archives of a database to let go, the newest first, so that none outlives what it builds upon.
 
     Where some are too many, those that would be kept are read through before.
     """
-    return sorted([*_too_old(target, catalogue, keep), *_abandoned(catalogue, now)], reverse=True)
+    of_database = [one for one in catalogue.archives.values() if one.lineage == lineage]
+    return sorted([*_too_old(target, catalogue, of_database, keep), *_abandoned(catalogue, now)], reverse=True)
 
 
 def remove(target: Target, catalogue: Catalogue, archives: Sequence[str]) -> None:
@@ -37,13 +38,13 @@ def remove(target: Target, catalogue: Catalogue, archives: Sequence[str]) -> Non
         target.remove(sorted(paths, key=lambda path: not path.endswith(f"/{MANIFEST}")))
 
 
-def _too_old(target: Target, catalogue: Catalogue, keep: int) -> Iterator[str]:
-    full = sorted((manifest.id for manifest in catalogue.archives.values() if not manifest.base), reverse=True)
+def _too_old(target: Target, catalogue: Catalogue, archives: Sequence[Manifest], keep: int) -> Iterator[str]:
+    full = sorted((manifest.id for manifest in archives if not manifest.base), reverse=True)
     if len(full) <= keep:
         return
     good = _good(target, catalogue, full)
     oldest_kept = next(islice(good, keep - 1, None), "")
-    for manifest in catalogue.archives.values():
+    for manifest in archives:
         if manifest.full < oldest_kept:
             yield manifest.id
 

@@ -9,7 +9,7 @@ from ulid import ULID
 from cloud.ingest.commit import Acknowledgement, Committer
 from cloud.ingest.intake import Refused
 from cloud.store.engine import reading, writing
-from cloud.store.identity import read_identity
+from cloud.store.identity import lineage_of, read_identity
 from cloud.store.moments import to_ms
 from cloud.store.tables import (
     Box,
@@ -367,6 +367,7 @@ class TestRestoredDatabase:
             connection.execute(table_of(StoreIdentity).update().values(dict(backup)))
         (answer,) = commit(committer, envelope([visit(3)], seen={"store": first, "position": 1}))
         assert answer.ack.store > first
+        assert lineage_of(answer.ack.store) == lineage_of(first) == lineage_of(backup["store"])
 
     def test_a_claimed_position_is_never_taken_over(self, engine: Engine, committer: Committer) -> None:
         (first,) = commit(committer, envelope([visit(1)]))
