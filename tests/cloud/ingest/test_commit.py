@@ -8,6 +8,7 @@ from ulid import ULID
 
 from cloud.ingest.commit import Acknowledgement, Committer
 from cloud.ingest.intake import Refused
+from cloud.ingest.tiles import decode_cells
 from cloud.store.engine import reading, writing
 from cloud.store.identity import lineage_of, read_identity
 from cloud.store.moments import to_ms
@@ -521,6 +522,16 @@ class TestRestoredDatabase:
         commit(committer, envelope([visit(1)], seen={"store": "7" + "Z" * 25, "position": 9}))
         assert self.store(engine) == old
         assert len(rows_of(engine, Event)) == 1
+
+
+def test_a_tile_that_is_damaged_here_is_no_fault_of_what_comes(engine: Engine, committer: Committer) -> None:
+    commit(committer, envelope([tile(1)]))
+    with writing(engine) as connection:
+        connection.execute(table_of(Tile).update().values(cells=b"damaged"))
+    (answer,) = commit(committer, envelope([tile(2), visit(3)]))
+    assert (answer.ack.through, answer.ack.refused) == (3, None)
+    assert rows_of(engine, DeadLetter) == []
+    assert [int(decode_cells(row["cells"]).sum()) for row in rows_of(engine, Tile)] == [10, 10, 10]
 
 
 def test_two_epochs_of_one_box_do_not_mix(engine: Engine, committer: Committer) -> None:
