@@ -165,6 +165,25 @@ def test_an_archive_that_is_damaged_unseen_does_not_count_as_kept(
     assert let_go(folder, keep=1) == [one.id for one in reversed(made)]
 
 
+@pytest.mark.parametrize("damaged", [1, 2], ids=["one between", "the newest"])
+def test_a_full_archive_does_not_count_as_kept_where_one_that_builds_upon_it_is_damaged(
+    source: Engine, folder: Target, spoil: Callable[[Manifest], None], caplog: pytest.LogCaptureFixture, damaged: int
+) -> None:
+    old = kept(source, folder, day=0, every=0)
+    made = [kept(source, folder, day=1, every=0)]
+    for number, box in enumerate(("box-2", "box-3"), 2):
+        enrol(source, box=box, venue=f"venue-{number}")
+        made.append(kept(source, folder, day=number))
+    assert [one.base for one in made] == [None, made[0].id, made[0].id]
+    spoil(made[damaged])
+    assert let_go(folder, keep=1) == []
+    said = f"Back-up {made[0].id} does not count as kept: {made[damaged].id}, which builds upon it: "
+    assert said in caplog.text
+    last = kept(source, folder, day=20)
+    assert last.base is None
+    assert let_go(folder, keep=1) == [one.id for one in (*reversed(made), old)]
+
+
 def test_an_incremental_archive_holds_anew_what_became_damaged(
     source: Engine, fresh: Engine, folder: Target, spoil: Callable[[Manifest], None]
 ) -> None:
