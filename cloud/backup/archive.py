@@ -3,6 +3,7 @@
 Without a manifest there is no archive, whatever else lies in its folder; it begins with the SHA-256 of all that follows
 in it, so that it is what was written or is refused. An incremental archive belongs to a full one,
 its base, and lists parts of any archive of that base; so each manifest tells all of the database at its moment.
+Archives of several databases may lie in one target: those of a lineage are of one, and of what was restored from them.
 """
 
 import hashlib
@@ -19,6 +20,8 @@ from ulid import ULID
 
 from cloud.backup.target import Target
 from cloud.errors import BackupError
+from cloud.store.identity import lineage_of
+from protocol.wire import format_utc
 
 __all__ = ["MANIFEST", "Catalogue", "Kind", "Manifest", "Part", "TableParts", "read_catalogue"]
 
@@ -86,6 +89,11 @@ class Manifest(_Record):
     def full(self) -> str:
         """The full archive that it belongs to, or is."""
         return self.base or self.id
+
+    @property
+    def lineage(self) -> str:
+        """The database that it is of, which a restoring does not change."""
+        return lineage_of(self.store)
 
     @property
     def rows(self) -> int:
@@ -156,10 +164,17 @@ class Catalogue:
         """What to say where there is no archive."""
         return f"There is no back-up in {self.url}"
 
+    @property
+    def newest(self) -> Mapping[str, Manifest]:
+        """The newest archive of each lineage, oldest first."""
+        found = {manifest.lineage: manifest for _, manifest in sorted(self.archives.items())}
+        return dict(sorted(found.items(), key=lambda one: one[1].id))
+
     def find(self, archive: str | None) -> Manifest:
         """An archive, or the newest; raises BackupError, saying what there is.
 
-        Where the newest cannot be read, it is not the one before that is meant.
+        Where the newest cannot be read, it is not the one before that is meant; where there are those of several
+        databases, none is.
         """
         if archive is not None and archive in self.unreadable:
             raise BackupError(f"Back-up {archive}: {self.unreadable[archive]}")
@@ -174,17 +189,26 @@ class Catalogue:
         newest = self.archives[max(self.archives)]
         if archive is not None:
             raise BackupError(f"There is no back-up {archive} in {self.url}; the newest is {newest.id}")
+        if len(self.newest) > 1:
+            told = "; ".join(
+                f"{one.id} of {format_utc(one.made_at)}, {one.rows:,} rows, is the newest of database {lineage}"
+                for lineage, one in self.newest.items()
+            )
+            raise BackupError(
+                f"In {self.url} lie back-ups of {len(self.newest)} databases: name the one to take: {told}"
+            )
         return newest
 
     def base_for(self, *, store: str, schema_revision: str, now: datetime, full_after: timedelta) -> Manifest | None:
         """The newest archive to build upon, of this very database; None where a full one is due."""
-        if not self.archives:
+        newest = max(
+            (one for one in self.archives.values() if one.store == store), key=lambda one: one.id, default=None
+        )
+        if newest is None or newest.schema_revision != schema_revision:
             return None
-        newest = self.archives[max(self.archives)]
         full = self.archives.get(newest.full)
-        is_of_this = (newest.store, newest.schema_revision) == (store, schema_revision)
         is_young = full is not None and timedelta() <= now - full.made_at < full_after
-        return newest if is_of_this and is_young and self.is_whole(newest) else None
+        return newest if is_young and self.is_whole(newest) else None
 
     def next_id(self, now: datetime) -> str:
         """A ULID that sorts after all that are here, also when the clock went back."""

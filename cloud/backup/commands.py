@@ -34,7 +34,9 @@ def add_backup_commands(commands: "Commands[argparse.ArgumentParser]", *, leaf: 
     backup.add_argument("--full", action="store_true", help="keep all of it, also where what changed would do")
     backup.add_argument("--with-keys", action="store_true", help="keep the data folder's keys too, not encrypted")
     restoring = leaf(commands, "restore", _restore, "make the database anew from a back-up")
-    restoring.add_argument("archive", nargs="?", metavar="ID", help="which back-up; the newest when left out")
+    restoring.add_argument(
+        "archive", nargs="?", metavar="ID", help="which back-up; the newest when left out, if all are of one database"
+    )
     restoring.add_argument("--replace", action="store_true", help="throw away what the database holds")
     restoring.add_argument("--with-keys", action="store_true", help="lay the keys that it has into the data folder")
     listing = leaf(commands, "list", _list, "list the back-ups")
@@ -57,7 +59,7 @@ def _backup(settings: Settings, arguments: argparse.Namespace) -> int:
         made = back_up(engine, target, now=now, full_after=full_after, keys=keys)
         print(f"{made.id}  {_told(made)}; in {target.url}")
         catalogue = read_catalogue(target)
-        gone = superfluous(target, catalogue, keep=settings.backup.keep, now=now)
+        gone = superfluous(target, catalogue, lineage=made.lineage, keep=settings.backup.keep, now=now)
         remove(target, catalogue, gone)
     for archive in gone:
         print(f"{archive}  removed")
@@ -129,7 +131,8 @@ def _described(catalogue: Catalogue, archive: str) -> str:
         return "not completed"
     manifest = catalogue.archives[archive]
     missing = next(catalogue.missing(manifest), None)
-    return f"{format_utc(manifest.made_at)}  {_told(manifest)}{f'; {missing}' if missing else ''}"
+    database = f"; of database {manifest.lineage}" if len(catalogue.newest) > 1 else ""
+    return f"{format_utc(manifest.made_at)}  {_told(manifest)}{database}{f'; {missing}' if missing else ''}"
 
 
 def _told(manifest: Manifest) -> str:

@@ -1,17 +1,17 @@
-"""Which archives go: those of full ones older than the newest that are kept, and what was never completed.
+"""Which archives of a database go: those of full ones older than the newest that are kept, and what nobody completed.
 
-Only full archives that were read through and are sound count as kept, so the last good one stays whatever happens to
-those after it.
+Only full archives count as kept that were read through and are sound, and so is all that builds upon them, so that the
+last good one stays whatever happens to those after it.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 
 from ulid import ULID
 
-from cloud.backup.archive import MANIFEST, Catalogue
+from cloud.backup.archive import MANIFEST, Catalogue, Manifest
 from cloud.backup.target import Target
 from cloud.backup.verification import verify
 
@@ -22,12 +22,13 @@ COMPLETED_WITHIN = timedelta(days=2)
 _LOG = logging.getLogger(__name__)
 
 
-def superfluous(target: Target, catalogue: Catalogue, *, keep: int, now: datetime) -> Sequence[str]:
-    """Archives to let go, the newest first, so that none outlives what it builds upon.
+def superfluous(target: Target, catalogue: Catalogue, *, lineage: str, keep: int, now: datetime) -> Sequence[str]:
+    """Archives of a database to let go, the newest first, so that none outlives what it builds upon.
 
     Where some are too many, those that would be kept are read through before.
     """
-    return sorted([*_too_old(target, catalogue, keep), *_abandoned(catalogue, now)], reverse=True)
+    of_database = [one for one in catalogue.archives.values() if one.lineage == lineage]
+    return sorted([*_too_old(target, catalogue, of_database, keep), *_abandoned(catalogue, now)], reverse=True)
 
 
 def remove(target: Target, catalogue: Catalogue, archives: Sequence[str]) -> None:
@@ -37,27 +38,35 @@ def remove(target: Target, catalogue: Catalogue, archives: Sequence[str]) -> Non
         target.remove(sorted(paths, key=lambda path: not path.endswith(f"/{MANIFEST}")))
 
 
-def _too_old(target: Target, catalogue: Catalogue, keep: int) -> Iterator[str]:
-    full = sorted((manifest.id for manifest in catalogue.archives.values() if not manifest.base), reverse=True)
-    if len(full) <= keep:
+def _too_old(target: Target, catalogue: Catalogue, archives: Sequence[Manifest], keep: int) -> Iterator[str]:
+    chains = _chains(archives)
+    if len(chains) <= keep:
         return
-    good = _good(target, catalogue, full)
+    good = _good(target, catalogue, chains)
     oldest_kept = next(islice(good, keep - 1, None), "")
-    for manifest in catalogue.archives.values():
+    for manifest in archives:
         if manifest.full < oldest_kept:
             yield manifest.id
 
 
-def _good(target: Target, catalogue: Catalogue, archives: Sequence[str]) -> Iterator[str]:
-    """Those of the archives that can be restored, each read when it is asked for."""
-    for verified in verify(target, catalogue, archives):
-        if not verified.troubles:
-            yield verified.archive
-        else:
-            _LOG.warning(
-                "Back-up %s does not count as kept: %s", verified.archive, verified.troubles[0],
-                extra={"action": "backup", "archive": verified.archive},
-            )  # fmt: skip
+def _chains(archives: Sequence[Manifest]) -> Mapping[str, Sequence[str]]:
+    """Each full archive that is there, the newest first, and after it those that build upon it."""
+    full = sorted((manifest.id for manifest in archives if not manifest.base), reverse=True)
+    return {base: sorted(manifest.id for manifest in archives if manifest.full == base) for base in full}
+
+
+def _good(target: Target, catalogue: Catalogue, chains: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Those full archives that can be restored with all that builds upon them, each read when it is asked for."""
+    for full, chain in chains.items():
+        damaged = next((verified for verified in verify(target, catalogue, chain) if verified.troubles), None)
+        if damaged is None:
+            yield full
+            continue
+        which = "" if damaged.archive == full else f"{damaged.archive}, which builds upon it: "
+        _LOG.warning(
+            "Back-up %s does not count as kept: %s%s", full, which, damaged.troubles[0],
+            extra={"action": "backup", "archive": damaged.archive},
+        )  # fmt: skip
 
 
 def _abandoned(catalogue: Catalogue, now: datetime) -> Iterator[str]:

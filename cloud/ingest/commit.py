@@ -146,7 +146,7 @@ class _Batch:
             case StatusDelivery():
                 note_status(self._boxes[delivery.box], delivery, now_ms=self._now_ms)
             case LiveDelivery():
-                keep_live(self._connection, self._boxes[delivery.box], delivery.live, now_ms=self._now_ms)
+                keep_live(self._connection, self._boxes[delivery.box], delivery, now_ms=self._now_ms)
             case Foreign():
                 _LOG.info("Ignored a message on %s: %s", delivery.topic, delivery.reason, extra={"action": "ignore"})
 

@@ -4,8 +4,9 @@ A stored tile is every cell as little-endian int32, zlib-compressed. Tiles of on
 box's lock, so read-modify-write loses nothing. Knows tiles and their table, nothing of receipts.
 """
 
+import logging
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,7 @@ _KEYS_PER_QUERY = 200
 _COMPRESSION = 1
 _SIZES = frozenset({CELLS_PER_TILE, CELLS_PER_TILE * DIRECTIONS})
 _TABLE = table_of(tables.Tile)
+_LOG = logging.getLogger(__name__)
 _KEY_COLUMNS = tuple(column for column in _TABLE.c if column.primary_key)
 _KEY_NAMES = tuple(column.name for column in _KEY_COLUMNS)
 
@@ -45,26 +47,33 @@ class PlacedTile:
 
 
 def merge_tiles(connection: Connection, placed: Iterable[PlacedTile]) -> None:
-    """Add increments to the stored tiles; raises Invalid when a cell would not fit."""
-    add_cells(connection, _sums(placed))
+    """Add increments to the stored tiles; raises Invalid when a cell would not fit.
+
+    A stored tile that is damaged begins anew with its increment, for it is no fault of what came.
+    """
+    add_cells(connection, _sums(placed), may_begin_anew=True)
 
 
-def add_cells(connection: Connection, added: Mapping[TileKey, Cells]) -> None:
-    """Add cells to the stored tiles of these keys; raises Invalid when one would not fit."""
+def add_cells(connection: Connection, added: Mapping[TileKey, Cells], *, may_begin_anew: bool = False) -> None:
+    """Add cells to the stored tiles of these keys; raises Invalid when one would not fit.
+
+    A stored tile that is damaged raises Damaged, or, where it may, is told in the log and begins anew.
+    """
     keys = sorted(added)
     for start in range(0, len(keys), _KEYS_PER_QUERY):
         chunk = keys[start : start + _KEYS_PER_QUERY]
         stored = _stored(connection, chunk)
-        replace(connection, tables.Tile, [_row(key, added[key], stored.get(key)) for key in chunk])
+        rows = [_row(key, added[key], stored.get(key), may_begin_anew=may_begin_anew) for key in chunk]
+        replace(connection, tables.Tile, rows)
 
 
-def decode_cells(blob: bytes) -> NDArray[np.int32]:
+def decode_cells(blob: bytes, *, sizes: Collection[int] = _SIZES) -> NDArray[np.int32]:
     """Every cell of a stored tile: shape (1024,), or (8192,) for flow; raises Damaged."""
     try:
         cells: NDArray[np.int32] = np.frombuffer(zlib.decompress(blob), dtype="<i4")
     except (ValueError, zlib.error) as error:
         raise Damaged(f"a stored heat-map tile is damaged: {error}") from error
-    if cells.size not in _SIZES:
+    if cells.size not in sizes:
         raise Damaged(f"a stored heat-map tile is damaged: it has {cells.size} cells")
     return cells
 
@@ -113,11 +122,14 @@ def _stored(connection: Connection, keys: Sequence[TileKey]) -> dict[TileKey, by
     return {tuple(row[:-1]): row[-1] for row in connection.execute(query)}
 
 
-def _row(key: TileKey, cells: Cells, stored: bytes | None) -> Row:
+def _row(key: TileKey, cells: Cells, stored: bytes | None, *, may_begin_anew: bool) -> Row:
+    total = cells
     try:
-        total = cells if stored is None else cells + decode_cells(stored)
+        total = cells if stored is None else cells + decode_cells(stored, sizes={cells.size})
     except Damaged as error:
-        raise Damaged(f"{told(key)}: {error}") from error
+        if not may_begin_anew:
+            raise Damaged(f"{told(key)}: {error}") from error
+        _LOG.error("%s: %s; it begins anew with what came", told(key), error, extra={"action": "commit"})
     if total.max(initial=0) > _MAX_CELL:
         raise Invalid(f"A heat-map cell would pass {_MAX_CELL}: {told(key)}")
     return {**dict(zip(_KEY_NAMES, key, strict=True)), "cells": encode_cells(total)}

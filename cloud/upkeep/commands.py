@@ -17,6 +17,9 @@ def add_upkeep_commands(commands: "Commands[argparse.ArgumentParser]", *, leaf: 
     """Add `jobs`."""
     jobs = leaf(commands, "jobs", _jobs, "tell how the upkeep of the database went last, or do some of it now")
     jobs.add_argument("job", nargs="*", metavar="JOB", help=f"what to do now: {', '.join(JobName)}")
+    jobs.add_argument(
+        "--clock-is-right", action="store_true", help="let retention delete all raw events where all of them are old"
+    )
 
 
 def _jobs(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -24,7 +27,8 @@ def _jobs(settings: Settings, arguments: argparse.Namespace) -> int:
     if unknown:
         raise SettingsError(f"jobs: there is no {unknown[0]}; there are {', '.join(JobName)}")
     engine = find_database(settings)
-    for job in jobs_of(retention_months=settings.upkeep.retention_months):
+    months = settings.upkeep.retention_months
+    for job in jobs_of(retention_months=months, clock_is_right=arguments.clock_is_right):
         if job.name in arguments.job:
             gone = run_job(engine, job, now=utc_now())
             print(f"{job.name:<12}{gone} {job.unit} went")

@@ -16,8 +16,10 @@ import httpx
 import paho.mqtt.publish
 import pytest
 
+from cloud.ingest.commit import Committer
+from cloud.store.engine import open_engine
 from tests.support.command_line import typed
-from tests.support.envelopes import envelope, occupancy, topic, visit
+from tests.support.envelopes import deliver, enrol, envelope, occupancy, topic, visit
 from tests.support.mosquitto import Mosquitto
 from tests.support.ports import free_port, is_listening
 from tests.support.prometheus import scrape
@@ -308,3 +310,17 @@ def test_jobs_are_told_of_and_done(tmp_path: Path) -> None:
     wrong = _typed(tmp_path, "jobs", "retenton")
     assert wrong.returncode == 2
     assert "jobs: there is no retenton; there are sums, retention, compaction, vacuum" in wrong.stderr
+
+
+def test_retention_doubts_a_clock_by_which_nothing_would_stay_until_somebody_vouches_for_it(tmp_path: Path) -> None:
+    assert _typed(tmp_path, "migrate").returncode == 0
+    engine = open_engine(f"sqlite:///{tmp_path}/data/footfall.sqlite")
+    enrol(engine)
+    then = datetime(2020, 5, 4, tzinfo=UTC)
+    Committer(engine, lambda: then).commit(deliver(envelope([visit(1, at=then)])))
+    engine.dispose()
+    doubted = _typed(tmp_path, "jobs", "retention")
+    assert doubted.returncode == 1
+    assert "Nothing was deleted: by this machine's clock, " in doubted.stderr
+    assert "Nothing was deleted" in _typed(tmp_path, "jobs").stdout
+    assert _typed(tmp_path, "jobs", "retention", "--clock-is-right").stdout == "retention   1 raw rows went\n"

@@ -100,6 +100,28 @@ def test_old_back_ups_go(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "archives").iterdir()] != [first]
 
 
+def test_which_back_ups_belong_together_is_told_where_there_are_those_of_several_databases(
+    operator: Operator, tmp_path: Path
+) -> None:
+    operator.types("migrate")
+    first = operator.types("backup")[:26]
+    another = Operator(tmp_path / "another", FOOTFALL_CLOUD_BACKUP__TARGET=f"file://{tmp_path}/archives")
+    another.types("migrate")
+    second = another.types("backup")[:26]
+    third = operator.types("backup")[:26]
+    listed = dict(line.split("  ", 1) for line in operator.types("list").splitlines())
+    assert list(listed) == [first, second, third]
+    of_database = [re.sub(".*; of database ", "", described) for described in listed.values()]
+    assert [re.fullmatch(r"[0-9A-Z]{10}", one) is None for one in of_database] == [False] * 3
+    assert of_database[0] == of_database[2] != of_database[1]
+    refused = operator.run("restore", "--replace")
+    assert refused.returncode == 1
+    assert re.search(
+        f"{second} of .* database {of_database[1]}; {third} of .* database {of_database[0]}", refused.stderr
+    )
+    assert "1 rows" in operator.types("restore", "--replace", third)
+
+
 def test_a_damaged_back_up_is_told_by_verify_and_refused_by_restore(operator: Operator, tmp_path: Path) -> None:
     operator.types("migrate")
     made = operator.types("backup")[:26]

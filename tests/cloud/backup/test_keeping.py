@@ -1,6 +1,6 @@
 """Which archives go, and that none goes that another needs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -14,8 +14,9 @@ from cloud.backup.restore import restore
 from cloud.backup.target import Target
 from cloud.backup.verification import verify
 from cloud.errors import BackupError
-from cloud.store.engine import writing
+from cloud.store.engine import open_engine, writing
 from cloud.store.identity import replace_identity
+from cloud.store.schema import migrate
 from tests.support.envelopes import NOW, enrol
 from tests.support.tables import contents
 
@@ -24,9 +25,12 @@ def kept(engine: Engine, target: Target, *, day: float, every: float = 7) -> Man
     return back_up(engine, target, now=NOW + timedelta(days=day), full_after=timedelta(days=every))
 
 
-def let_go(target: Target, *, keep: int, now: datetime = NOW) -> list[str]:
+def let_go(target: Target, *, keep: int, now: datetime = NOW, lineage: str | None = None) -> list[str]:
+    """Of the one database that there is, or of the one named."""
     catalogue = read_catalogue(target)
-    gone = superfluous(target, catalogue, keep=keep, now=now)
+    if lineage is None:
+        (lineage,) = catalogue.newest
+    gone = superfluous(target, catalogue, lineage=lineage, keep=keep, now=now)
     remove(target, catalogue, gone)
     return list(gone)
 
@@ -74,6 +78,56 @@ def test_the_newest_full_archives_stay_with_what_builds_upon_them(
     assert contents(fresh) == contents(source)
 
 
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[Engine]:
+    """A database that `serve` made since the disk of the real one died."""
+    engine = open_engine(f"sqlite:///{tmp_path / 'empty.sqlite'}")
+    migrate(engine)
+    yield engine
+    engine.dispose()
+
+
+def test_back_ups_of_an_empty_database_make_none_of_the_real_one_go(
+    source: Engine, empty: Engine, folder: Target
+) -> None:
+    enrol(source)
+    real = [kept(source, folder, day=day, every=2) for day in range(3)]
+    made = [kept(empty, folder, day=day, every=0) for day in range(3, 9)]
+    assert let_go(folder, keep=4, lineage=made[0].lineage) == [made[1].id, made[0].id]
+    assert let_go(folder, keep=1, lineage=real[0].lineage) == [real[1].id, real[0].id]
+    assert left(folder) == [one.id for one in (real[2], *made[2:])]
+
+
+def test_the_newest_of_several_databases_has_to_be_named(source: Engine, empty: Engine, folder: Target) -> None:
+    enrol(source)
+    real = [kept(source, folder, day=day) for day in range(2)]
+    other = kept(empty, folder, day=2)
+    said = f"of 2 databases: .*{real[1].id} of 2026-11-21T12:00:00.*, 4 rows, .*{real[0].lineage}; {other.id} of "
+    with pytest.raises(BackupError, match=said):
+        read_catalogue(folder).find(None)
+    assert read_catalogue(folder).find(real[1].id) == real[1]
+
+
+def test_databases_that_take_turns_build_upon_their_own(source: Engine, empty: Engine, folder: Target) -> None:
+    made = [kept(engine, folder, day=day) for day in range(3) for engine in (source, empty)]
+    assert [one.base for one in made] == [None, None, *[made[0].id, made[1].id] * 2]
+
+
+def test_a_restored_database_is_the_one_that_was_kept(
+    source: Engine, fresh: Engine, empty: Engine, folder: Target
+) -> None:
+    enrol(source)
+    made = [kept(source, folder, day=0)]
+    restore(fresh, folder, made[0], now=NOW)
+    made.append(kept(fresh, folder, day=1))
+    restore(empty, folder, made[1], now=NOW, replace=True)
+    made.append(kept(empty, folder, day=2))
+    assert {one.base for one in made} == {None}
+    assert len({one.store for one in made}) == 3
+    assert read_catalogue(folder).find(None) == made[2]
+    assert let_go(folder, keep=2) == [made[0].id]
+
+
 def test_the_last_good_full_archive_stays_whatever_became_of_later_ones(
     source: Engine, folder: Target, tmp_path: Path
 ) -> None:
@@ -109,6 +163,25 @@ def test_an_archive_that_is_damaged_unseen_does_not_count_as_kept(
     kept(source, folder, day=4, every=0)
     assert let_go(folder, keep=2) == []
     assert let_go(folder, keep=1) == [one.id for one in reversed(made)]
+
+
+@pytest.mark.parametrize("damaged", [1, 2], ids=["one between", "the newest"])
+def test_a_full_archive_does_not_count_as_kept_where_one_that_builds_upon_it_is_damaged(
+    source: Engine, folder: Target, spoil: Callable[[Manifest], None], caplog: pytest.LogCaptureFixture, damaged: int
+) -> None:
+    old = kept(source, folder, day=0, every=0)
+    made = [kept(source, folder, day=1, every=0)]
+    for number, box in enumerate(("box-2", "box-3"), 2):
+        enrol(source, box=box, venue=f"venue-{number}")
+        made.append(kept(source, folder, day=number))
+    assert [one.base for one in made] == [None, made[0].id, made[0].id]
+    spoil(made[damaged])
+    assert let_go(folder, keep=1) == []
+    said = f"Back-up {made[0].id} does not count as kept: {made[damaged].id}, which builds upon it: "
+    assert said in caplog.text
+    last = kept(source, folder, day=20)
+    assert last.base is None
+    assert let_go(folder, keep=1) == [one.id for one in (*reversed(made), old)]
 
 
 def test_an_incremental_archive_holds_anew_what_became_damaged(

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 from sqlmodel import SQLModel
+from ulid import ULID
 
 from cloud.backup import rows
 from cloud.backup.archive import MANIFEST, Kind, Manifest, Part, TableParts, read_catalogue
@@ -26,7 +27,7 @@ from cloud.errors import BackupError, StoreError
 from cloud.ingest.commit import Committer
 from cloud.ingest.release import release_due
 from cloud.store.engine import open_engine, reading, writing
-from cloud.store.identity import read_identity
+from cloud.store.identity import read_identity, replace_identity
 from cloud.store.schema import check_schema, has_tables, migrate, tables_of
 from cloud.store.tables import Event, Tile, Venue
 from cloud.upkeep.compaction import add_up_fine_tiles
@@ -83,6 +84,16 @@ def test_a_restored_database_is_another_store_to_which_boxes_send_again(
     once = identity(fresh)
     restored(fresh, folder, replace=True)
     assert identity(fresh) > once
+
+
+def test_a_store_is_newer_than_that_of_its_back_up_though_the_clock_is_behind(
+    source: Engine, fresh: Engine, folder: Target
+) -> None:
+    with writing(source) as connection:
+        ahead = replace_identity(connection, after=[], now=NOW + timedelta(days=3650))
+    kept(source, folder)
+    restored(fresh, folder)
+    assert ahead < identity(fresh) < str(ULID.from_datetime(NOW + timedelta(days=3651)))
 
 
 @pytest.mark.usefixtures("short_pieces")

@@ -7,6 +7,7 @@ import pytest
 from pydantic import JsonValue
 from sqlalchemy import Engine, RowMapping
 
+from cloud.errors import Conflict
 from cloud.ingest import gaps
 from cloud.ingest.commit import Committer
 from cloud.losses import lost_by_type
@@ -166,6 +167,33 @@ def test_a_venue_has_its_own_months(engine: Engine) -> None:
     list(forget_raw_rows(engine, now=NOW, months=1200))
     assert seqs(engine) == []
     assert len(rows_of(engine, DeadLetter)) == 1
+
+
+def test_where_the_clock_has_leapt_ahead_nothing_leaves(engine: Engine) -> None:
+    old_and_young(engine)
+    send(engine, visit(21, at=NOW), at=NOW)
+    before = [rows_of(engine, model) for model in (Event, DeadLetter)]
+    leapt = NOW + timedelta(days=3650)
+    with pytest.raises(Conflict, match=r"clock, 2036-11-17T12:00:00\S*, .* of 2026-11-20T12:00:00.*--clock-is-right"):
+        list(forget_raw_rows(engine, now=leapt, months=13))
+    assert [rows_of(engine, model) for model in (Event, DeadLetter)] == before
+    assert sum(forget_raw_rows(engine, now=leapt, months=13, clock_is_right=True)) == 11
+    assert sum(forget_raw_rows(engine, now=leapt, months=13)) == 0
+
+
+def test_a_venue_that_keeps_its_events_for_longer_is_no_leap(engine: Engine) -> None:
+    old_and_young(engine)
+    set_months(engine, 24)
+    assert sum(forget_raw_rows(engine, now=NOW + timedelta(days=60), months=13)) == 2
+    assert seqs(engine) == [1, 2, 3, 4, 6, 10, 11, 12]
+
+
+def test_a_place_where_nothing_comes_any_more_is_emptied_day_by_day(engine: Engine) -> None:
+    enrol(engine)
+    send(engine, *(visit(seq, at=YOUNG + timedelta(days=seq)) for seq in range(1, 4)), at=NOW)
+    days = [NOW + timedelta(days=number) for number in range(0, 21, 2)]
+    gone = [sum(forget_raw_rows(engine, now=day, months=13)) for day in days]
+    assert (sum(gone), gone[-1]) == (3, 0)
 
 
 def test_old_rows_leave_in_many_short_transactions(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
