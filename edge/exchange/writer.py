@@ -190,7 +190,7 @@ class Writer:
                 return shedding.drop_stretch(connection)
 
     def _retrying(self, act: Callable[[], None]) -> None:
-        """Act; when the disk is full, make room and act once more."""
+        """Act; when the disk is full, make room and act once more, and again with more room while that can be had."""
         if not self._is_short and self._ballast.is_missed:  # uplink gave it up: nothing may grow from now on
             reason = f"exchange {self._folder / FILE_NAME}: no room on the disk; free some space"
             self._note_shortage(is_short=True, reason=f"{reason}; {_MEANWHILE}")
@@ -200,7 +200,18 @@ class Writer:
         except ExchangeFull as full:
             self._note_shortage(is_short=not self._ballast.is_affordable, reason=f"{full}; {_MEANWHILE}")
             self._make_room()
-            act()
+            self._act_with_more_room(act)
+
+    def _act_with_more_room(self, act: Callable[[], None]) -> None:
+        """A batch that was long in coming, as what waited while another held the exchange, is larger than most."""
+        wanted_bytes = _SPARE_BYTES
+        while True:
+            try:
+                return act()
+            except ExchangeFull:
+                wanted_bytes *= 2
+                if not self._is_short or not self._keep_spare(wanted_bytes):
+                    raise
 
     def _note_shortage(self, *, is_short: bool, reason: str) -> None:
         """Tell when it begins and when it ends."""
@@ -220,10 +231,16 @@ class Writer:
             room.restart_log(self._connection)
         room.keep_size(self._connection, fixed=self._is_short)
 
-    def _keep_spare(self) -> None:
-        """Shed until the next batch finds free pages, and so does the declaration of what must go for it."""
-        while room.free_bytes(self._connection) < _SPARE_BYTES and self._shed():
+    def _keep_spare(self, wanted_bytes: int = _SPARE_BYTES) -> bool:
+        """Shed until the next batch finds free pages, and so does the declaration of what must go for it.
+
+        Says whether anything went.
+        """
+        has_shed = False
+        while room.free_bytes(self._connection) < wanted_bytes and self._shed():
+            has_shed = True
             room.restart_log(self._connection)
+        return has_shed
 
     def _begin_epoch(self) -> None:
         boot = self._this_boot

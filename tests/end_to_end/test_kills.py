@@ -55,6 +55,7 @@ class Aftermath:
 
     issued: dict[tuple[str, int], str]
     gaps: int
+    merged: set[tuple[str, int]]
     killings: list[Killing]
     between_commit_and_ack: int
     engine: Engine
@@ -91,13 +92,16 @@ def aftermath(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         box.drained(120)
         with box.look() as exchange:
             gaps = exchange.execute("SELECT count(*) FROM gap WHERE reason <> 'merged'").fetchone()[0]
+            spans = exchange.execute("SELECT epoch, from_seq, to_seq FROM gap WHERE reason = 'merged'").fetchall()
+        merged = {(epoch, seq) for epoch, first, last in spans for seq in range(first, last + 1)}
         engine = open_engine(url)
         stack.callback(engine.dispose)
         yield Aftermath(
             issued={(item.epoch, item.seq): item.body for item in box.issued()},
             gaps=gaps,
             killings=killings,
-            between_commit_and_ack=dying.log.count("killed between commit and ack"),
+            merged=merged,
+            between_commit_and_ack=_died_between_commit_and_ack(dying),
             engine=engine,
         )
 
@@ -109,7 +113,8 @@ def rampage(random: Random, *, box: Box, broker: Mosquitto, cloud: Cloud, dying:
     """
     killings: list[Killing] = []
     starts = 0
-    while len(killings) < KILLS:
+    while len(killings) < KILLS or _died_between_commit_and_ack(dying) < DEATHS_BETWEEN_COMMIT_AND_ACK:
+        assert len(killings) < 4 * KILLS, f"ingests that should kill themselves do not; they said: {dying.log}"
         if not cloud.ingest.is_running and not dying.is_running:
             starts += 1
             if starts % 2:
@@ -133,6 +138,10 @@ def rampage(random: Random, *, box: Box, broker: Mosquitto, cloud: Cloud, dying:
             time.sleep(random.uniform(0.0, 0.5))
             process.start()
     return killings
+
+
+def _died_between_commit_and_ack(dying: Command) -> int:
+    return dying.log.count("killed between commit and ack")
 
 
 def bring_up(*, box: Box, broker: Mosquitto, cloud: Cloud, dying: Command) -> None:
@@ -172,9 +181,10 @@ def test_the_cloud_holds_exactly_what_the_exchange_issued(aftermath: Aftermath) 
     assert (held, dead, aftermath.gaps) == (0, 0, 0)
     assert kept.keys() == aftermath.issued.keys()
     assert kept == {name: json.loads(body) for name, body in aftermath.issued.items()}
+    assert not aftermath.merged & aftermath.issued.keys()
     for epoch in {epoch for epoch, _ in aftermath.issued}:
-        seqs = sorted(seq for other, seq in aftermath.issued if other == epoch)
-        assert seqs == list(range(1, len(seqs) + 1))
+        seqs = sorted(seq for other, seq in aftermath.issued.keys() | aftermath.merged if other == epoch)
+        assert seqs == list(range(1, len(seqs) + 1)), "a name is an item, or became part of one"
 
 
 def test_rollups_and_tiles_equal_a_slow_recount(aftermath: Aftermath) -> None:

@@ -37,6 +37,7 @@ def everything(exchange: Exchange) -> tuple[set[Name], set[Name], Counter[str]]:
     for epoch, first, last, reason, counts in exchange.gaps():
         declared |= {(epoch, seq) for seq in range(first, last + 1)}
         lost += counts if reason == "dropped" else Counter()
+    declared |= {(epoch, seq) for epoch, first, last, _ in exchange.merged() for seq in range(first, last + 1)}
     issued = exchange.rows("SELECT epoch, next_seq - 1 FROM epoch")
     assert not held & declared
     assert held | declared == {(epoch, seq) for epoch, last in issued for seq in range(1, int(str(last)) + 1)}
@@ -199,6 +200,19 @@ def test_an_exchange_opens_on_a_full_disk(disk: SmallDisk) -> None:
         writer.commit(Batch(origin=ORIGIN, drafts=[visit(frames=4711)]))
         assert exchange.bodies("visit")[-1]["frames_seen"] == 4711
         assert len(exchange.bodies("visit")) == 101
+
+
+def test_a_batch_larger_than_what_is_kept_free_is_taken_too(disk: SmallDisk) -> None:
+    exchange = Exchange(folder=disk.folder / "exchange")
+    with opened(exchange) as writer:
+        filled(writer, exchange, 8_000)
+    disk.brim()
+    with exchange.writer() as writer:
+        writer.commit(Batch(origin=ORIGIN, drafts=[visit(frames=4_711)]))
+        writer.commit(Batch(origin=ORIGIN, drafts=[visit(frames=number) for number in range(1_500)]))
+    assert exchange.bodies("visit")[-1]["frames_seen"] == 1_499
+    held, _, lost = everything(exchange)
+    assert len(held) + lost.total() == 8_000 + 1 + 1_500
 
 
 def test_the_last_room_is_not_taken_for_ballast(disk: SmallDisk) -> None:
