@@ -28,9 +28,12 @@ cloud/web/static/vendor/.fetched: cloud/web/package-lock.json cloud/web/front_en
 requirements: .venv/.installed
 	$(VENV_PYTHON) -m tools.requirements $(if $(UPGRADE),--upgrade)
 
-# Run every test but the slow proofs, two files a core at a time (under 15 minutes; FOOTFALL_ASSETS=FOLDER adds those on real video)
+# Tests start hundreds of processes, which need not compile the project anew, whatever the shell says of that.
+test acceptance: export PYTHONDONTWRITEBYTECODE :=
+
+# Run every test but the slow proofs, a file to each core (under 15 minutes; FOOTFALL_ASSETS=FOLDER adds those on real video)
 test: setup
-	$(VENV_PYTHON) -m pytest -m "not acceptance" --numprocesses $$(( 2 * $$(nproc) )) --dist loadfile
+	$(VENV_PYTHON) -m pytest -m "not acceptance" --numprocesses auto --dist loadfile
 
 # Run the slow proofs on real processes (under 60 minutes; they need FOOTFALL_ASSETS=FOLDER)
 acceptance: setup
@@ -48,9 +51,9 @@ format: .venv/.installed
 	$(VENV_PYTHON) -m ruff format $(SOURCES) ansible
 	$(VENV_PYTHON) -m ruff check --fix $(SOURCES) ansible
 
-# Run one benchmark with NAME=…, or all of them and write docs/benchmarks.md
+# Run one benchmark with NAME=… (KEEP=1 writes its section), or all of them and write docs/benchmarks.md
 bench: setup
-	$(VENV_PYTHON) -m tools.bench $(NAME)
+	$(VENV_PYTHON) -m tools.bench $(NAME) $(if $(KEEP),--keep)
 
 # Show the product at work on a made-up shop until Ctrl-C or SECONDS=… (SEED=… another day; SOURCE=rtsp://… MODEL=… a camera)
 demo: .venv/.installed cloud/web/static/vendor/.fetched

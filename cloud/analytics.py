@@ -5,7 +5,7 @@ the visits of the scenes that count. Nothing here is stored, and nothing local i
 corrects the past.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
@@ -14,25 +14,27 @@ from pydantic import Field
 from sqlmodel import Session
 
 from cloud.certainty import Interval, interval_of
-from cloud.counting import CountedBy, counted_by, counting_of, visitors_of
-from cloud.coverage import Coverage, Watch, coverage_of, read_watch
-from cloud.layouts import Place, VenueLayout, venue_layout
+from cloud.counting import CountedBy, Counting, counted_by, counting_of, visitors_by_hour, visitors_of
+from cloud.coverage import Coverage, coverage_of, read_watch, read_watch_by_hour
+from cloud.layouts import Place, venue_layout
 from cloud.losses import Gaps, Undisclosed, read_gaps, undisclosed_of
-from cloud.periods import LocalHour, Period, format_local, local_hours
+from cloud.periods import HourKey, LocalHour, Period, format_local, hour_of_key, local_hours, start_of_hour
 from cloud.store.metrics import Metric, Peak, Scope
 from cloud.store.tables import Venue
-from cloud.sums import Sum, peaks_by_bucket, sums, sums_by_bucket
+from cloud.sums import HourSums, Sum, peaks_by_hour, peaks_together, sums, sums_by_hour
 from cloud.venues import hours_of, zone_of
 from protocol.histograms import DURATION_BOUNDS_SECONDS, percentile
 
 __all__ = [
     "Dwell",
+    "Figures",
     "Hour",
     "Hourly",
     "Occupancy",
     "PeriodUsed",
     "Summary",
     "dwell_of",
+    "figures_of",
     "hourly",
     "summary",
 ]
@@ -123,76 +125,121 @@ class Hourly:
     hours: tuple[Hour, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """A venue over a period; `scenes` are the sums of all its scenes, `visits` of those that count."""
+
+    counting: tuple[Counting, ...]
+    scenes: list[Sum]
+    visits: list[Sum]
+    visitors: int
+    interval: Interval
+    dwell: Dwell
+    occupancy: Occupancy
+    coverage: Coverage
+
+
 def summary(session: Session, *, venue: Venue, period: Period, now_ms: int) -> Summary:
     """A venue over a period."""
-    layout = venue_layout(session, venue=venue.venue)
-    counting = counting_of(session, venue=venue.venue, period=period)
-    scenes = sums(session, venue=venue.venue, scope=Scope.SCENE, metrics=SCENE_METRICS, period=period)
-    visits = _among(scenes, layout.counting_scenes)
-    cameras = sums(session, venue=venue.venue, scope=Scope.CAMERA, metrics=CAMERA_METRICS, period=period)
-    visitors = visitors_of(session, venue=venue.venue, counting=counting)
-    counts = visitors.within(period.buckets())
-    watch = _watch(session, venue=venue, period=period, now_ms=now_ms)
+    found = figures_of(session, venue=venue, period=period, now_ms=now_ms)
+    by_hour = visitors_by_hour(session, venue=venue.venue, counting=found.counting, zone=zone_of(venue))
     return Summary(
         venue=venue.venue,
         period=period_used(period, venue=venue),
+        visitors=found.visitors,
+        interval=found.interval,
+        counted_by=counted_by(found.counting),
+        visits=_total(found.visits, Metric.VISITS),
+        dwell=found.dwell,
+        occupancy=found.occupancy,
+        coverage=found.coverage,
+        peak_hour=_peak_hour(by_hour.totals),
+        gaps=read_gaps(session, venue=venue.venue, period=period),
+        undisclosed=undisclosed_of(found.scenes),
+    )
+
+
+def figures_of(session: Session, *, venue: Venue, period: Period, now_ms: int) -> Figures:
+    """What a summary and a comparison share."""
+    name, layout = venue.venue, venue_layout(session, venue=venue.venue)
+    counting = counting_of(session, venue=name, period=period)
+    scenes = sums(session, venue=name, scope=Scope.SCENE, metrics=SCENE_METRICS, period=period)
+    visits = _among(scenes, layout.counting_scenes)
+    cameras = sums(session, venue=name, scope=Scope.CAMERA, metrics=CAMERA_METRICS, period=period)
+    counts = visitors_of(session, venue=name, counting=counting)
+    watch = read_watch(session, venue=name, hours=hours_of(venue), zone=zone_of(venue), period=period, now_ms=now_ms)
+    of_cameras, of_scenes = layout.counting_cameras, layout.counting_scenes
+    return Figures(
+        counting=counting,
+        scenes=scenes,
+        visits=visits,
         visitors=max(0, sum(counts.values())),
         interval=interval_of(counts, covered=lambda cameras: coverage_of(watch, places=cameras).fraction),
-        counted_by=counted_by(counting),
-        visits=_total(visits, Metric.VISITS),
         dwell=dwell_of(visits, mean=Metric.DWELL_MS, histogram=Metric.DWELL_HISTOGRAM),
         occupancy=occupancy_of(
-            _among(cameras, layout.counting_cameras),
-            peaks=_peaks(session, venue=venue.venue, layout=layout, period=period),
-            inside=_inside(session, venue=venue.venue, layout=layout, period=period),
-            scenes=visits,
+            _by_metric(_among(cameras, of_cameras)),
+            peak=peaks_together(
+                session, venue=name, scope=Scope.CAMERA, peak=Peak.PEOPLE, period=period, places=of_cameras
+            ),
+            inside=peaks_together(
+                session, venue=name, scope=Scope.SCENE, peak=Peak.INSIDE, period=period, places=of_scenes
+            ),
+            drift=_total(visits, Metric.DRIFT),
         ),
         coverage=coverage_of(watch),
-        peak_hour=_peak_hour(visitors.totals, venue=venue, period=period),
-        gaps=read_gaps(session, venue=venue.venue, period=period),
-        undisclosed=undisclosed_of(scenes),
     )
 
 
 def hourly(session: Session, *, venue: Venue, period: Period, now_ms: int) -> Hourly:
     """A venue hour by hour: also hours without anyone, whose coverage says whether they were watched."""
-    layout = venue_layout(session, venue=venue.venue)
-    counting = counting_of(session, venue=venue.venue, period=period)
-    watch = _watch(session, venue=venue, period=period, now_ms=now_ms)
-    visitors = visitors_of(session, venue=venue.venue, counting=counting)
-    visits = sums_by_bucket(session, venue=venue.venue, scope=Scope.SCENE, metrics=VISIT_METRICS, period=period)
-    scenes = _by_bucket(_among(visits, layout.counting_scenes))
-    presence = sums_by_bucket(session, venue=venue.venue, scope=Scope.CAMERA, metrics=CAMERA_METRICS, period=period)
-    cameras = _by_bucket(_among(presence, layout.counting_cameras))
-    peaks = _peaks(session, venue=venue.venue, layout=layout, period=period)
-    inside = _inside(session, venue=venue.venue, layout=layout, period=period)
+    name, zone, layout = venue.venue, zone_of(venue), venue_layout(session, venue=venue.venue)
+    local = tuple(local_hours(period, zone=zone))
+    counting = counting_of(session, venue=name, period=period)
+    visitors = visitors_by_hour(session, venue=name, counting=counting, zone=zone)
+    watch = read_watch_by_hour(
+        session, venue=name, hours=hours_of(venue), zone=zone, period=period, now_ms=now_ms, local=local
+    )
+    of_cameras, of_scenes = layout.counting_cameras, layout.counting_scenes
+    scenes = _added_up(
+        sums_by_hour(session, venue=name, scope=Scope.SCENE, metrics=VISIT_METRICS, period=period, zone=zone),
+        places=of_scenes,
+    )
+    cameras = _by_hour(
+        sums_by_hour(session, venue=name, scope=Scope.CAMERA, metrics=CAMERA_METRICS, period=period, zone=zone),
+        places=of_cameras,
+    )
+    peaks = peaks_by_hour(
+        session, venue=name, scope=Scope.CAMERA, peak=Peak.PEOPLE, period=period, zone=zone, places=of_cameras
+    )
+    inside = peaks_by_hour(
+        session, venue=name, scope=Scope.SCENE, peak=Peak.INSIDE, period=period, zone=zone, places=of_scenes
+    )
 
-    def hour_of(local: LocalHour) -> Hour:
-        rows = _rows(scenes, local.buckets)
-        counts = visitors.within(local.buckets)
+    def hour_of(hour: LocalHour) -> Hour:
+        key, counts = hour.key, visitors.within(hour)
         return Hour(
-            hour=local.hour.isoformat(),
+            hour=hour.hour.isoformat(),
             visitors=max(0, sum(counts.values())),
-            interval=interval_of(
-                counts,
-                covered=lambda cameras: coverage_of(watch, buckets=local.buckets, places=cameras).fraction,
+            interval=interval_of(counts, covered=lambda cameras: coverage_of(watch, hour=key, places=cameras).fraction),
+            visits=scenes[Metric.VISITS].get(key, 0),
+            mean_dwell_seconds=_mean_dwell(
+                scenes[Metric.DWELL_MS].get(key, 0),
+                visits=scenes[Metric.VISITS].get(key, 0) + scenes[Metric.VISITS_RESUMED].get(key, 0),
             ),
-            visits=_total(rows, Metric.VISITS),
-            mean_dwell_seconds=_mean_dwell(rows),
             occupancy=occupancy_of(
-                _rows(cameras, local.buckets),
-                peaks={bucket: peaks[bucket] for bucket in local.buckets if bucket in peaks},
-                inside={bucket: inside[bucket] for bucket in local.buckets if bucket in inside},
-                scenes=rows,
+                cameras.get(key, {}),
+                peak=peaks.get(key),
+                inside=inside.get(key),
+                drift=scenes[Metric.DRIFT].get(key, 0),
             ),
-            coverage=coverage_of(watch, buckets=local.buckets),
+            coverage=coverage_of(watch, hour=key),
         )
 
     return Hourly(
-        venue=venue.venue,
+        venue=name,
         period=period_used(period, venue=venue),
         counted_by=counted_by(counting),
-        hours=tuple(hour_of(local) for local in local_hours(period, zone=zone_of(venue))),
+        hours=tuple(hour_of(hour) for hour in local),
     )
 
 
@@ -224,69 +271,65 @@ def dwell_of(rows: Iterable[Sum], *, mean: Metric, histogram: Metric) -> Dwell:
 
 
 def occupancy_of(
-    cameras: Iterable[Sum], *, peaks: Mapping[int, int], inside: Mapping[int, int], scenes: Iterable[Sum]
+    cameras: Mapping[tuple[Metric, Place], int], *, peak: int | None, inside: int | None, drift: int
 ) -> Occupancy:
     """People in view: for each camera its person-seconds over its watched seconds, added up over cameras."""
-    watched, tenths = defaultdict[Place, int](int), defaultdict[Place, int](int)
-    for row in cameras:
-        (watched if row.metric is Metric.WATCHED_MS else tenths)[row.place] += row.value
-    means = [tenths[place] * 100 / watched_ms for place, watched_ms in watched.items() if watched_ms]
+    tenths = {place: value for (metric, place), value in cameras.items() if metric is Metric.PERSON_TENTHS}
+    means = [
+        tenths.get(place, 0) * 100 / value
+        for (metric, place), value in cameras.items()
+        if metric is Metric.WATCHED_MS and value
+    ]
     return Occupancy(
         mean=round(sum(means), 4) if means else None,
-        peak=max(peaks.values(), default=None),
+        peak=peak,
         person_seconds=sum(tenths.values()) / 10,
-        inside=max(inside.values(), default=None),
-        drift=_total(scenes, Metric.DRIFT),
+        inside=inside,
+        drift=drift,
     )
 
 
-def _peaks(session: Session, *, venue: str, layout: VenueLayout, period: Period) -> dict[int, int]:
-    cameras = layout.counting_cameras
-    return peaks_by_bucket(session, venue=venue, scope=Scope.CAMERA, peak=Peak.PEOPLE, period=period, places=cameras)
-
-
-def _inside(session: Session, *, venue: str, layout: VenueLayout, period: Period) -> dict[int, int]:
-    scenes = layout.counting_scenes
-    return peaks_by_bucket(session, venue=venue, scope=Scope.SCENE, peak=Peak.INSIDE, period=period, places=scenes)
-
-
-def _peak_hour(visitors: Mapping[int, int], *, venue: Venue, period: Period) -> PeakHour | None:
-    hours = (
-        PeakHour(hour=local.hour.isoformat(), visitors=sum(visitors.get(bucket, 0) for bucket in local.buckets))
-        for local in local_hours(period, zone=zone_of(venue))
-    )
-    busiest = max(hours, key=lambda hour: hour.visitors)
-    return busiest if busiest.visitors > 0 else None
-
-
-def _watch(session: Session, *, venue: Venue, period: Period, now_ms: int) -> Watch:
-    return read_watch(
-        session, venue=venue.venue, hours=hours_of(venue), zone=zone_of(venue), period=period, now_ms=now_ms
-    )
+def _peak_hour(visitors: Mapping[HourKey, int]) -> PeakHour | None:
+    """The first of the busiest."""
+    hour, count = max(visitors.items(), key=lambda one: (one[1], -start_of_hour(one[0])), default=((0, 0), 0))
+    return PeakHour(hour=hour_of_key(hour).isoformat(), visitors=count) if count > 0 else None
 
 
 def _among(rows: Iterable[Sum], places: frozenset[Place] | None) -> list[Sum]:
     return [row for row in rows if places is None or row.place in places]
 
 
-def _by_bucket(rows: Iterable[Sum]) -> dict[int, list[Sum]]:
-    buckets = defaultdict[int, list[Sum]](list)
-    for row in rows:
-        buckets[row.bucket_ms].append(row)
-    return buckets
+def _by_metric(rows: Iterable[Sum]) -> Mapping[tuple[Metric, Place], int]:
+    return {(row.metric, row.place): row.value for row in rows}
 
 
-def _rows(by_bucket: Mapping[int, list[Sum]], buckets: Iterable[int]) -> list[Sum]:
-    return [row for bucket in buckets for row in by_bucket.get(bucket, ())]
+def _added_up(values: HourSums, *, places: frozenset[Place] | None) -> Mapping[Metric, Mapping[HourKey, int]]:
+    """Each metric by hour, over all places or some."""
+    found = defaultdict[Metric, Counter[HourKey]](Counter)
+    for (metric, place), hours in values.items():
+        if places is None or place in places:
+            found[metric].update(hours)
+    return found
+
+
+def _by_hour(
+    values: HourSums, *, places: frozenset[Place] | None
+) -> Mapping[HourKey, Mapping[tuple[Metric, Place], int]]:
+    """The same by hour first, place by place."""
+    found = defaultdict[HourKey, dict[tuple[Metric, Place], int]](dict)
+    for (metric, place), hours in values.items():
+        if places is None or place in places:
+            for hour, value in hours.items():
+                found[hour][metric, place] = value
+    return found
 
 
 def _total(rows: Iterable[Sum], metric: Metric) -> int:
     return sum(row.value for row in rows if row.metric is metric)
 
 
-def _mean_dwell(rows: list[Sum]) -> float | None:
-    visits = _total(rows, Metric.VISITS) + _total(rows, Metric.VISITS_RESUMED)
-    return round(_total(rows, Metric.DWELL_MS) / 1000 / visits, 3) if visits else None
+def _mean_dwell(total_ms: int, *, visits: int) -> float | None:
+    return round(total_ms / 1000 / visits, 3) if visits else None
 
 
 def _rounded(seconds: float | None) -> float | None:

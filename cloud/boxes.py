@@ -10,22 +10,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 from sqlalchemy import Engine, func
 from sqlmodel import Session, col, select
 
 from cloud.auth import new_device_key, sha256_of
 from cloud.devices.certificates import expiry_of
-from cloud.errors import Conflict, NotFound
+from cloud.errors import Conflict, Invalid, NotFound
 from cloud.ingest.release import release_box
 from cloud.losses import NOTHING_LOST, lost_by_type
 from cloud.store.engine import writing
 from cloud.store.metrics import bucket_of
 from cloud.store.moments import from_ms, to_ms
-from cloud.store.tables import Box, DeadLetter, Enrolment, GapRecord, Held
+from cloud.store.tables import Box, Enrolment, GapRecord, Held
 from cloud.venues import find_venue
 from protocol.status import BoxState, Status
-from protocol.wire import format_utc
+from protocol.wire import Slug, format_utc
 
 __all__ = [
     "BoxFigures",
@@ -37,9 +37,12 @@ __all__ = [
     "find_box",
     "list_boxes",
     "register_box",
+    "require_box_id",
     "rotate_key",
     "withdraw_box",
 ]
+
+_ID: TypeAdapter[str] = TypeAdapter(Slug)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,11 +110,29 @@ class MovedBox:
     released: int
 
 
-def register_box(engine: Engine, *, box: str, venue: str | None, now: datetime) -> KeyedBox:
-    """Give a new box its key, and its venue where one is named; raises Conflict when it has a key."""
+def require_box_id(box: str) -> None:
+    """Raise Invalid for what can be no box: a certificate in this name might be somebody else's."""
+    try:
+        _ID.validate_python(box)
+    except ValidationError as error:
+        raise Invalid(f"box: found {box!r}; allowed are 1 to 63 lower-case letters, digits and hyphens") from error
+
+
+def register_box(
+    engine: Engine, *, granted: Collection[str] | None = None, box: str, venue: str | None, now: datetime
+) -> KeyedBox:
+    """Give a new box its key, and its venue where one is named.
+
+    Raises Invalid, Conflict when it has a key, or NotFound when it stands in another venue than those granted (None:
+    all), or stood there last.
+    """
+    require_box_id(box)
     key = new_device_key(box)
     with writing(engine) as connection, Session(connection) as session:
         row = session.get(Box, box, with_for_update=True) or Box(box=box)
+        stood = [one.venue for one in _enrolments(session, box=box)]
+        if granted is not None and stood and stood[-1] not in granted:
+            raise NotFound(f"there is no box {box}")
         if row.key_sha256 is not None:
             raise Conflict(f"box {box} is registered already; rotate its key if it was lost")
         _require_not_revoked(row)
@@ -178,7 +199,7 @@ def list_boxes(
 
 
 def box_figures(session: Session, *, row: Box, granted: Collection[str] | None = None) -> BoxFigures:
-    """A box and how it does; of where it has been, only the venues granted (None: all)."""
+    """A box and how it does; of where it has been and what is held of it, only the venues granted (None: all)."""
     status = _status(row)
     now = status if row.state == BoxState.ONLINE else None
     clock = now.clock if now else None
@@ -202,8 +223,8 @@ def box_figures(session: Session, *, row: Box, granted: Collection[str] | None =
         oldest_waiting_seconds=exchange.oldest_seconds if exchange else None,
         exchange_used=exchange.used if exchange else None,
         gaps=_gaps(session, box=row.box),
-        held=_held(session, box=row.box),
-        dead_letters=session.exec(select(func.count()).where(col(DeadLetter.box) == row.box)).one(),
+        held=_held(session, box=row.box, granted=granted),
+        dead_letters=row.dead_letters,
         enrolments=tuple(
             EnrolmentFigures(venue=one.venue, since=_moment(one.from_ms or None), until=_moment(one.until_ms))
             for one in _enrolments(session, box=row.box)
@@ -259,8 +280,10 @@ def _gaps(session: Session, *, box: str) -> GapFigures:
     return GapFigures(gaps=len(lost), lost_items=sum(lost))
 
 
-def _held(session: Session, *, box: str) -> dict[str, int]:
+def _held(session: Session, *, box: str, granted: Collection[str] | None) -> dict[str, int]:
     query = select(Held.reason, func.count()).where(col(Held.box) == box).group_by(col(Held.reason))
+    if granted is not None:
+        query = query.where(col(Held.venue).in_(granted))
     return dict(sorted((reason, int(count)) for reason, count in session.exec(query)))
 
 

@@ -10,12 +10,12 @@ from typing import Annotated
 from pydantic import Field
 from sqlmodel import Session
 
-from cloud.analytics import Dwell, Occupancy, PeriodUsed, summary
+from cloud.analytics import Dwell, Occupancy, PeriodUsed, figures_of, period_used
 from cloud.certainty import Interval
-from cloud.counting import CountedBy
+from cloud.counting import CountedBy, counted_by
 from cloud.coverage import Coverage
 from cloud.errors import Invalid
-from cloud.opening import scheduled_ms_by_bucket
+from cloud.opening import open_spans
 from cloud.periods import Period, read_period
 from cloud.store.tables import Venue
 from cloud.venues import find_venue, hours_of, zone_of
@@ -68,15 +68,16 @@ def compare(session: Session, *, venues: Sequence[str], start: str | None, end: 
 
 
 def _compared(session: Session, *, row: Venue, period: Period, now_ms: int) -> ComparedVenue:
-    found = summary(session, venue=row, period=period, now_ms=now_ms)
-    open_ms = sum(scheduled_ms_by_bucket(hours_of(row), period=period, until_ms=now_ms, zone=zone_of(row)).values())
+    found = figures_of(session, venue=row, period=period, now_ms=now_ms)
+    spans = open_spans(hours_of(row), period=period, until_ms=now_ms, zone=zone_of(row))
+    open_ms = sum(end - start for start, end in spans)
     return ComparedVenue(
         venue=row.venue,
         name=row.name,
-        period=found.period,
+        period=period_used(period, venue=row),
         visitors=found.visitors,
         interval=found.interval,
-        counted_by=found.counted_by,
+        counted_by=counted_by(found.counting),
         visitors_per_m2=round(found.visitors / row.area_m2, 4) if row.area_m2 else None,
         visitors_per_open_hour=round(found.visitors * 3_600_000 / open_ms, 4) if open_ms else None,
         open_hours=round(open_ms / 3_600_000, 4),

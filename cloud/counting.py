@@ -5,24 +5,34 @@ enrolled there; the first one also before. A bucket is counted by entrance lines
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 from sqlmodel import Session, col, select
 
 from cloud.certainty import BENCHMARK_CROSSINGS, BENCHMARK_VISITS, Counts, Source, added
 from cloud.certificates import Certificates, certificates_of
 from cloud.layouts import Place, venue_layout
-from cloud.periods import Period
+from cloud.periods import HourKey, LocalHour, Period
 from cloud.store.metrics import BUCKET_MS, DirectionBin, Metric, Scope, bucket_of
 from cloud.store.tables import Enrolment, LayoutChange
 from cloud.store.tables import Layout as LayoutRow
-from cloud.sums import sums, totals_by_bucket, values_by_place
+from cloud.sums import sums, sums_by_hour
 from protocol.configuration import Layout, Line, LineKind
 
-__all__ = ["CountedBy", "Counting", "Visitors", "counted_by", "counting_of", "crossings_by_line", "visitors_of"]
+__all__ = [
+    "CountedBy",
+    "Counting",
+    "Visitors",
+    "counted_by",
+    "counting_of",
+    "crossings_by_line",
+    "visitors_by_hour",
+    "visitors_of",
+]
 
 _FOR_EVER_MS = 2**62
 
@@ -53,24 +63,25 @@ class Counting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visitors:
-    """Who came in each bucket, by where they were counted; staff who came in earlier can make one negative.
+    """Who came in each hour of a clock, by where they were counted; staff who came in earlier can make one negative.
 
     `parts` are those of the period, each with what might have counted in it.
     """
 
     parts: tuple[tuple[Period, Counts], ...]
-    by_bucket: Mapping[int, Counts]
+    by_hour: Mapping[HourKey, Counts]
 
-    def within(self, buckets: Sequence[int]) -> Counts:
-        """Those of neighbouring buckets."""
-        first, last = buckets[0], buckets[-1]
+    def within(self, hour: LocalHour) -> Counts:
+        """Those of an hour."""
+        first, last = hour.buckets[0], hour.buckets[-1]
         there = [zeros for part, zeros in self.parts if part.start_ms <= last and first < part.end_ms]
-        return added([*there, *(self.by_bucket[bucket] for bucket in buckets if bucket in self.by_bucket)])
+        counts = self.by_hour.get(hour.key)
+        return there[0] if counts is None and len(there) == 1 else added([*there, counts or {}])
 
     @property
-    def totals(self) -> dict[int, int]:
-        """How many came in each bucket in which anybody did."""
-        return {bucket: sum(counts.values()) for bucket, counts in self.by_bucket.items()}
+    def totals(self) -> dict[HourKey, int]:
+        """How many came in each hour in which anybody did."""
+        return {hour: sum(counts.values()) for hour, counts in self.by_hour.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +106,7 @@ class _Span:
 
 def counting_of(session: Session, *, venue: str, period: Period) -> tuple[Counting, ...]:
     """The parts of a period in order, without those in which no layout was in force; never empty."""
-    spans = [span for span in _spans(session, venue=venue) if _overlaps(span, period)]
+    spans = [span for span in _spans_of(session, venue=venue) if _overlaps(span, period)]
     parts: list[Counting] = []
     moved_ms = certificates_of(session, venue=venue).moved_ms.values()
     for part in _parts(spans, period, moved_ms):
@@ -122,17 +133,30 @@ def counted_by(counting: Iterable[Counting]) -> CountedBy:
     return CountedBy.MIXED if len(ways) > 1 else ways.pop()
 
 
-def visitors_of(session: Session, *, venue: str, counting: Iterable[Counting]) -> Visitors:
-    """Those who came in each part of a period."""
+def visitors_of(session: Session, *, venue: str, counting: Iterable[Counting]) -> Counts:
+    """Those who came in all of a period."""
+    certificates = certificates_of(session, venue=venue)
+    return added(_counts_of_part(session, venue, part, certificates) for part in counting)
+
+
+def visitors_by_hour(session: Session, *, venue: str, counting: Iterable[Counting], zone: ZoneInfo) -> Visitors:
+    """Those who came in each hour of a clock."""
     certificates = certificates_of(session, venue=venue)
     parts: list[tuple[Period, Counts]] = []
-    by_bucket: dict[int, Counts] = {}
+    by_hour = defaultdict[HourKey, Counter[Source]](Counter)
     for part in counting:
-        read = _entrances_of_part if part.entrances else _visits_of_part
-        sources, counts = read(session, venue, part, certificates)
-        parts.append((part.period, dict.fromkeys(sources, 0)))
-        by_bucket |= counts
-    return Visitors(parts=tuple(parts), by_bucket=by_bucket)
+        sources = _sources(part, certificates)
+        parts.append((part.period, dict.fromkeys(sources.values(), 0)))
+        signs = _signs(part)
+        values = sums_by_hour(
+            session, venue=venue, scope=_scope(part), metrics=[*signs], period=part.period, zone=zone,
+            number=DirectionBin.IN,
+        )  # fmt: skip
+        for (metric, place), hours in values.items():
+            if (source := _source_of(place, part, sources)) is not None:
+                for hour, value in hours.items():
+                    by_hour[hour][source] += signs[metric] * value
+    return Visitors(parts=tuple(parts), by_hour=by_hour)
 
 
 def crossings_by_line(
@@ -158,29 +182,38 @@ def crossings_by_line(
     return {place: dict(counts) for place, counts in found.items()}
 
 
-def _visits_of_part(
-    session: Session, venue: str, part: Counting, _: Certificates
-) -> tuple[set[Source], dict[int, Counts]]:
-    source = Source(accuracy=BENCHMARK_VISITS, cameras=part.cameras)
-    visits = totals_by_bucket(
-        session, venue=venue, scope=Scope.SCENE, metric=Metric.VISITS, period=part.period, places=part.scenes
-    )
-    return {source}, {bucket: {source: count} for bucket, count in visits.items()}
+def _counts_of_part(session: Session, venue: str, part: Counting, certificates: Certificates) -> Counts:
+    sources = _sources(part, certificates)
+    counts = Counter[Source](dict.fromkeys(sources.values(), 0))
+    signs = _signs(part)
+    for row in sums(session, venue=venue, scope=_scope(part), metrics=[*signs], period=part.period):
+        source = _source_of(row.place, part, sources)
+        if source is not None and row.bin == DirectionBin.IN:
+            counts[source] += signs[row.metric] * row.value
+    return counts
 
 
-def _entrances_of_part(
-    session: Session, venue: str, part: Counting, certificates: Certificates
-) -> tuple[set[Source], dict[int, Counts]]:
-    sources = {place: _source(place, part, DirectionBin.IN, certificates) for place in part.entrances}
-    counts = defaultdict[int, Counter[Source]](Counter)
-    for metric, sign in ((Metric.CROSSINGS, 1), (Metric.STAFF_CROSSINGS, -1)):
-        values = values_by_place(
-            session, venue=venue, scope=Scope.LINE, metric=metric, period=part.period, number=DirectionBin.IN
-        )
-        for place in sources.keys() & values.keys():
-            for bucket, value in values[place].items():
-                counts[bucket][sources[place]] += sign * value
-    return set(sources.values()), dict(counts)
+def _signs(part: Counting) -> dict[Metric, int]:
+    """What is added and what is taken away; visits have a bin 0 as ways in do."""
+    return {Metric.CROSSINGS: 1, Metric.STAFF_CROSSINGS: -1} if part.entrances else {Metric.VISITS: 1}
+
+
+def _scope(part: Counting) -> Scope:
+    return Scope.LINE if part.entrances else Scope.SCENE
+
+
+def _sources(part: Counting, certificates: Certificates) -> dict[Place | None, Source]:
+    """What counts in a part of a period: each entrance, or all scenes together."""
+    if part.entrances:
+        return {place: _source(place, part, DirectionBin.IN, certificates) for place in part.entrances}
+    return {None: Source(accuracy=BENCHMARK_VISITS, cameras=part.cameras)}
+
+
+def _source_of(place: Place, part: Counting, sources: Mapping[Place | None, Source]) -> Source | None:
+    """Where a line's or a scene's counts belong; None for those that do not count."""
+    if part.entrances:
+        return sources.get(place)
+    return sources[None] if part.scenes is None or place in part.scenes else None
 
 
 def _source(place: Place, part: Counting, direction: DirectionBin, certificates: Certificates) -> Source:
@@ -218,6 +251,14 @@ def _parts(spans: list[_Span], period: Period, moved_ms: Iterable[int]) -> Itera
 
 def _overlaps(span: _Span, period: Period) -> bool:
     return span.start_ms < period.end_ms and period.start_ms < span.end_ms
+
+
+def _spans_of(session: Session, *, venue: str) -> tuple[_Span, ...]:
+    """All of a venue; read once a session, which is one answer."""
+    known: dict[str, tuple[_Span, ...]] = session.info.setdefault("spans", {})
+    if venue not in known:
+        known[venue] = tuple(_spans(session, venue=venue))
+    return known[venue]
 
 
 def _spans(session: Session, *, venue: str) -> Iterator[_Span]:

@@ -6,10 +6,12 @@ could not tell of yet, the running minute and what is on its way, is not expecte
 hours neither helps nor harms.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated
+from itertools import chain
+from typing import Annotated, cast
 from zoneinfo import ZoneInfo
 
 from pydantic import Field
@@ -17,18 +19,33 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from cloud.layouts import Place
-from cloud.opening import OpeningHours, scheduled_ms_by_bucket
-from cloud.periods import Period
-from cloud.store.metrics import BUCKET_MS, Metric, Scope
+from cloud.opening import OpeningHours, Span, ms_by_bucket, open_spans
+from cloud.periods import HourKey, LocalHour, Period
+from cloud.store.metrics import BUCKET_MS, DAY_SECONDS, HOUR_SECONDS, Metric, Scope
 from cloud.store.tables import Camera, CameraState
-from cloud.sums import first_watched_ms, values_by_place
+from cloud.sums import (
+    MOST_STRETCHES,
+    except_for,
+    first_watched_ms,
+    stretches,
+    sums,
+    sums_by_hour,
+    values_by_place,
+    watched_within,
+)
 from protocol.events import CameraState as State
 
-__all__ = ["TELLING_MS", "Coverage", "Watch", "coverage_of", "read_watch"]
+__all__ = ["TELLING_MS", "Coverage", "Watch", "coverage_of", "read_watch", "read_watch_by_hour"]
 
 TELLING_MS = 75_000
 """A minute is told of when it is over, and takes a moment on its way."""
 _MINUTE_MS = 60_000
+_HOUR_MS = HOUR_SECONDS * 1000
+
+Spans = tuple[Span, ...]
+"""When a camera was expected to watch."""
+Part = HourKey | None
+"""An hour of the venue's clock, or None for a whole period."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,55 +61,166 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """What each camera watched, and what was expected of it: milliseconds by bucket."""
+    """What each camera watched, what was expected of it, and how much of that it did: milliseconds by part."""
 
-    watched: Mapping[Place, Mapping[int, int]]
-    due: Mapping[Place, Mapping[int, int]]
+    watched: Mapping[Place, Mapping[Part, int]]
+    due: Mapping[Place, Mapping[Part, int]]
+    counted: Mapping[Place, Mapping[Part, int]]
 
 
 def read_watch(
     session: Session, *, venue: str, hours: OpeningHours, zone: ZoneInfo, period: Period, now_ms: int
 ) -> Watch:
-    """All that coverage is computed from."""
-    watched = values_by_place(session, venue=venue, scope=Scope.CAMERA, metric=Metric.WATCHED_MS, period=period)
-    query = select(Camera.box, Camera.camera, Camera.last_report_ms).where(col(Camera.venue) == venue)
-    last_reports = {(box, camera): last_ms or 0 for box, camera, last_ms in session.exec(query)}
-    online = _first_online_ms(session, venue=venue)
-
-    @cache
-    def scheduled(begins_ms: int, ends_ms: int) -> Mapping[int, int]:
-        return scheduled_ms_by_bucket(
-            hours, period=Period(start_ms=begins_ms, end_ms=period.end_ms), until_ms=ends_ms, zone=zone
-        )
-
-    def due(place: Place) -> Mapping[int, int]:
-        since = online.get(place, 0)
-        first = first_watched_ms(session, venue=venue, place=place) or since
-        begins_ms = since if first <= since < first + BUCKET_MS else first
-        told_ms = min(now_ms, last_reports.get(place, 0) + _MINUTE_MS)
-        return scheduled(max(period.start_ms, begins_ms), max(now_ms - TELLING_MS, told_ms))
-
-    places = sorted({*watched, *last_reports})
+    """All that coverage of a whole period is computed from."""
+    seen = sums(session, venue=venue, scope=Scope.CAMERA, metrics=[Metric.WATCHED_MS], period=period)
+    watched: dict[Place, Mapping[Part, int]] = {one.place: {None: one.value} for one in seen}
+    due = _due(session, watched, venue=venue, hours=hours, zone=zone, period=period, now_ms=now_ms)
+    known = stretches(session, venue=venue, period=period, seconds=DAY_SECONDS).long
+    whole = _fully_due(known, {*due.values()}, step_ms=DAY_SECONDS * 1000)
+    counted = {place: Counter[Part]() for place in due}
+    for place, values in watched_within(session, venue=venue, periods=whole, seconds=DAY_SECONDS).items():
+        counted[place][None] += sum(values.values())
+    for place, values in _counted_by_bucket(session, due, venue=venue, fine=except_for(whole, period=period)):
+        counted[place][None] += sum(values.values())
     return Watch(
-        watched={place: watched.get(place, {}) for place in places}, due={place: due(place) for place in places}
+        watched={place: watched.get(place, {}) for place in due},
+        due={place: {None: sum(end - start for start, end in spans)} for place, spans in due.items()},
+        counted=counted,
     )
 
 
-def coverage_of(
-    watch: Watch, *, buckets: Sequence[int] | None = None, places: Iterable[Place] | None = None
-) -> Coverage:
-    """The coverage of all buckets or of some, of all cameras or of some."""
+def read_watch_by_hour(
+    session: Session,
+    *,
+    venue: str,
+    hours: OpeningHours,
+    zone: ZoneInfo,
+    period: Period,
+    now_ms: int,
+    local: Sequence[LocalHour],
+) -> Watch:
+    """The same for each hour of the venue's clock in a period."""
+    seen = sums_by_hour(session, venue=venue, scope=Scope.CAMERA, metrics=[Metric.WATCHED_MS], period=period, zone=zone)
+    watched = {place: cast("Mapping[Part, int]", values) for (_, place), values in seen.items()}
+    due = _due(session, watched, venue=venue, hours=hours, zone=zone, period=period, now_ms=now_ms)
+    whole: Sequence[Period] = []
+    if all(hour.key[1] % _HOUR_MS == 0 for hour in local):
+        known = stretches(session, venue=venue, period=period, seconds=HOUR_SECONDS).long
+        whole = _fully_due(known, {*due.values()}, step_ms=_HOUR_MS)
+    counted = {place: Counter[Part]() for place in due}
+    key_of_start = {hour.buckets[0]: hour.key for hour in local}
+    for place, values in watched_within(session, venue=venue, periods=whole, seconds=HOUR_SECONDS).items():
+        counted[place].update({key_of_start[start_ms]: value for start_ms, value in values.items()})
+    fine = except_for(whole, period=period)
+    key_of_bucket = {bucket: hour.key for hour in local for bucket in hour.buckets} if fine else {}
+    for place, values in _counted_by_bucket(session, due, venue=venue, fine=fine):
+        for bucket, value in values.items():
+            counted[place][key_of_bucket[bucket]] += value
+    by_hour = {spans: _ms_by_hour(spans, local) for spans in {*due.values()}}
+    return Watch(
+        watched={place: watched.get(place, {}) for place in due},
+        due={place: by_hour[spans] for place, spans in due.items()},
+        counted=counted,
+    )
+
+
+def coverage_of(watch: Watch, *, hour: HourKey | None = None, places: Iterable[Place] | None = None) -> Coverage:
+    """The coverage of the whole period or of an hour of it, of all cameras or of some."""
     seen_ms = due_ms = counted_ms = 0
-    for camera in watch.watched if places is None else places:
-        watched, due = _of(watch.watched.get(camera, {}), buckets), _of(watch.due.get(camera, {}), buckets)
-        seen_ms += sum(watched.values())
-        due_ms += sum(due.values())
-        counted_ms += sum(min(watched_ms, due.get(bucket, 0)) for bucket, watched_ms in watched.items())
+    for camera in watch.due if places is None else places:
+        if camera in watch.due:
+            seen_ms += watch.watched[camera].get(hour, 0)
+            due_ms += watch.due[camera].get(hour, 0)
+            counted_ms += watch.counted[camera].get(hour, 0)
     return Coverage(
         watched_seconds=seen_ms / 1000,
         scheduled_seconds=due_ms / 1000,
         fraction=round(counted_ms / due_ms, 6) if due_ms else None,
     )
+
+
+def _due(
+    session: Session,
+    watched: Iterable[Place],
+    *,
+    venue: str,
+    hours: OpeningHours,
+    zone: ZoneInfo,
+    period: Period,
+    now_ms: int,
+) -> dict[Place, Spans]:
+    """When each camera was expected to watch."""
+    query = select(Camera.box, Camera.camera, Camera.last_report_ms).where(col(Camera.venue) == venue)
+    last_reports = {(box, camera): last_ms or 0 for box, camera, last_ms in session.exec(query)}
+    online = _first_online_ms(session, venue=venue)
+
+    @cache
+    def scheduled(begins_ms: int, ends_ms: int) -> Spans:
+        within = Period(start_ms=begins_ms, end_ms=period.end_ms)
+        return tuple(open_spans(hours, period=within, until_ms=ends_ms, zone=zone))
+
+    def due(place: Place) -> Spans:
+        since = online.get(place, 0)
+        first = first_watched_ms(session, venue=venue, place=place) or since
+        begins_ms = since if first <= since < first + BUCKET_MS else first
+        told_ms = min(now_ms, last_reports.get(place, 0) + _MINUTE_MS)
+        ends_ms = max(now_ms - TELLING_MS, told_ms)
+        return scheduled(max(period.start_ms, begins_ms), min(period.end_ms, ends_ms))
+
+    return {place: due(place) for place in sorted({*watched, *last_reports})}
+
+
+def _fully_due(known: Sequence[Period], expected: Iterable[Spans], *, step_ms: int) -> Sequence[Period]:
+    """The whole hours or days among the known through all of which every camera was expected to watch."""
+    for spans in expected:
+        known = [part for one in known for part in _within(one, spans, step_ms=step_ms)]
+    return known if len(known) <= MOST_STRETCHES else []
+
+
+def _within(one: Period, spans: Spans, *, step_ms: int) -> Iterator[Period]:
+    for start, end in spans:
+        first = max(one.start_ms, -(-start // step_ms) * step_ms)
+        last = min(one.end_ms, end // step_ms * step_ms)
+        if first < last:
+            yield Period(start_ms=first, end_ms=last)
+
+
+def _counted_by_bucket(
+    session: Session, due: Mapping[Place, Spans], *, venue: str, fine: Sequence[Period]
+) -> Iterator[tuple[Place, Mapping[int, int]]]:
+    """What each camera watched of what it was expected to, by 15 minutes of some stretches."""
+    found = values_by_place(session, venue=venue, scope=Scope.CAMERA, metric=Metric.WATCHED_MS, periods=fine)
+    expected: dict[Spans, Mapping[int, int]] = {}
+    for place, values in found.items():
+        spans = due.get(place, ())
+        if spans not in expected:
+            expected[spans] = ms_by_bucket(chain(*(_cut(spans, part) for part in fine)))
+        due_ms = expected[spans]
+        yield place, {bucket: min(value, due_ms.get(bucket, 0)) for bucket, value in values.items()}
+
+
+def _cut(spans: Spans, part: Period) -> Iterator[Span]:
+    for start, end in spans:
+        if start < part.end_ms and part.start_ms < end:
+            yield max(start, part.start_ms), min(end, part.end_ms)
+
+
+def _ms_by_hour(spans: Spans, local: Sequence[LocalHour]) -> Mapping[Part, int]:
+    """How much of each hour lies in spans, both in order."""
+    found = dict[Part, int]()
+    number = 0
+    for hour in local:
+        begins, ends = hour.buckets[0], hour.buckets[-1] + BUCKET_MS
+        while number < len(spans) and spans[number][1] <= begins:
+            number += 1
+        within_ms = 0
+        for start, end in spans[number:]:
+            if start >= ends:
+                break
+            within_ms += min(end, ends) - max(start, begins)
+        if within_ms:
+            found[hour.key] = within_ms
+    return found
 
 
 def _first_online_ms(session: Session, *, venue: str) -> dict[Place, int]:
@@ -104,7 +232,3 @@ def _first_online_ms(session: Session, *, venue: str) -> dict[Place, int]:
         .group_by(*columns)
     )
     return {(box, camera): at_ms for box, camera, at_ms in session.exec(query)}
-
-
-def _of(values: Mapping[int, int], buckets: Sequence[int] | None) -> Mapping[int, int]:
-    return values if buckets is None else {bucket: values[bucket] for bucket in buckets if bucket in values}

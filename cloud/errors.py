@@ -6,10 +6,28 @@ CloudError
 ├── BackupError        an archive cannot be made, found, read or restored; says which, and why
 ├── NotFound           no such venue, box, camera or plan
 ├── Conflict           it exists already, or its state forbids this
-└── Invalid            what was sent breaks a rule; says what would be right
+├── Invalid            what was sent breaks a rule; says what would be right
+├── TooOften           somebody asked for it more often than is sensible; says when it may be asked for again
+├── Busy               as much of it runs already as may; it can be tried again soon
+├── Damaged            a row that the database keeps cannot be read; says which
+└── PartlyDone         a job of the upkeep did all but what it names
 """
 
-__all__ = ["BackupError", "CloudError", "Conflict", "Invalid", "NotFound", "SettingsError", "StoreError"]
+from datetime import timedelta
+
+__all__ = [
+    "BackupError",
+    "Busy",
+    "CloudError",
+    "Conflict",
+    "Damaged",
+    "Invalid",
+    "NotFound",
+    "PartlyDone",
+    "SettingsError",
+    "StoreError",
+    "TooOften",
+]
 
 
 class CloudError(Exception):
@@ -41,3 +59,23 @@ class Conflict(CloudError):
 
 class Invalid(CloudError):
     """What was sent breaks a rule."""
+
+
+class Busy(CloudError):
+    """As much of this is under way as may be; try again soon."""
+
+
+class TooOften(CloudError):
+    """This was asked for too often; `wait` is for how long it is refused."""
+
+    def __init__(self, message: str, *, wait: timedelta) -> None:
+        super().__init__(message)
+        self.wait = wait
+
+
+class Damaged(CloudError):
+    """A row that is kept cannot be read."""
+
+
+class PartlyDone(CloudError):
+    """A job could not do all of it."""

@@ -5,12 +5,12 @@ for a formula is disarmed.
 """
 
 import base64
-import binascii
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pydantic import JsonValue
 from sqlalchemy import ColumnElement, Connection, Engine, and_, or_, select
@@ -33,6 +33,9 @@ _EVENTS = table_of(Event)
 _COLUMNS = ("box", "epoch", "seq", "type", "scene", "config", "at_ms", "received_ms", "body")
 _FIXED = ("at", "type", "box", "epoch", "seq", "scene", "config", "received_at")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+_NO_CURSOR = "`cursor` must be one that an answer gave as `next`"
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 Cursor = tuple[int, str, str, int]
 
@@ -64,8 +67,9 @@ class EventQuery:
     type: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Row:
+class _Row(NamedTuple):
+    """A row of an event, in the order of the columns."""
+
     box: str
     epoch: str
     seq: int
@@ -100,20 +104,24 @@ def event_page(session: Session, *, query: EventQuery, cursor: str | None, limit
     )
 
 
-def csv_lines(engine: Engine, *, query: EventQuery, limit: int | None) -> Iterator[str]:
+def csv_lines(
+    engine: Engine, *, query: EventQuery, limit: int | None, require: Callable[[Session], None]
+) -> Iterator[str]:
     """All events of a period as CSV, a page at a time, each page in a short transaction of its own.
 
+    Before each page `require` is asked, which raises once whoever reads may read no more: so the answer breaks off.
     With a type, every field of that item has its column; else the item stands whole in the last one.
     """
     model = ITEM_TYPES.get(query.type or "")
     fields = _fields(model)
-    yield _csv_line([*_FIXED, *fields])
+    yield _csv_text([[*_FIXED, *fields]])
     after: Cursor | None = None
     left = limit
     while left is None or left > 0:
-        with reading(engine) as connection:
+        with reading(engine) as connection, Session(connection) as session:
+            require(session)
             rows = _rows(connection, query, after=after, limit=min(MAX_PAGE, left or MAX_PAGE))
-        yield "".join(_csv_line(_cells(row, fields, is_known=model is not None)) for row in rows)
+        yield _csv_text(_cells(row, fields, is_known=model is not None) for row in rows)
         if len(rows) < min(MAX_PAGE, left or MAX_PAGE):
             return
         after, left = rows[-1].cursor, None if left is None else left - len(rows)
@@ -138,7 +146,7 @@ def _rows(connection: Connection, query: EventQuery, *, after: Cursor | None, li
     if after is not None:
         conditions.append(_behind(order, after))
     statement = select(*(_EVENTS.c[name] for name in _COLUMNS)).where(*conditions).order_by(*order).limit(limit)
-    return [_Row(**dict(zip(_COLUMNS, row, strict=True))) for row in connection.execute(statement)]
+    return [_Row(*row) for row in connection.execute(statement).all()]
 
 
 def _behind(order: Sequence[ColumnElement[object]], after: Cursor) -> ColumnElement[bool]:
@@ -163,9 +171,9 @@ def _cells(row: _Row, fields: Sequence[str], *, is_known: bool) -> list[JsonValu
     return [*fixed, *((item.get(name) for name in fields) if is_known else [item])]
 
 
-def _csv_line(cells: Sequence[JsonValue]) -> str:
+def _csv_text(lines: Iterable[Sequence[JsonValue]]) -> str:
     out = io.StringIO()
-    csv.writer(out).writerow([_csv_cell(cell) for cell in cells])
+    csv.writer(out).writerows([_csv_cell(cell) for cell in cells] for cells in lines)
     return out.getvalue()
 
 
@@ -174,7 +182,7 @@ def _csv_cell(value: JsonValue) -> str:
         return ""
     if isinstance(value, str):
         return f"'{value}" if value.startswith(_FORMULA_STARTS) else value
-    return json.dumps(value, separators=(",", ":"))
+    return repr(value) if type(value) is int else _ENCODER.encode(value)
 
 
 def _write_cursor(cursor: Cursor) -> str:
@@ -183,11 +191,19 @@ def _write_cursor(cursor: Cursor) -> str:
 
 def _read_cursor(text: str) -> Cursor:
     try:
-        at_ms, box, epoch, seq = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        if not (isinstance(at_ms, int) and isinstance(box, str) and isinstance(epoch, str) and isinstance(seq, int)):
-            raise Invalid("`cursor` must be one that an answer gave as `next`")
-    except (ValueError, TypeError, binascii.Error) as error:
-        raise Invalid("`cursor` must be one that an answer gave as `next`") from error
-    if not all(-(2**62) < number < 2**62 for number in (at_ms, seq)) or "\0" in box + epoch:
-        raise Invalid("`cursor` must be one that an answer gave as `next`")
-    return at_ms, box, epoch, seq
+        found = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        match found:
+            case [int(at_ms), str(box), str(epoch), int(seq)] if _is_key(at_ms, box, epoch, seq):
+                return at_ms, box, epoch, seq
+    except (ValueError, RecursionError) as error:
+        raise Invalid(_NO_CURSOR) from error
+    raise Invalid(_NO_CURSOR)
+
+
+def _is_key(at_ms: int, box: str, epoch: str, seq: int) -> bool:
+    """Whether the database can be asked for it; true is an int, and JSON has characters that are none."""
+    return (
+        all(type(number) is int and -(2**62) < number < 2**62 for number in (at_ms, seq))
+        and (box + epoch).isascii()
+        and "\0" not in box + epoch
+    )

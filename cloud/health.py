@@ -5,6 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from sqlalchemy import Engine, func, select
 
+from cloud.devices.following import last_asked
 from cloud.store.engine import reading
 from cloud.store.identity import read_identity
 from cloud.store.moments import from_ms
@@ -28,6 +29,8 @@ class CloudHealth:
     boxes: int
     last_received: str | None
     last_received_age_seconds: float | None
+    broker_asked: str | None
+    broker_asked_age_seconds: float | None
 
 
 def read_health(engine: Engine, *, now_ms: int) -> CloudHealth:
@@ -36,6 +39,7 @@ def read_health(engine: Engine, *, now_ms: int) -> CloudHealth:
     with reading(engine) as connection:
         store = read_identity(connection)
         boxes, last_ms = connection.execute(select(func.count(), func.max(_BOXES.c.last_seen_ms))).one()
+        asked_ms = last_asked(connection)
     return CloudHealth(
         status="ok",
         version=program_version(),
@@ -43,6 +47,8 @@ def read_health(engine: Engine, *, now_ms: int) -> CloudHealth:
         boxes=boxes,
         last_received=None if last_ms is None else format_utc(from_ms(last_ms)),
         last_received_age_seconds=None if last_ms is None else max(0, now_ms - last_ms) / 1000,
+        broker_asked=None if asked_ms is None else format_utc(from_ms(asked_ms)),
+        broker_asked_age_seconds=None if asked_ms is None else max(0, now_ms - asked_ms) / 1000,
     )
 
 

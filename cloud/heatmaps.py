@@ -4,6 +4,7 @@ All sums are exact integers. A space's cells keep their own coordinates: on a fl
 Knows nothing of colours; `pictures` draws.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -25,7 +26,8 @@ from protocol.tiles import DIRECTIONS, TILE_SIDE, Layer
 __all__ = ["Grid", "Heat", "SpaceFigures", "covering", "grid_of", "read_heat", "spaces"]
 
 HOUR_SECONDS, DAY_SECONDS = 3_600, 86_400
-MAX_GRID_CELLS = 4_000_000
+MAX_GRID_NUMBERS = 2_000_000
+"""Of a grid, flow having eight a cell: as JSON each takes some hundred bytes while an answer is made."""
 _TILES = table_of(Tile)
 
 Cells = NDArray[np.int64]
@@ -107,16 +109,20 @@ def covering(period: Period) -> Iterator[tuple[int, int, int]]:
 
 
 def grid_of(heat: Heat) -> Grid:
-    """All tiles as one rectangle; raises Conflict when they lie too far apart."""
+    """All tiles as one rectangle; raises Conflict when that has too many numbers, as where they lie far apart."""
     if not heat.tiles:
         shape = (0, 0, DIRECTIONS) if heat.layer is Layer.FLOW else (0, 0)
         return Grid(x=0, y=0, cells=np.zeros(shape, dtype=np.int64))
     columns, rows = [tx for tx, _ in heat.tiles], [ty for _, ty in heat.tiles]
     left, bottom = min(columns), min(rows)
     width, height = (max(columns) - left + 1) * TILE_SIDE, (max(rows) - bottom + 1) * TILE_SIDE
-    if width * height > MAX_GRID_CELLS:
-        raise Conflict(f"the heat map spans {width} × {height} cells, too many for one grid; ask for its tiles instead")
     depth = (DIRECTIONS,) if heat.layer is Layer.FLOW else ()
+    if math.prod((width, height, *depth)) > MAX_GRID_NUMBERS:
+        each = f" of {DIRECTIONS} directions each" if depth else ""
+        raise Conflict(
+            f"the heat map spans {width} × {height} cells{each}, too many for one grid of at most"
+            f" {MAX_GRID_NUMBERS:,} numbers; ask for its tiles instead"
+        )
     cells = np.zeros((height, width, *depth), dtype=np.int64)
     for (tx, ty), values in heat.tiles.items():
         row, column = (ty - bottom) * TILE_SIDE, (tx - left) * TILE_SIDE

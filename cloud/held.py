@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Engine, Select, delete, func, select
+from sqlalchemy import Engine, Select, and_, delete, func, select
 from sqlmodel import Session
 
 from cloud.errors import Invalid, NotFound
@@ -98,20 +98,26 @@ def release_held(
     epoch: str | None,
     now: datetime,
 ) -> Released:
-    """Let in what is held of a box for one reason, as far as it may count by now; a clone's epoch as a whole."""
+    """Let in what is held of a box for one reason, as far as it may count by now; a clone's epoch as a whole.
+
+    What names another venue than those granted (None: all) stays, as when it is thrown away.
+    """
     with reading(engine) as connection, Session(connection) as session:
         _require_box(session, box=box, granted=granted)
+    among = and_(_HELD.c.box == box, _HELD.c.reason == str(reason))
+    if granted is not None:
+        among = and_(among, _HELD.c.venue.in_(granted))
     match reason:
         case HoldReason.CLONE:
             if epoch is None:
                 raise Invalid("`epoch` must be named to let in what a clone sent")
-            return decide_clone(engine, box=box, epoch=epoch, accept=True, now=now)
+            return decide_clone(engine, box=box, epoch=epoch, accept=True, now=now, among=among)
         case HoldReason.NOT_ENROLLED:
-            return release_box(engine, box, now)
+            return release_box(engine, box, now, among=among)
         case HoldReason.FUTURE:
-            return release_due(engine, now)
+            return release_due(engine, now, among=among)
         case HoldReason.UNKNOWN_TYPE | HoldReason.NEWER_SCHEMA:
-            return release_known(engine, now)
+            return release_known(engine, now, among=among)
 
 
 def _boxes_in(venues: Collection[str]) -> Select[tuple[str]]:

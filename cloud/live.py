@@ -23,7 +23,10 @@ from protocol.status import Live, LiveScene
 __all__ = ["CURRENT_MS", "Freshness", "LiveBox", "LiveFigures", "LiveZoneFigures", "live_figures", "live_version"]
 
 CURRENT_MS = 90_000
-"""A box speaks at least every 30 seconds; what is older than three of those is the last known word, for alerts too."""
+"""A box speaks at least every 30 seconds; what is older than three of those is the last known word, for alerts too.
+
+What is further ahead than that was said by a clock since corrected.
+"""
 
 
 class Freshness(StrEnum):
@@ -112,7 +115,7 @@ def _newest(session: Session, *, venue: str) -> Sequence[LiveRow]:
 
 
 def _is_current(row: LiveRow, *, now_ms: int) -> bool:
-    return now_ms - row.at_ms <= CURRENT_MS
+    return abs(now_ms - row.at_ms) <= CURRENT_MS
 
 
 def _freshness(*, current: int, known: int) -> Freshness:

@@ -5,6 +5,7 @@ A venue that says nothing is taken to be open all day, every day.
 """
 
 import re
+from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from itertools import pairwise
@@ -16,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from cloud.periods import Period
 from cloud.store.metrics import BUCKET_MS
 
-__all__ = ["OpeningHours", "Weekday", "scheduled_ms_by_bucket"]
+__all__ = ["OpeningHours", "Span", "Weekday", "ms_by_bucket", "open_spans", "scheduled_ms_by_bucket"]
 
 _CLOCK_TIME = r"^([01]\d|2[0-3]):[0-5]\d$|^24:00$"
 MINUTES_A_DAY = 1440
@@ -36,6 +37,8 @@ class Weekday(StrEnum):
 
 ClockTime = Annotated[str, StringConstraints(pattern=re.compile(_CLOCK_TIME))]
 Interval = tuple[ClockTime, ClockTime]
+Span = tuple[int, int]
+"""From when until when, in UTC milliseconds."""
 
 
 def _tidy(intervals: tuple[Interval, ...]) -> tuple[Interval, ...]:
@@ -73,22 +76,39 @@ class OpeningHours(BaseModel):
         return tuple(_minutes(interval) for interval in self.weekly.get(list(Weekday)[day.weekday()], ()))
 
 
+def open_spans(hours: OpeningHours, *, period: Period, until_ms: int, zone: ZoneInfo) -> list[Span]:
+    """From when until when the venue is open, up to a moment: in order, disjoint, never adjacent."""
+    end_ms = min(period.end_ms, until_ms)
+    spans: list[Span] = []
+    for opens, closes in _spans(hours, period=period, zone=zone):
+        start, end = max(opens, period.start_ms), min(closes, end_ms)
+        if start >= end:
+            continue
+        if spans and start <= spans[-1][1]:
+            spans[-1] = spans[-1][0], max(end, spans[-1][1])
+        else:
+            spans.append((start, end))
+    return spans
+
+
+def ms_by_bucket(spans: Iterable[Span]) -> dict[int, int]:
+    """How many milliseconds of each bucket lie in spans; without those of which none do."""
+    found: dict[int, int] = {}
+    for start, end in spans:
+        for bucket in range(start // BUCKET_MS * BUCKET_MS, end, BUCKET_MS):
+            within = min(end, bucket + BUCKET_MS) - max(start, bucket)
+            found[bucket] = found.get(bucket, 0) + within
+    return found
+
+
 def scheduled_ms_by_bucket(hours: OpeningHours, *, period: Period, until_ms: int, zone: ZoneInfo) -> dict[int, int]:
     """How many milliseconds of each bucket the venue is open, up to a moment; without those in which it is closed."""
-    end_ms = min(period.end_ms, until_ms)
-    scheduled: dict[int, int] = {}
-    covered_until = period.start_ms
-    for opens, closes in _open_spans(hours, period=period, zone=zone):
-        start, end = max(opens, covered_until), min(closes, end_ms)
-        for bucket in range(start // BUCKET_MS * BUCKET_MS, end, BUCKET_MS):
-            open_ms = min(end, bucket + BUCKET_MS) - max(start, bucket)
-            if open_ms > 0:
-                scheduled[bucket] = scheduled.get(bucket, 0) + open_ms
-        covered_until = max(covered_until, end)
-    return scheduled
+    return ms_by_bucket(open_spans(hours, period=period, until_ms=until_ms, zone=zone))
 
 
-def _open_spans(hours: OpeningHours, *, period: Period, zone: ZoneInfo) -> list[tuple[int, int]]:
+def _spans(hours: OpeningHours, *, period: Period, zone: ZoneInfo) -> list[Span]:
+    if hours.weekly is None and not hours.closed_days:
+        return [(period.start_ms, period.end_ms)]
     first = datetime.fromtimestamp(period.start_ms / 1000, zone).date() - timedelta(days=1)
     last = datetime.fromtimestamp(period.end_ms / 1000, zone).date()
     days = [first + timedelta(days=index) for index in range((last - first).days + 1)]

@@ -14,9 +14,23 @@ from zoneinfo import ZoneInfo
 from cloud.errors import Invalid
 from cloud.store.metrics import BUCKET_MS
 
-__all__ = ["LocalHour", "Period", "day_of", "format_local", "local_hours", "read_period"]
+__all__ = [
+    "HourKey",
+    "LocalHour",
+    "Period",
+    "day_of",
+    "format_local",
+    "hour_of_key",
+    "local_hours",
+    "read_period",
+    "start_of_hour",
+    "steady_stretches",
+]
 
 MAX_DAYS = 1100
+_HOUR_MS = 3_600_000
+_STEP_MS = 6 * _HOUR_MS
+"""Within so long no clock changes and changes back."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _LOST_PLUS = re.compile(r" (?=\d{2}:?\d{2}$)")
@@ -38,12 +52,17 @@ class Period:
         return (self.end_ms - self.start_ms) / 1000
 
 
+HourKey = tuple[int, int]
+"""What names an hour of a clock: its number since 1970 on that clock, and the clock's offset from UTC in ms."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalHour:
     """What falls into one hour of the venue's clock."""
 
     hour: datetime
-    buckets: tuple[int, ...]
+    key: HourKey
+    buckets: range
 
 
 def read_period(start: str | None, end: str | None, *, zone: ZoneInfo, now_ms: int, max_days: int = MAX_DAYS) -> Period:
@@ -76,15 +95,42 @@ def day_of(moment_ms: int, *, zone: ZoneInfo) -> Period:
 
 def local_hours(period: Period, *, zone: ZoneInfo) -> Iterator[LocalHour]:
     """The hours of the venue's clock that a period touches, in order, each with its buckets within the period."""
-    hour, buckets = None, list[int]()
-    for bucket in period.buckets():
-        local = datetime.fromtimestamp(bucket / 1000, zone)
-        key = (local.replace(minute=0, tzinfo=None), local.utcoffset())
-        if key != hour:
-            yield from _hour(buckets, zone=zone)
-            hour, buckets = key, []
-        buckets.append(bucket)
-    yield from _hour(buckets, zone=zone)
+    for stretch, offset_ms in steady_stretches(period, zone=zone):
+        first, last = ((moment + offset_ms) // _HOUR_MS for moment in (stretch.start_ms, stretch.end_ms - BUCKET_MS))
+        for number in range(first, last + 1):
+            key = (number, offset_ms)
+            start_ms = start_of_hour(key)
+            begins, ends = max(start_ms, stretch.start_ms), min(start_ms + _HOUR_MS, stretch.end_ms)
+            yield LocalHour(
+                hour=hour_of_key(key),
+                key=key,
+                buckets=range(_ceil(begins), ends, BUCKET_MS),
+            )
+
+
+def hour_of_key(key: HourKey) -> datetime:
+    """When an hour begins, with its own offset: where clocks go back by half an hour, the zone would give the other."""
+    return datetime.fromtimestamp(start_of_hour(key) / 1000, timezone(timedelta(milliseconds=key[1])))
+
+
+def start_of_hour(key: HourKey) -> int:
+    """When an hour begins, in UTC milliseconds."""
+    number, offset_ms = key
+    return number * _HOUR_MS - offset_ms
+
+
+def steady_stretches(period: Period, *, zone: ZoneInfo) -> Iterator[tuple[Period, int]]:
+    """A period in stretches of whole buckets through which a clock's offset from UTC is one, with that offset in ms."""
+    start_ms, offset_ms = period.start_ms, _offset_ms(period.start_ms, zone=zone)
+    for step_ms in range(period.start_ms, period.end_ms, _STEP_MS):
+        end_ms = min(step_ms + _STEP_MS, period.end_ms)
+        if _offset_ms(end_ms, zone=zone) == offset_ms:
+            continue
+        for bucket_ms in range(step_ms, end_ms, BUCKET_MS):
+            if (here_ms := _offset_ms(bucket_ms, zone=zone)) != offset_ms:
+                yield Period(start_ms=start_ms, end_ms=bucket_ms), offset_ms
+                start_ms, offset_ms = bucket_ms, here_ms
+    yield Period(start_ms=start_ms, end_ms=period.end_ms), offset_ms
 
 
 def format_local(moment_ms: int, *, zone: ZoneInfo) -> str:
@@ -92,12 +138,9 @@ def format_local(moment_ms: int, *, zone: ZoneInfo) -> str:
     return datetime.fromtimestamp(moment_ms / 1000, zone).isoformat(timespec="seconds")
 
 
-def _hour(buckets: list[int], *, zone: ZoneInfo) -> Iterator[LocalHour]:
-    if buckets:
-        start = datetime.fromtimestamp(buckets[0] / 1000, zone)
-        # With its own offset: where clocks go back by half an hour, the zone would give the other one.
-        offset = timezone(start.utcoffset() or timedelta())
-        yield LocalHour(hour=start.replace(minute=0, tzinfo=offset), buckets=tuple(buckets))
+def _offset_ms(moment_ms: int, *, zone: ZoneInfo) -> int:
+    offset = datetime.fromtimestamp(moment_ms / 1000, zone).utcoffset() or timedelta()
+    return offset.days * 86_400_000 + offset.seconds * 1000
 
 
 def _read_moment(text: str, *, name: str, zone: ZoneInfo, is_end: bool) -> int:
@@ -124,3 +167,7 @@ def _midnight(day: date, *, zone: ZoneInfo) -> int:
 
 def _floor(moment_ms: int) -> int:
     return moment_ms // BUCKET_MS * BUCKET_MS
+
+
+def _ceil(moment_ms: int) -> int:
+    return -(-moment_ms // BUCKET_MS) * BUCKET_MS

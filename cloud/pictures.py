@@ -5,11 +5,13 @@ cell of the period. Pictures have their first row on top, so a floor is turned o
 """
 
 import io
+import math
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from cloud.errors import Invalid
 from cloud.heatmaps import Cells, Heat, grid_of
 from cloud.palette import PALETTE
 from protocol.tiles import TILE_SIDE
@@ -18,13 +20,19 @@ __all__ = ["MAX_ZOOM", "MIN_ZOOM", "PICTURE_TILE_PX", "picture", "picture_tile"]
 
 PICTURE_TILE_PX = 256
 MIN_ZOOM, MAX_ZOOM = -3, 8
+MAX_PIXELS = 32_000_000
+"""Of one picture; each takes some three bytes while it is drawn."""
 
 
 def picture(heat: Heat, *, scale: int) -> bytes:
-    """Everything as one PNG of `scale` pixels a cell; a transparent pixel where there is nothing."""
+    """Everything as one PNG of `scale` pixels a cell; a transparent pixel where there is nothing.
+
+    Raises Invalid for a scale at which it would have too many pixels.
+    """
     cells = _amounts(grid_of(heat).cells)
     if not cells.size:
         cells = np.zeros((1, 1), dtype=np.int64)
+    _require_room(cells, scale)
     upright = cells[::-1] if heat.is_y_up else cells
     return _png(_enlarge(_levels(upright, greatest=int(cells.max())), scale))
 
@@ -40,6 +48,16 @@ def picture_tile(heat: Heat, *, zoom: int, x: int, y: int) -> bytes:
         step = 1 << -zoom
         upright = upright.reshape(PICTURE_TILE_PX, step, PICTURE_TILE_PX, step).max(axis=(1, 3))
     return _png(_enlarge(_levels(upright, greatest=greatest), PICTURE_TILE_PX // upright.shape[0]))
+
+
+def _require_room(cells: Cells, scale: int) -> None:
+    most = math.isqrt(MAX_PIXELS // cells.size)
+    if scale > most:
+        rows, columns = cells.shape
+        raise Invalid(
+            f"scale: {columns} × {rows} cells of {scale} pixels a side are too large a picture; at most {most} is"
+            " allowed for this map, and its tiles show every detail"
+        )
 
 
 def _amounts(cells: Cells) -> Cells:

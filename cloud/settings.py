@@ -163,6 +163,12 @@ class ListenSettings(_Section):
     certificate_file: Path | None = Field(
         default=None, description="PEM of a certificate and its key, with which the API speaks TLS itself"
     )
+    connections: Annotated[int, Field(ge=10, le=100_000)] = Field(
+        default=700, description="the most connections at once, at most three quarters of the files that may be open"
+    )
+    connections_per_address: Annotated[int, Field(ge=5, le=100_000)] = Field(
+        default=100, description="of them, those of one address (of IPv6: of one /64) that is no trusted proxy"
+    )
 
 
 class DeviceSettings(_Section):
@@ -184,7 +190,7 @@ class AccessSettings(_Section):
     """Who may come in from where, how often they may ask, and how long they stay signed in."""
 
     requests_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
-        default=100, description="the most requests a minute of one key or one session"
+        default=100, description="the most requests a minute of one key, or of one user"
     )
     reports_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         default=10, description="of them, those for heavy reports: CSV exports, whole heat maps, comparisons"

@@ -1,148 +1,351 @@
 """Reading the roll-ups: sums and peaks of a venue over a period, as plain values, added up by the database.
 
-Knows the table and nothing of what the numbers mean.
+Whole days in UTC are read from their own sums, and whole hours where hours are asked for, unless the day has changed
+since these were made; all else is read from the 15 minutes. So any period has its exact sums, on any clock. Knows the
+tables and nothing of what the numbers mean.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+from itertools import chain
+from typing import Any
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Table, func, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Integer,
+    Select,
+    Subquery,
+    Table,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    tuple_,
+    union_all,
+)
 from sqlmodel import Session
 
 from cloud.layouts import Place
-from cloud.periods import Period
-from cloud.store.metrics import Metric, Peak, Scope
-from cloud.store.tables import Rollup, RollupPeak
+from cloud.periods import HourKey, Period, steady_stretches
+from cloud.store.metrics import DAY_SECONDS, HOUR_SECONDS, Metric, Peak, Scope
+from cloud.store.tables import Rollup, RollupDue, RollupLong, RollupLongPeak, RollupPeak
 from cloud.store.upsert import table_of
 
 __all__ = [
+    "HourSums",
+    "Stretches",
     "Sum",
+    "except_for",
     "first_watched_ms",
-    "peaks_by_bucket",
+    "peaks_by_hour",
     "peaks_by_place",
+    "peaks_together",
+    "stretches",
     "sums",
-    "sums_by_bucket",
-    "totals_by_bucket",
+    "sums_by_hour",
     "values_by_place",
+    "watched_within",
 ]
 
-_SUMS = table_of(Rollup)
-_PEAKS = table_of(RollupPeak)
+MOST_STRETCHES = 40
+"""Where more days than that have changed here and there, all between them is read from its 15 minutes."""
+_HOUR_MS, _DAY_MS = HOUR_SECONDS * 1000, DAY_SECONDS * 1000
+_SUMS, _PEAKS = table_of(Rollup), table_of(RollupPeak)
+_LONG_SUMS, _LONG_PEAKS = table_of(RollupLong), table_of(RollupLongPeak)
+_DUE = table_of(RollupDue)
+
+
+HourSums = Mapping[tuple[Metric, Place], Mapping[HourKey, int]]
+"""Sums by metric and place, and by hour."""
+_METRICS = {str(metric): metric for metric in Metric}
+_DAYS_DUE = select(_DUE.c.day_ms).where(_DUE.c.venue == bindparam("venue")).distinct().order_by(_DUE.c.day_ms)
+_FIRST_WATCHED = (
+    select(_SUMS.c.bucket_ms)
+    .where(
+        _SUMS.c.venue == bindparam("venue"),
+        _SUMS.c.metric == literal_column(f"'{Metric.WATCHED_MS}'"),
+        _SUMS.c.scope == literal_column(f"'{Scope.CAMERA}'"),
+        _SUMS.c.box == bindparam("box"),
+        _SUMS.c.subject == bindparam("camera"),
+        _SUMS.c.value > 0,
+    )
+    .order_by(_SUMS.c.bucket_ms)
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sum:
-    """One sum: of a bucket where buckets were asked for, else of the whole period (then `bucket_ms` is 0)."""
+    """One sum over a whole period."""
 
     metric: Metric
     place: Place
     bin: int
     value: int
-    bucket_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretches:
+    """A period in two: what is read from longer sums, and what from the sums of 15 minutes."""
+
+    long: Sequence[Period]
+    fine: Sequence[Period]
+
+
+class _Kind(Enum):
+    SUM = "sum"
+    PEAK = "peak"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """What is read: which metrics, over the whole or by hour, of all bins or of one."""
+
+    kind: _Kind
+    names: tuple[str, ...]
+    by_hour: bool = False
+    number: int | None = None
 
 
 def sums(session: Session, *, venue: str, scope: Scope, metrics: Sequence[Metric], period: Period) -> list[Sum]:
     """Each metric of each subject and bin, over the whole period."""
-    columns = (_SUMS.c.metric, _SUMS.c.box, _SUMS.c.subject, _SUMS.c.bin)
-    within = _within(_SUMS, venue=venue, scope=scope, names=metrics, period=period)
-    query = select(*columns, func.sum(_SUMS.c.value)).where(*within).group_by(*columns)
+    read = _Read(kind=_Kind.SUM, names=tuple(metrics))
     return [
-        Sum(metric=Metric(metric), place=(box, subject), bin=number, value=int(value))
-        for metric, box, subject, number, value in session.connection().execute(query)
+        Sum(metric=_METRICS[metric], place=(box, subject), bin=number, value=int(value))
+        for metric, box, subject, number, value in _execute(session, read, venue=venue, scope=scope, period=period)
     ]
 
 
-def sums_by_bucket(
-    session: Session, *, venue: str, scope: Scope, metrics: Sequence[Metric], period: Period
-) -> Iterator[Sum]:
-    """Each metric of each subject and bin, bucket by bucket."""
-    columns = (_SUMS.c.metric, _SUMS.c.box, _SUMS.c.subject, _SUMS.c.bin, _SUMS.c.bucket_ms, _SUMS.c.value)
-    query = select(*columns).where(*_within(_SUMS, venue=venue, scope=scope, names=metrics, period=period))
-    for metric, box, subject, number, bucket_ms, value in session.connection().execute(query):
-        yield Sum(metric=Metric(metric), place=(box, subject), bin=number, value=value, bucket_ms=bucket_ms)
-
-
-def totals_by_bucket(
+def sums_by_hour(
     session: Session,
     *,
     venue: str,
     scope: Scope,
-    metric: Metric,
+    metrics: Sequence[Metric],
     period: Period,
-    places: Collection[Place] | None,
-    number: int = 0,
-) -> dict[int, int]:
-    """One metric and bin of each bucket, added up over all places or over some."""
-    within = _within(_SUMS, venue=venue, scope=scope, names=[metric], period=period)
-    query = select(_SUMS.c.bucket_ms, func.sum(_SUMS.c.value)).where(
-        *within, _SUMS.c.bin == number, *_among(_SUMS, places)
-    )
-    rows = session.connection().execute(query.group_by(_SUMS.c.bucket_ms))
-    return {bucket_ms: int(value) for bucket_ms, value in rows}
+    zone: ZoneInfo,
+    number: int | None = None,
+) -> HourSums:
+    """Each metric of each subject by the hour of a clock; one bin, or all of them added up."""
+    found = defaultdict[tuple[str, str, str], dict[HourKey, int]](dict)
+    read = _Read(kind=_Kind.SUM, names=tuple(metrics), by_hour=True, number=number)
+    for stretch, offset_ms in steady_stretches(period, zone=zone):
+        rows = _execute(session, read, venue=venue, scope=scope, period=stretch, offset_ms=offset_ms)
+        for metric, box, subject, hour, value in rows:
+            found[metric, box, subject][hour, offset_ms] = int(value)
+    return {(_METRICS[metric], (box, subject)): values for (metric, box, subject), values in found.items()}
 
 
 def values_by_place(
-    session: Session, *, venue: str, scope: Scope, metric: Metric, period: Period, number: int = 0
-) -> dict[Place, dict[int, int]]:
-    """One metric and bin of each place, by bucket."""
-    columns = (_SUMS.c.box, _SUMS.c.subject, _SUMS.c.bucket_ms, _SUMS.c.value)
-    within = _within(_SUMS, venue=venue, scope=scope, names=[metric], period=period)
-    query = select(*columns).where(*within, _SUMS.c.bin == number)
-    found = defaultdict[Place, dict[int, int]](dict)
-    for box, subject, bucket_ms, value in session.connection().execute(query):
-        found[box, subject][bucket_ms] = value
-    return found
+    session: Session, *, venue: str, scope: Scope, metric: Metric, periods: Sequence[Period]
+) -> Mapping[Place, Mapping[int, int]]:
+    """One metric of each place in some stretches of time, by 15 minutes; of metrics without bins."""
+    return _values(session, _SUMS, venue=venue, scope=scope, metric=metric, periods=periods)
+
+
+def watched_within(
+    session: Session, *, venue: str, periods: Sequence[Period], seconds: int
+) -> Mapping[Place, Mapping[int, int]]:
+    """What cameras watched of each whole hour or day, of no 15 minutes more than there are in them."""
+    metric = Metric.WATCHED_WITHIN_MS
+    return _values(
+        session, _LONG_SUMS, venue=venue, scope=Scope.CAMERA, metric=metric, periods=periods, seconds=seconds
+    )
 
 
 def peaks_by_place(session: Session, *, venue: str, scope: Scope, peak: Peak, period: Period) -> dict[Place, int]:
     """The peak of each place over the whole period."""
-    places = (_PEAKS.c.box, _PEAKS.c.subject)
-    within = _within(_PEAKS, venue=venue, scope=scope, names=[peak], period=period)
-    query = select(*places, func.max(_PEAKS.c.value)).where(*within).group_by(*places)
-    return {(box, subject): value for box, subject, value in session.connection().execute(query)}
+    rows = _execute(session, _Read(kind=_Kind.PEAK, names=(peak,)), venue=venue, scope=scope, period=period)
+    return {(box, subject): value for box, subject, value in rows}
 
 
-def peaks_by_bucket(
+def peaks_together(
     session: Session, *, venue: str, scope: Scope, peak: Peak, period: Period, places: Collection[Place] | None
-) -> dict[int, int]:
-    """The peaks of all places or of some in each bucket, added up."""
-    within = _within(_PEAKS, venue=venue, scope=scope, names=[peak], period=period)
-    query = select(_PEAKS.c.bucket_ms, func.sum(_PEAKS.c.value)).where(*within, *_among(_PEAKS, places))
-    rows = session.connection().execute(query.group_by(_PEAKS.c.bucket_ms))
-    return {bucket_ms: int(value) for bucket_ms, value in rows}
+) -> int | None:
+    """The greatest that the peaks of all places or of some came to together, in any 15 minutes."""
+    if places is not None and len(places) == 1:
+        (place,) = places
+        return peaks_by_place(session, venue=venue, scope=scope, peak=peak, period=period).get(place)
+    added = _added_peaks(places)
+    parameters = {"venue": venue, "scope": scope, "metric": peak, "from": period.start_ms, "to": period.end_ms}
+    found = session.connection().execute(select(func.max(added.c.value)), parameters).scalar_one()
+    return None if found is None else int(found)
+
+
+def peaks_by_hour(
+    session: Session,
+    *,
+    venue: str,
+    scope: Scope,
+    peak: Peak,
+    period: Period,
+    zone: ZoneInfo,
+    places: Collection[Place] | None,
+) -> Mapping[HourKey, int]:
+    """The same for each hour of a clock."""
+    found: dict[HourKey, int] = {}
+    of_one = places is not None and len(places) == 1
+    read = _Read(kind=_Kind.PEAK, names=(peak,), by_hour=True)
+    for stretch, offset_ms in steady_stretches(period, zone=zone):
+        if of_one:
+            rows = _execute(session, read, venue=venue, scope=scope, period=stretch, offset_ms=offset_ms)
+            found |= {
+                (hour, offset_ms): value for box, subject, hour, value in rows if (box, subject) in (places or ())
+            }
+            continue
+        added = _added_peaks(places)
+        hour = _hour(added.c.bucket_ms).label("hour")
+        hours = select(hour, added.c.value).subquery()
+        query = select(hours.c.hour, func.max(hours.c.value)).group_by(hours.c.hour)
+        parameters = {"venue": venue, "scope": scope, "metric": peak, "from": stretch.start_ms, "to": stretch.end_ms}
+        added_up = session.connection().execute(query, {**parameters, "offset": offset_ms})
+        found |= {(hour, offset_ms): int(value) for hour, value in added_up}
+    return found
 
 
 def first_watched_ms(session: Session, *, venue: str, place: Place) -> int | None:
     """The first bucket in which a camera of a venue watched anything."""
     box, camera = place
-    query = (
-        select(_SUMS.c.bucket_ms)
-        .where(
-            _SUMS.c.venue == venue,
-            _SUMS.c.metric == str(Metric.WATCHED_MS),
-            _SUMS.c.scope == str(Scope.CAMERA),
-            _SUMS.c.box == box,
-            _SUMS.c.subject == camera,
-            _SUMS.c.value > 0,
-        )
-        .order_by(_SUMS.c.bucket_ms)
-        .limit(1)
+    parameters = {"venue": venue, "box": box, "camera": camera}
+    return session.connection().execute(_FIRST_WATCHED, parameters).scalar_one_or_none()
+
+
+def stretches(session: Session, *, venue: str, period: Period, seconds: int) -> Stretches:
+    """Which whole hours or days of a period their own sums hold for, and the rest of it."""
+    step_ms = seconds * 1000
+    first, last = -(-period.start_ms // step_ms) * step_ms, period.end_ms // step_ms * step_ms
+    long: list[Period] = []
+    for day_ms in _days_due(session, venue=venue):
+        if first < min(day_ms, last):
+            long.append(Period(start_ms=first, end_ms=min(day_ms, last)))
+        first = max(first, day_ms + _DAY_MS)
+    if first < last:
+        long.append(Period(start_ms=first, end_ms=last))
+    if len(long) > MOST_STRETCHES:
+        long = []
+    return Stretches(long=long, fine=except_for(long, period=period))
+
+
+def except_for(parts: Sequence[Period], *, period: Period) -> list[Period]:
+    """What parts of a period, in order, leave of it."""
+    edges = [period.start_ms, *chain(*((part.start_ms, part.end_ms) for part in parts)), period.end_ms]
+    pairs = zip(edges[::2], edges[1::2], strict=True)
+    return [Period(start_ms=start, end_ms=end) for start, end in pairs if start < end]
+
+
+def _days_due(session: Session, *, venue: str) -> Sequence[int]:
+    """The days in order whose longer sums do not hold; read once a session, which is one answer."""
+    known: dict[str, Sequence[int]] = session.info.setdefault("days_due", {})
+    if venue not in known:
+        known[venue] = session.connection().execute(_DAYS_DUE, {"venue": venue}).scalars().all()
+    return known[venue]
+
+
+def _execute(
+    session: Session, read: _Read, *, venue: str, scope: Scope, period: Period, offset_ms: int | None = None
+) -> Sequence[Any]:
+    """The rows of a period as `read` wants them, from the longest sums that hold."""
+    if offset_ms is not None and offset_ms % _HOUR_MS:
+        parts = Stretches(long=(), fine=(period,))
+    else:
+        seconds = HOUR_SECONDS if read.by_hour else DAY_SECONDS
+        parts = stretches(session, venue=venue, period=period, seconds=seconds)
+    parameters = {"venue": venue, "scope": scope, "offset": offset_ms, **_edges([*parts.long, *parts.fine])}
+    return session.connection().execute(_statement(read, len(parts.long), len(parts.fine)), parameters).all()
+
+
+def _values(
+    session: Session,
+    table: Table,
+    *,
+    venue: str,
+    scope: Scope,
+    metric: Metric,
+    periods: Sequence[Period],
+    seconds: int | None = None,
+) -> Mapping[Place, Mapping[int, int]]:
+    found = defaultdict[Place, dict[int, int]](dict)
+    if periods:
+        query = _statement_of_values(table, metric, len(periods), seconds)
+        parameters = {"venue": venue, "scope": scope, **_edges(periods)}
+        for box, subject, start_ms, value in session.connection().execute(query, parameters).all():
+            found[box, subject][start_ms] = value
+    return found
+
+
+def _edges(periods: Sequence[Period]) -> dict[str, int]:
+    starts = {f"from_{number}": period.start_ms for number, period in enumerate(periods)}
+    return starts | {f"to_{number}": period.end_ms for number, period in enumerate(periods)}
+
+
+# Statements are made once for each form, since making one takes longer than what it reads.
+
+
+@lru_cache(maxsize=1000)
+def _statement(read: _Read, long: int, fine: int) -> Select[Any]:
+    """From so many stretches of long sums and so many of 15 minutes."""
+    short_table, long_table = (_SUMS, _LONG_SUMS) if read.kind is _Kind.SUM else (_PEAKS, _LONG_PEAKS)
+    seconds = HOUR_SECONDS if read.by_hour else DAY_SECONDS
+    arms = [
+        _arm(long_table if number < long else short_table, read, number, seconds=seconds if number < long else None)
+        for number in range(long + fine)
+    ]
+    rows = union_all(*arms).subquery()
+    columns = [rows.c.box, rows.c.subject]
+    if read.kind is _Kind.SUM:
+        columns = [rows.c.metric, *columns]
+        columns = columns if read.by_hour else [*columns, rows.c.bin]
+    if read.by_hour:
+        columns = [*columns, rows.c.at]
+    together = func.sum if read.kind is _Kind.SUM else func.max
+    return select(*columns, together(rows.c.value)).group_by(*columns)
+
+
+@lru_cache(maxsize=1000)
+def _statement_of_values(table: Table, metric: Metric, stretches: int, seconds: int | None) -> Select[Any]:
+    read = _Read(kind=_Kind.SUM, names=(metric,))
+    rows = union_all(*(_arm(table, read, number, seconds=seconds) for number in range(stretches))).subquery()
+    return select(rows.c.box, rows.c.subject, rows.c.at, rows.c.value)
+
+
+def _arm(table: Table, read: _Read, stretch: int, *, seconds: int | None) -> Select[Any]:
+    """The rows of one table in one stretch of time, with when as `at`."""
+    start = table.c.bucket_ms if seconds is None else table.c.start_ms
+    conditions = [
+        table.c.venue == bindparam("venue"),
+        table.c.metric.in_([literal_column(f"'{name}'") for name in read.names]),
+        table.c.scope == bindparam("scope"),
+        start >= bindparam(f"from_{stretch}"),
+        start < bindparam(f"to_{stretch}"),
+    ]
+    if seconds is not None:
+        conditions.append(table.c.length_seconds == literal_column(str(seconds)))
+    if read.number is not None:
+        conditions.append(table.c.bin == literal_column(str(read.number)))
+    at = (_hour(start) if read.by_hour else start).label("at")
+    bins = [table.c.bin] if read.kind is _Kind.SUM else []
+    return select(table.c.metric, table.c.box, table.c.subject, *bins, at, table.c.value).where(*conditions)
+
+
+def _hour(start: ColumnElement[int]) -> ColumnElement[int]:
+    """The number of the hour on a clock with the offset given."""
+    return (start + bindparam("offset", type_=BigInteger)) // literal_column(str(_HOUR_MS), Integer)
+
+
+def _added_peaks(places: Collection[Place] | None) -> Subquery:
+    """The peaks of some places in each 15 minutes, added up."""
+    among = () if places is None else (tuple_(_PEAKS.c.box, _PEAKS.c.subject).in_(sorted(places)),)
+    query = select(_PEAKS.c.bucket_ms, func.sum(_PEAKS.c.value).label("value")).where(
+        _PEAKS.c.venue == bindparam("venue"),
+        _PEAKS.c.metric == bindparam("metric"),
+        _PEAKS.c.scope == bindparam("scope"),
+        _PEAKS.c.bucket_ms >= bindparam("from"),
+        _PEAKS.c.bucket_ms < bindparam("to"),
+        *among,
     )
-    return session.connection().execute(query).scalar_one_or_none()
-
-
-def _within(
-    table: Table, *, venue: str, scope: Scope, names: Sequence[str], period: Period
-) -> tuple[ColumnElement[bool], ...]:
-    return (
-        table.c.venue == venue,
-        table.c.metric.in_([str(name) for name in names]),
-        table.c.scope == str(scope),
-        table.c.bucket_ms >= period.start_ms,
-        table.c.bucket_ms < period.end_ms,
-    )
-
-
-def _among(table: Table, places: Collection[Place] | None) -> tuple[ColumnElement[bool], ...]:
-    return () if places is None else (tuple_(table.c.box, table.c.subject).in_(sorted(places)),)
+    return query.group_by(_PEAKS.c.bucket_ms).subquery()

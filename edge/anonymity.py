@@ -26,11 +26,15 @@ _SOME_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """An anonymous item before it has a name; `at` is monotonic seconds of this boot."""
+    """An anonymous item before it has a name; `at` is monotonic seconds of this boot.
+
+    `ends` is the number of the open visit of its scene that it is the end of: the exchange may have named it already.
+    """
 
     type: str
     at: float
     body: JsonObject
+    ends: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

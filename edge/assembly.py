@@ -31,7 +31,7 @@ from edge.detector.detections import Detector
 from edge.detector.idling import Idling
 from edge.detector.motion import MotionDetector
 from edge.detector.providers import EngineState, Unbuilt
-from edge.errors import ExchangeFull
+from edge.errors import ExchangeBusy, ExchangeFull
 from edge.exchange.writer import Budget, ThisBoot, Writer
 from edge.fixtures import Fixtures, PeopleOnly
 from edge.journal import Journal
@@ -167,7 +167,7 @@ def run_vision(settings: Settings, stop: threading.Event, *, environment: dict[s
             )
             ended = _watched(vision, settings, stop, metrics=metrics, environment=environment)
         if ended:
-            with suppress(ExchangeFull):  # what has no room now is placed by the next run
+            with suppress(ExchangeFull, ExchangeBusy):  # what has no room now is placed by the next run
                 writer.close_buckets()
 
 
@@ -229,10 +229,11 @@ def _feed(camera: CameraSettings, sampler: Sampler) -> Feed:
 def source_of(camera: CameraSettings, sampler: Sampler | None = None, *, witness: Witness = unwitnessed) -> FrameSource:
     """Where the pictures of this camera come from: those that are due; `witness` is told of all that is decoded."""
     sampler = sampler or Sampler(rate=camera.rate)
-    if camera.url is not None:
+    address = camera.address
+    if address is not None:
         return RtspSource(
             camera=camera.id,
-            url=camera.url,
+            url=address,
             clock=clock.monotonic,
             sampler=sampler,
             rotation=camera.rotation,

@@ -4,12 +4,10 @@ Lengths on the floor are metres, lengths in the image reference pixels, times se
 written alone; whether calibration points make a floor is for `edge.floor` to say.
 """
 
-import re
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -21,6 +19,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from edge.address import Address, fill_in, variables_of
 from edge.secrets import secret_named
 from edge.shapes import crossing_sides, first_outside, has_area
 from edge.synthetic.plan import ViewName
@@ -39,7 +38,6 @@ __all__ = [
     "Section",
     "SyntheticSettings",
     "ZoneSettings",
-    "is_stream",
     "told",
     "whole_section",
 ]
@@ -52,8 +50,6 @@ LEAST_RATE = 2.0
 SOURCES = ("url", "file", "device", "synthetic")
 """The keys of a camera that say where its pictures come from."""
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_STREAM = re.compile(r"rtsps?://[^\s/]\S*")
 
 _Enum = TypeVar("_Enum", bound=StrEnum)
 
@@ -74,27 +70,11 @@ def whole_section(allowed: str) -> PydanticCustomError:
     return PydanticCustomError(WHOLE_SECTION, "{allowed}", {"allowed": allowed})
 
 
-def _expanded(text: str) -> str:
-    secrets = {name: secret_named(name) for name in _VARIABLE.findall(text)}
-    absent = [name for name, value in secrets.items() if value is None]
-    if absent:
-        raise ValueError(f"a url whose variables are all set in the environment; not set: {', '.join(absent)}")
-    return _VARIABLE.sub(lambda match: secrets[match[1]] or "", text)
-
-
 def _streamed(url: str) -> str:
-    if not is_stream(url):
-        raise ValueError("a url as in rtsp://user:password@192.0.2.10:554/stream, or rtsps://")
+    """Refuse what is no stream; one with `${NAME}` is judged once it is filled in, by whoever opens the camera."""
+    if not variables_of(url):
+        fill_in(url, secret_named)
     return url
-
-
-def is_stream(url: str) -> bool:
-    """Whether this is a network camera's url, which names a host and no impossible port."""
-    try:
-        parts = urlsplit(url)
-        return bool(_STREAM.fullmatch(url) and parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
 
 
 def _drawn(polygon: tuple[Point, ...]) -> tuple[Point, ...]:
@@ -227,6 +207,7 @@ def _points_of(
 class CameraSettings(Section):
     """One camera: exactly one of url, file, device or synthetic.
 
+    `url` is as it is written; whoever opens the camera takes its `address`, and nobody else needs the passwords.
     `rate` is analysed frames a second.
     `image_size` is what masks, zones, lines and calibration refer to; where it is
     absent they refer to the first picture. `motion_threshold` is grey levels of 255; 0 never lets the detector idle.
@@ -235,7 +216,7 @@ class CameraSettings(Section):
     """
 
     id: Slug
-    url: Annotated[str, AfterValidator(_expanded), AfterValidator(_streamed)] | None = Field(default=None, repr=False)
+    url: Annotated[str, AfterValidator(_streamed)] | None = Field(default=None, repr=False)
     file: Path | None = None
     loop: bool = False
     device: str | None = None
@@ -263,6 +244,11 @@ class CameraSettings(Section):
     def scene_id(self) -> str:
         """The scene this camera makes: its own unless named."""
         return self.scene or self.id
+
+    @property
+    def address(self) -> Address | None:
+        """The url with the values of its `${NAME}`; raises ValueError, saying what is allowed. None without a url."""
+        return None if self.url is None else fill_in(self.url, secret_named)
 
     @field_validator("synthetic")
     @classmethod

@@ -31,8 +31,9 @@ Key = tuple[int | str, ...]
 def load(path: Path, *, places: bool = False) -> Settings:
     """The settings in a file and the environment; raises ConfigurationError with all mistakes.
 
-    `places` looks at calibrations and at the layout as a whole too, and puts cameras whose floors overlap into one
-    scene, which needs OpenCV: uplink has none.
+    `places` is for who opens the cameras: it fills in the `${NAME}` of their urls, looks at calibrations and at the
+    layout as a whole too, and puts cameras whose floors overlap into one scene. That needs the passwords, which uplink
+    must not have, and OpenCV, which it has not.
     """
     data = _read(path)
     lines = list(_strange_variables())
@@ -46,6 +47,7 @@ def load(path: Path, *, places: bool = False) -> Settings:
         lines += [f"{path}: camera: allowed is {sentence}" for sentence in twice]
     cameras = dict(enumerate(settings.cameras)) if settings else dict(_right_cameras(data.get("camera")))
     if places:
+        lines += _unfilled(path, cameras)
         lines += _misplaced(path, cameras, settings)
     if settings is None or lines:
         raise ConfigurationError("\n".join(dict.fromkeys(lines))) from None
@@ -97,6 +99,15 @@ def _right_cameras(tables: JsonValue) -> Iterator[tuple[int, CameraSettings]]:
             yield index, CameraSettings.model_validate(table)
         except ValidationError:
             continue
+
+
+def _unfilled(path: Path, cameras: dict[int, CameraSettings]) -> Iterator[str]:
+    """Urls that lack the value of a `${NAME}`, or are no stream's with it."""
+    for index, camera in cameras.items():
+        try:
+            _ = camera.address
+        except ValueError as error:
+            yield f"{path}: camera[{index}].url: allowed is {error}"
 
 
 def _misplaced(

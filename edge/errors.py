@@ -5,12 +5,21 @@
     ├── SourceError          a camera or video cannot be read
     ├── ModelError           a model file is missing, damaged, unknown or unlicensed
     └── ExchangeError        the exchange file cannot be opened or written
+        ├── ExchangeBusy     another process holds the lock for longer than one waits; it is worth trying again
         └── ExchangeFull     the disk or the byte budget has no room
 
 Errors of libraries are translated where they enter, so nothing else needs catching.
 """
 
-__all__ = ["ConfigurationError", "EdgeError", "ExchangeError", "ExchangeFull", "ModelError", "SourceError"]
+__all__ = [
+    "ConfigurationError",
+    "EdgeError",
+    "ExchangeBusy",
+    "ExchangeError",
+    "ExchangeFull",
+    "ModelError",
+    "SourceError",
+]
 
 
 class EdgeError(Exception):
@@ -34,6 +43,10 @@ class ModelError(EdgeError):
 
 class ExchangeError(EdgeError):
     """The exchange cannot be used."""
+
+
+class ExchangeBusy(ExchangeError):
+    """Another process holds the exchange."""
 
 
 class ExchangeFull(ExchangeError):

@@ -1,9 +1,10 @@
 """Durable writing off the frame loop: batches are committed in order by one thread.
 
-While the disk is full the batches wait here, in bounded memory; what does not fit is let go oldest first and counted,
-and the count goes with the next batch that can be stored, to be declared; configurations are never let go. A journal
-that closes while the disk is full makes one last attempt, to store how much it had to let go. Any other failure ends
-the process, and systemd starts it again: what was committed is safe, and open visits are closed from their checkpoints.
+While the disk is full, or another process holds the exchange, the batches wait here, in bounded memory; what does not
+fit is let go oldest first and counted, and the count goes with the next batch that can be stored, to be declared;
+configurations are never let go. A journal that closes meanwhile makes one last attempt to store how much it had to let
+go, and else leaves a note of it for the next run. Any other failure ends the process, and systemd starts it again: what
+was committed is safe, and open visits are closed from their checkpoints.
 """
 
 import logging
@@ -17,7 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from edge.clock import Fix
-from edge.errors import ExchangeFull
+from edge.errors import ExchangeBusy, ExchangeFull
 from edge.exchange.batch import Batch
 from edge.exchange.writer import Writer
 
@@ -120,11 +121,13 @@ class Journal:
     def _commit(self, batch: Batch) -> None:
         try:
             self._writer.commit(batch)
-        except ExchangeFull as full:
-            _log.error("%s; %d batches wait in memory", full, len(self._batches) + 1, extra={"action": "exchange"})
+        except (ExchangeFull, ExchangeBusy) as trouble:
+            _log.error("%s; %d batches wait in memory", trouble, len(self._batches) + 1, extra={"action": "exchange"})
             with self._changed:
                 if self._stopping:
                     self._note_lost(batch)
+                    while self._batches and isinstance(trouble, ExchangeBusy):  # each would wait as long
+                        self._note_lost(self._batches.popleft())
                     return
                 self._batches.appendleft(batch)
                 self._changed.wait_for(lambda: self._stopping, _RETRY_SECONDS)
@@ -134,18 +137,20 @@ class Journal:
         let_go = ", ".join(f"{count} {kind}" for kind, count in sorted(batch.lost.items()))
         try:
             self._writer.commit(batch)
-        except ExchangeFull:
-            _log.error("Ends without room; let go and not even declared: %s", let_go, extra={"action": "exchange"})
-        else:
-            _log.error("Ends without room; let go and declared: %s", let_go, extra={"action": "exchange"})
+            said = "declared"
+        except (ExchangeFull, ExchangeBusy):
+            is_noted = self._writer.note_lost(batch.lost)
+            said = "noted, to be declared by the next run" if is_noted else "not even declared"
+        _log.error("Ends without room; let go and %s: %s", said, let_go, extra={"action": "exchange"})
 
     def _learn_time(self) -> None:
         self._asked_at = time.monotonic()
         fix = self._system_fix()
         if fix is not None:
-            with suppress(ExchangeFull):  # it is offered again in a moment
+            with suppress(ExchangeFull, ExchangeBusy):  # it is offered again in a moment
                 self._writer.offer_fix(fix)
-        self._fix = self._writer.fix()
+        with suppress(ExchangeBusy):
+            self._fix = self._writer.fix()
 
 
 def _is_configuration(batch: Batch) -> bool:

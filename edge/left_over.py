@@ -44,7 +44,7 @@ def closed(left_over: Sequence[LeftOver]) -> Iterator[Batch]:
             origin=origin,
             drafts=[reports.visit(interrupted(checkpoint)) for checkpoint in checkpoints],
             checkpoints=[
-                Checkpointed(scene=scene, visits=())
+                Checkpointed(scene=scene, visits={})
                 for scene in sorted({checkpoint.scene for checkpoint in checkpoints})
             ],
             boot=boot,

@@ -4,6 +4,7 @@ Each function takes an internal value and names, field by field, what of it leav
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from edge.anonymity import Draft, draft
 from edge.camera.health import HealthChange, HealthState, Note
@@ -63,7 +64,7 @@ _REASONS = {
 
 def visit(ended: Visit) -> Draft:
     """A stay that is over, placed where it began."""
-    return draft(
+    made = draft(
         VisitItem,
         at=ended.first_seen,
         scene=ended.scene,
@@ -82,6 +83,7 @@ def visit(ended: Visit) -> Draft:
         frames_seen=ended.frames,
         mean_confidence=round(min(1.0, ended.mean_confidence), 3),
     )
+    return replace(made, ends=ended.number)
 
 
 def minutely(minutes: Sequence[Minute]) -> list[Draft]:

@@ -314,5 +314,5 @@ def minute_end(now: float, *, offset_ms: int) -> float:
 
 
 def _checkpointed(scene: Scene) -> Checkpointed:
-    visits = [asdict(checkpoint) for checkpoint in scene.checkpoints()]
+    visits = {checkpoint.number: asdict(checkpoint) for checkpoint in scene.checkpoints()}
     return Checkpointed(scene=scene.id, visits=visits, inside=scene.inside)

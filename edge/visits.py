@@ -6,6 +6,7 @@ as checkpoints, so that a crash can close them afterwards. Times are monotonic s
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Literal
 
 import numpy as np
@@ -24,10 +25,12 @@ Ended = Literal["left", "lost", "interrupted", "split"]
 class Checkpoint:
     """An open visit as plain values: all of it survives JSON.
 
+    number counts the visits that its run began in the scene, from 1.
     zone_milliseconds holds only zones in which time was spent; crossings are counts by line, then direction.
     """
 
     scene: str
+    number: int = 0
     first_seen: float
     last_seen: float
     began: Began
@@ -83,6 +86,7 @@ class VisitBook:
     def __init__(self, settings: VisitSettings) -> None:
         self._settings = settings
         self._open: dict[int, _Stay] = {}
+        self._numbers = count(1)
         self._resumable = settings.resumable
         self._resume_until: float | None = None
 
@@ -104,7 +108,7 @@ class VisitBook:
                 begun[row] = stay.began in _ARRIVALS
             elif people.at - stay.first_seen >= self._settings.split_seconds:
                 closed.append(self._visit(stay, "split"))
-                stay = self._open[person] = _Stay(began="continued", first_seen=people.at, last_seen=people.at)
+                stay = self._open[person] = self._stay("continued", first_seen=people.at, last_seen=people.at)
             stay.see(people, row, dict(zip(self._settings.zones, zone_milliseconds[row].tolist(), strict=True)))
         self._cross(crossings)
         closed.extend(self._ended(people.at))
@@ -144,7 +148,10 @@ class VisitBook:
         if self._resumable and self._resume_until is not None and first_seen <= self._resume_until:
             self._resumable -= 1
             began = "resumed"
-        return _Stay(began=began, first_seen=first_seen, last_seen=people.at)
+        return self._stay(began, first_seen=first_seen, last_seen=people.at)
+
+    def _stay(self, began: Began, *, first_seen: float, last_seen: float) -> "_Stay":
+        return _Stay(number=next(self._numbers), began=began, first_seen=first_seen, last_seen=last_seen)
 
     def _ended(self, at: float) -> list[Visit]:
         due = [person for person, stay in self._open.items() if at - stay.last_seen > self._settings.end_seconds]
@@ -160,6 +167,7 @@ class VisitBook:
     def _checkpoint(self, stay: "_Stay") -> Checkpoint:
         return Checkpoint(
             scene=self._settings.scene,
+            number=stay.number,
             first_seen=stay.first_seen,
             last_seen=stay.last_seen,
             began=stay.began,
@@ -181,6 +189,7 @@ _ARRIVALS = frozenset({"entered", "appeared"})
 def _ended_as(checkpoint: Checkpoint, ended: Ended) -> Visit:
     return Visit(
         scene=checkpoint.scene,
+        number=checkpoint.number,
         first_seen=checkpoint.first_seen,
         last_seen=checkpoint.last_seen,
         began=checkpoint.began,
@@ -196,6 +205,7 @@ def _ended_as(checkpoint: Checkpoint, ended: Ended) -> Visit:
 class _Stay:
     """A visit while it is open."""
 
+    number: int
     began: Began
     first_seen: float
     last_seen: float
@@ -230,8 +240,8 @@ class _Stay:
             self.zone_milliseconds[zone] = self.zone_milliseconds.get(zone, 0) + spent
         for line, counts in other.crossings.items():
             mine = self.crossings.setdefault(line, {"in": 0, "out": 0})
-            for direction, count in counts.items():
-                mine[direction] += count
+            for direction, times in counts.items():
+                mine[direction] += times
 
     def cross(self, crossing: Crossing, entrances: frozenset[str]) -> None:
         counts = self.crossings.setdefault(crossing.line, {"in": 0, "out": 0})

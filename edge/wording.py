@@ -3,18 +3,17 @@
 Knows pydantic's kinds of errors and which keys hold secrets. Refuses to know files and keys' places.
 """
 
-import re
 from collections.abc import Callable
 
 from pydantic_core import ErrorDetails
 
+from edge.address import without_urls
 from edge.camera_settings import WHOLE_SECTION
 
 __all__ = ["allowed", "found"]
 
 _SECRET = frozenset({"password", "url"})
 _SHOWN = 60
-_CREDENTIALS = re.compile(r"(?<=://)\S*@")
 _CONTAINER = {
     "dict_type": "a table",
     "list_type": "a list",
@@ -86,5 +85,5 @@ def _is_secret(location: tuple[int | str, ...]) -> bool:
 def _shown(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = repr(_CREDENTIALS.sub("***@", value) if isinstance(value, str) else value)
+    text = repr(without_urls(value) if isinstance(value, str) else value)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

@@ -29,6 +29,7 @@ MESSAGES: dict[str, type[BaseModel]] = {
 }
 """Every message but the envelope, and the gap that stands in one, by the name of its document."""
 
+_OF_THE_HEADER = {"Clock", "ClockSource", "Seen", "SeqRange"}
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _PLACED_IN_TIME: JsonObject = {"oneOf": [{"required": ["at"]}, {"required": ["earliest", "latest"]}]}
 
@@ -76,7 +77,7 @@ def _envelope() -> JsonSchemaValue:
     schema["title"] = "Envelope"
     schema["description"] = "A header, and the items in the order of their seqs."
     schema["properties"]["gaps"]["items"] = {"$ref": "gap.json"}
-    schema["$defs"] = {name: part for name, part in schema["$defs"].items() if name in {"Clock", "ClockSource", "Seen"}}
+    schema["$defs"] = {name: part for name, part in schema["$defs"].items() if name in _OF_THE_HEADER}
     kinds: list[JsonSchemaValue] = [{"$ref": f"{item_title(type_)}.json"} for type_ in sorted(ITEM_TYPES)]
     schema["properties"]["items"] = {"type": "array", "maxItems": MAX_ITEMS, "items": {"oneOf": kinds}}
     schema["required"].append("items")

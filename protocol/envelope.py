@@ -11,6 +11,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, JsonValue, ValidationError, model_validator
 
+from protocol.acks import SeqRange
 from protocol.catalogue import ITEM_TYPES
 from protocol.events import ITEM_SCHEMA, Item
 from protocol.json_text import JsonObject, parse_object
@@ -72,10 +73,15 @@ class Clock(WireModel):
 
 
 class Seen(WireModel):
-    """The last acknowledgement that the box took."""
+    """The last acknowledgement that the box took.
+
+    `settled` are the lowest ranges of the envelope's epoch that acks of `store` have settled: what the store has
+    receipts of, unless it was restored.
+    """
 
     store: StoreId | None = None
     position: Position = 0
+    settled: Annotated[tuple[SeqRange, ...], Field(max_length=256)] | None = None
 
 
 class GapReason(WireEnum):
@@ -96,7 +102,7 @@ class TypeCount(WireModel):
 
 
 class Gap(WireModel):
-    """A declared hole: these seqs of this epoch will not come. Idempotent, and sent until `through` passes it."""
+    """A declared hole: these seqs of this epoch will not come. Idempotent, and sent until an ack covers it."""
 
     epoch: Epoch
     from_seq: Seq

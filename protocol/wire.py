@@ -6,6 +6,7 @@ of a later version becomes UNKNOWN. A number is a number on both sides: "5", tru
 Knows nothing of MQTT, of files or of time now.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -53,6 +54,7 @@ __all__ = [
     "WireEnum",
     "WireMessage",
     "WireModel",
+    "early_epoch",
     "format_utc",
     "is_reading",
     "known",
@@ -74,6 +76,15 @@ def format_utc(moment: datetime) -> str:
     return text.replace("+00:00", "Z")
 
 
+def early_epoch(head: str) -> str:
+    """The epoch beside a run's own in which it names what is not whole yet: an open visit, a bucket still filling.
+
+    Whoever ends such a thing, that run or the one after it, on this disk or on a copy of it, ends it under that name.
+    It follows from the head, so that the cloud knows whose it is: the first 64 bits of SHA-256 over "early " and head.
+    """
+    return hashlib.sha256(f"early {head}".encode()).hexdigest()[:16]
+
+
 def _moment_or_text(value: object) -> object:
     if isinstance(value, datetime) or (isinstance(value, str) and _MOMENT.match(value)):
         return value
@@ -89,6 +100,7 @@ def _to_utc(moment: datetime) -> datetime:
 
 Slug = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z0-9-]{1,63}$")]
 Epoch = Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9a-f]{16}$")]
+
 Digest = Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9a-f]{64}$")]
 ConfigHash = Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9a-f]{32}$")]
 StoreId = Annotated[str, StringConstraints(strict=True, pattern=r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$")]

@@ -97,6 +97,7 @@ def test_a_mistake_of_our_own_is_not_taken_for_a_missing_extra() -> None:
         pytest.param("models", {"alembic", "fastapi", "psycopg", "sqlalchemy", "sqlmodel"}, id="models without cloud"),
         pytest.param("edge", {"alembic", "fastapi", "psycopg", "sqlalchemy", "sqlmodel"}, id="edge without cloud"),
         pytest.param("cloud", {"av", "cv2", "onnxruntime", "trackers"}, id="cloud without edge"),
+        pytest.param("cloud", {"fastapi", "starlette", "uvicorn"}, id="cloud until it serves"),
     ],
 )
 def test_a_machine_with_one_extra_has_that_extras_commands(word: str, absent: set[str]) -> None:

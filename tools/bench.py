@@ -1,4 +1,4 @@
-"""Runs the benchmarks of tests/benchmarks, and writes docs/benchmarks.md from the figures that they end with.
+"""Runs the benchmarks of tests/benchmarks, and writes docs/benchmarks.md, or one section, from their figures.
 
 A benchmark is a module that runs by itself and ends with one line: a JSON object of figures, the ratios first. Its
 docstring stands above its figures and says what they are. This file knows nothing about what is measured.
@@ -10,6 +10,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,15 +18,16 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-__all__ = ["Result", "about", "main", "page", "read_result"]
+__all__ = ["Result", "about", "main", "page", "read_result", "with_section"]
 
 Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
 _FOLDER = Path("tests/benchmarks")
 _PAGE = Path("docs/benchmarks.md")
 _BEGINNING = """
-Measured on {on} by `make bench`, which writes this page; `make bench NAME=…` runs one benchmark. Ratios stand first,
-because they say most about other machines. All else holds for this one:
+Measured on {on} by `make bench`, which writes this page; `make bench NAME=…` runs one benchmark, with `KEEP=1` its
+section is written anew and says when. Ratios stand first, because they say most about other machines. All else holds
+for this one:
 """.strip()
 _PACKAGES_THAT_MATTER = ("numpy", "onnxruntime", "opencv-python-headless", "av", "trackers", "sqlalchemy", "paho-mqtt")
 
@@ -43,7 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark that is named, or all of them and write their page; 1 if one failed or gave no figures."""
     parser = argparse.ArgumentParser(description="Run benchmarks; without a name, all, and write docs/benchmarks.md.")
     parser.add_argument("name", nargs="?", help=f"one of: {', '.join(_names())}")
-    name: str | None = parser.parse_args(arguments).name
+    parser.add_argument("--keep", action="store_true", help="write the section of the one that is named")
+    parsed = parser.parse_args(arguments)
+    name: str | None = parsed.name
     if name is not None and name not in _names():
         parser.error(f"there is no benchmark {name}; there are: {', '.join(_names())}")
     results = [_run(each) for each in ([name] if name else _names())]
@@ -51,9 +55,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if len(measured) < len(results) or not results:
         print("Not every benchmark gave its figures, so the page stays as it was.", file=sys.stderr)
         return 1
+    today = datetime.now(UTC).date()
     if name is None:
-        _PAGE.write_text(page(measured, machine=_machine(), on=datetime.now(UTC).date()))
-        print(f"wrote {_PAGE}", file=sys.stderr)
+        _PAGE.write_text(page(measured, machine=_machine(), on=today))
+    elif parsed.keep:
+        _PAGE.write_text(with_section(_PAGE.read_text(), measured[0], on=today))
+    else:
+        return 0
+    print(f"wrote {_PAGE}", file=sys.stderr)
     return 0
 
 
@@ -75,8 +84,21 @@ def page(results: Sequence[Result], *, machine: Mapping[str, str], on: date) -> 
         _table([("machine", ""), *machine.items()]),
     ]
     for result in sorted(results, key=lambda each: each.name):
-        parts += [f"## {result.name}", result.about, *_tables(result.figures)]
+        parts += _section(result)
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def with_section(page: str, result: Result, *, on: date) -> str:
+    """The page with the figures of one benchmark in the place of those it had, or in their order where it had none."""
+    head, *sections = re.split(r"^(?=## )", page, flags=re.MULTILINE)
+    others = {section.split("\n", 1)[0]: section.strip() for section in sections}
+    others[f"## {result.name}"] = "\n\n".join(part for part in _section(result, on=on) if part)
+    return "\n\n".join([head.strip(), *(others[name] for name in sorted(others))]) + "\n"
+
+
+def _section(result: Result, *, on: date | None = None) -> list[str]:
+    when = f"Measured by itself on {on.isoformat()}." if on else ""
+    return [f"## {result.name}", when, result.about, *_tables(result.figures)]
 
 
 def _names() -> list[str]:

@@ -45,6 +45,7 @@ from tools.demo.floor_plan import shop_plan
 __all__ = ["NOW", "USER", "VENUE", "browser", "furnish", "live", "main", "serving", "sign_in"]
 
 VENUE, USER = "demo-shop", "demo"
+_HASH = "no password has this hash"
 _BOX, _EPOCH, _SESSION = "demo-box", "a" * 16, "b" * 16
 _ZONE = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 11, 20, 18, 42, tzinfo=_ZONE)
@@ -65,7 +66,7 @@ def furnish(engine: Engine, now: datetime) -> None:
     with writing(engine) as connection, Session(connection) as session:
         create_venue(session, venue=VENUE, description=_description(), now_ms=to_ms(now))
         image, scale = read_image(plan.picture), PlanScale.model_validate(plan.scale)
-        add_user(session, user=USER, grant=Grant(role=Role.ADMIN), password_hash=None, now_ms=to_ms(now))
+        add_user(session, user=USER, grant=Grant(role=Role.ADMIN), password_hash=_HASH, now_ms=to_ms(now))
         put_plan(session, venue=VENUE, floor=plan.floor, image=image, scale=scale, now_ms=to_ms(now))
     register_box(engine, box=_BOX, venue=VENUE, now=now)
     shop = ShopDays(
@@ -117,7 +118,13 @@ def sign_in(page: Page, engine: Engine, *, address: str, now: datetime) -> None:
     lifetime = Lifetime(idle_ms=_DAY_MS, absolute_ms=_DAY_MS)
     with writing(engine) as connection, Session(connection) as session:
         token, _ = begin_session(
-            session, user=USER, address="127.0.0.1", browser="", now_ms=to_ms(now), lifetime=lifetime
+            session,
+            user=USER,
+            password_hash=_HASH,
+            address="127.0.0.1",
+            browser="",
+            now_ms=to_ms(now),
+            lifetime=lifetime,
         )
     page.context.add_cookies([{"name": SESSION_COOKIE, "value": token, "url": address, "httpOnly": True}])
 

@@ -11,6 +11,7 @@ __all__ = ["OWNER", "Caller"]
 class Caller:
     """Somebody known. `name` is for the audit log, unique among all; `session` is the hash of a session's token.
 
+    answers: the user who answers for the keys that the caller makes; None for the machine's owner.
     is_noted: whether it was written down in the last minute that session or key are in use.
     """
 
@@ -19,6 +20,7 @@ class Caller:
     user: str | None = None
     session: str | None = None
     key: str | None = None
+    answers: str | None = None
     is_noted: bool = True
 
 

@@ -23,7 +23,7 @@ from cloud.access.passwords import Passwords, check_password
 from cloud.access.roles import Role, checked_grant
 from cloud.access.users import add_user, find_user, list_users, refuse_taken, remove_user, set_password_hash, user_name
 from cloud.command_line import Commands, Leaf
-from cloud.database import open_database
+from cloud.database import find_database
 from cloud.errors import Invalid
 from cloud.settings import Settings
 from cloud.store.engine import reading, writing
@@ -43,7 +43,7 @@ def add_access_commands(commands: "Commands[argparse.ArgumentParser]", *, leaf: 
     add.add_argument("name", help="letters, digits and any of . _ @ + -")
     _add_grant(add)
     leaf(of_user, "list", _list_users, "list the users")
-    removed = leaf(of_user, "remove", _remove_user, "remove a user; what they have open ends")
+    removed = leaf(of_user, "remove", _remove_user, "remove a user; what they have open ends, keys they made too")
     removed.add_argument("name")
     password = leaf(of_user, "password", _set_password, "give a user a new password; what they have open ends")
     password.add_argument("name")
@@ -61,7 +61,7 @@ def add_access_commands(commands: "Commands[argparse.ArgumentParser]", *, leaf: 
         help="only from this network, such as 192.0.2.0/24; may be repeated",
     )
     leaf(of_key, "list", _list_keys, "list the keys, without their secrets")
-    revoked = leaf(of_key, "revoke", _revoke_key, "make a key void at once")
+    revoked = leaf(of_key, "revoke", _revoke_key, "make a key void at once, and the keys that it made")
     revoked.add_argument("id", help="as the list shows it")
 
 
@@ -74,7 +74,7 @@ def _add_grant(command: argparse.ArgumentParser) -> None:
 
 def _add_user(settings: Settings, arguments: argparse.Namespace) -> int:
     name = user_name(arguments.name)
-    with reading(open_database(settings)) as connection, Session(connection) as session:
+    with reading(find_database(settings)) as connection, Session(connection) as session:
         refuse_taken(session, user=name)
         grant = checked_grant(session, role=Role(arguments.role), venues=arguments.venue)
     password_hash = _ask_password(name)
@@ -86,7 +86,7 @@ def _add_user(settings: Settings, arguments: argparse.Namespace) -> int:
 
 def _list_users(settings: Settings, arguments: argparse.Namespace) -> int:
     del arguments
-    with reading(open_database(settings)) as connection, Session(connection) as session:
+    with reading(find_database(settings)) as connection, Session(connection) as session:
         found = list_users(session)
     rows = [(one.user, one.role, _venues_words(one.venues), _minute(one.signed_in)) for one in found]
     return _show(("user", "role", "venues", "last signed in"), rows, nothing="Nobody may sign in yet.")
@@ -94,13 +94,17 @@ def _list_users(settings: Settings, arguments: argparse.Namespace) -> int:
 
 def _remove_user(settings: Settings, arguments: argparse.Namespace) -> int:
     with _recorded(settings, what="user remove", subject=arguments.name) as session:
-        remove_user(session, user=arguments.name)
+        revoked = remove_user(session, user=arguments.name)
+        for key in revoked:
+            _note(session, what="user remove", subject=f"key {key}")
     print(f"{arguments.name} is gone, and signed out everywhere.")
+    if revoked:
+        print(f"Void with them are the keys that they made: {', '.join(revoked)}.")
     return 0
 
 
 def _set_password(settings: Settings, arguments: argparse.Namespace) -> int:
-    with reading(open_database(settings)) as connection, Session(connection) as session:
+    with reading(find_database(settings)) as connection, Session(connection) as session:
         user = find_user(session, user=arguments.name).user
     password_hash = _ask_password(user)
     with _recorded(settings, what="user password", subject=user) as session:
@@ -118,7 +122,7 @@ def _add_key(settings: Settings, arguments: argparse.Namespace) -> int:
             grant=checked_grant(session, role=Role(arguments.role), venues=arguments.venue),
             networks=read_networks(arguments.network),
             expires_ms=key_expiry_ms(arguments.days, now_ms=now_ms),
-            by=OWNER.name,
+            by=OWNER,
             now_ms=now_ms,
         )
     print(made.key)
@@ -129,7 +133,7 @@ def _add_key(settings: Settings, arguments: argparse.Namespace) -> int:
 
 def _list_keys(settings: Settings, arguments: argparse.Namespace) -> int:
     del arguments
-    with reading(open_database(settings)) as connection, Session(connection) as session:
+    with reading(find_database(settings)) as connection, Session(connection) as session:
         found = list_keys(session)
     rows = [
         (one.id, one.name, one.role, _venues_words(one.venues), _minute(one.expires), _minute(one.used))
@@ -140,27 +144,35 @@ def _list_keys(settings: Settings, arguments: argparse.Namespace) -> int:
 
 def _revoke_key(settings: Settings, arguments: argparse.Namespace) -> int:
     with _recorded(settings, what="key revoke", subject=arguments.id) as session:
-        revoke_key(session, id_=arguments.id)
+        made = revoke_key(session, id_=arguments.id)
+        for key in made:
+            _note(session, what="key revoke", subject=key)
     print(f"The key {arguments.id} is void.")
+    if made:
+        print(f"Void with it are the keys that it made: {', '.join(made)}.")
     return 0
 
 
 @contextmanager
 def _recorded(settings: Settings, *, what: str, subject: str) -> Iterator[Session]:
     """A transaction of the owner's that stands in the audit log if it is committed."""
-    engine: Engine = open_database(settings)
+    engine: Engine = find_database(settings)
     with writing(engine) as connection, Session(connection) as session:
         yield session
-        record(
-            session,
-            who=OWNER.name,
-            what=f"footfall cloud {what}",
-            subject=subject,
-            venue=None,
-            address="this machine",
-            outcome=Outcome.DONE,
-            now_ms=_now_ms(),
-        )
+        _note(session, what=what, subject=subject)
+
+
+def _note(session: Session, *, what: str, subject: str) -> None:
+    record(
+        session,
+        who=OWNER.name,
+        what=f"footfall cloud {what}",
+        subject=subject,
+        venue=None,
+        address="this machine",
+        outcome=Outcome.DONE,
+        now_ms=_now_ms(),
+    )
 
 
 def _ask_password(user: str) -> str:

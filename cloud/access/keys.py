@@ -1,7 +1,7 @@
 """Keys of programs: made, shown once, listed, revoked.
 
 A key is `ff_`, its public id, and 256 random bits; of them only the SHA-256 is kept, which needs no salt and no slow
-hash. It may be limited to venues, to networks, and in time.
+hash. It may be limited to venues, to networks, and in time. What a key makes stays within its limits, and ends with it.
 """
 
 import json
@@ -15,12 +15,12 @@ from sqlalchemy import or_, update
 from sqlmodel import Session, col, select
 
 from cloud.access.callers import Caller
-from cloud.access.networks import Network, is_within
+from cloud.access.networks import Network, are_within, is_within
 from cloud.access.roles import Grant, Role
 from cloud.auth import key_matches, sha256_of
-from cloud.errors import Invalid, NotFound
+from cloud.errors import Conflict, Invalid, NotFound
 from cloud.store.moments import from_ms
-from cloud.store.tables import ApiKey
+from cloud.store.tables import ApiKey, User
 from protocol.wire import format_utc
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "make_key",
     "note_key",
     "revoke_key",
+    "revoke_keys_of",
 ]
 
 PREFIX = "ff_"
@@ -91,10 +92,14 @@ def make_key(
     grant: Grant,
     networks: Sequence[Network] | None,
     expires_ms: int | None,
-    by: str,
+    by: Caller,
     now_ms: int,
 ) -> NewKey:
-    """A new key."""
+    """A new key, for which whoever answers for its maker answers too. Raises Conflict if it could do more than they."""
+    if by.answers is not None:
+        _require_within(session, grant, user=by.answers)
+    if by.key is not None:
+        _require_limits(session, networks=networks, expires_ms=expires_ms, key=by.key)
     id_ = secrets.token_hex(_ID_BYTES)
     key = f"{PREFIX}{id_}_{secrets.token_urlsafe(_SECRET_BYTES)}"
     session.add(
@@ -106,7 +111,8 @@ def make_key(
             venues=grant.stored_venues,
             networks=None if networks is None else json.dumps([str(one) for one in networks]),
             created_ms=now_ms,
-            created_by=by,
+            created_by=by.name,
+            user=by.answers,
             expires_ms=expires_ms,
         )
     )
@@ -124,9 +130,10 @@ def caller_of_key(session: Session, *, presented: str, address: str, now_ms: int
     if row.networks is not None and not is_within(address, json.loads(row.networks)):
         return None
     return Caller(
-        name=f"key {row.id}",
-        grant=Grant.stored(role=row.role, venues=row.venues),
+        name=_name(row),
+        grant=_grant(row),
         key=row.id,
+        answers=row.user,
         is_noted=row.used_ms is not None and row.used_ms > now_ms - NOTED_MS,
     )
 
@@ -150,13 +157,59 @@ def list_keys(session: Session) -> list[KeyFigures]:
     ]
 
 
-def revoke_key(session: Session, *, id_: str) -> None:
-    """Forget a key, which is void at once; raises NotFound."""
-    row = session.get(ApiKey, id_)
+def revoke_key(session: Session, *, id_: str) -> tuple[str, ...]:
+    """Forget a key, which is void at once, and the keys that it made, and so on; the ids of those. Raises NotFound."""
+    row = session.get(ApiKey, id_, with_for_update=True)
     if row is None:
         raise NotFound(f"there is no key {id_}")
-    session.delete(row)
+    void = [row]
+    for maker in void:
+        made_by_it = select(ApiKey).where(col(ApiKey.created_by) == _name(maker)).order_by(col(ApiKey.id))
+        void.extend(session.exec(made_by_it.with_for_update()))
+    _forget(session, void)
+    return tuple(one.id for one in void[1:])
+
+
+def revoke_keys_of(session: Session, *, user: str, beyond: Grant | None) -> tuple[str, ...]:
+    """Forget the keys that a user answers for, but for those within a grant; the ids of what is void by this."""
+    found = session.exec(select(ApiKey).where(col(ApiKey.user) == user).order_by(col(ApiKey.id))).all()
+    void = [row for row in found if beyond is None or not beyond.includes(_grant(row))]
+    _forget(session, void)
+    return tuple(row.id for row in void)
+
+
+def _forget(session: Session, rows: Sequence[ApiKey]) -> None:
+    for row in rows:
+        session.delete(row)
     session.flush()
+
+
+def _require_within(session: Session, grant: Grant, *, user: str) -> None:
+    """The row is locked, so that whoever takes the grant away meanwhile finds the key, or this finds it gone."""
+    row = session.get(User, user, with_for_update=True)
+    if row is None or not Grant.stored(role=row.role, venues=row.venues).includes(grant):
+        raise Conflict(f"a key may not do more than {user}, who makes it")
+
+
+def _require_limits(session: Session, *, networks: Sequence[Network] | None, expires_ms: int | None, key: str) -> None:
+    """The row is locked for the same reason."""
+    row = session.get(ApiKey, key, with_for_update=True)
+    if row is None:
+        raise Conflict(f"key {key}, which makes it, is void")
+    if row.expires_ms is not None and (expires_ms is None or expires_ms > row.expires_ms):
+        raise Conflict(f"a key may not last longer than key {key}, which makes it: until {_moment(row.expires_ms)}")
+    if row.networks is not None and (networks is None or not are_within(networks, json.loads(row.networks))):
+        allowed = ", ".join(json.loads(row.networks))
+        raise Conflict(f"a key may not be used from elsewhere than key {key}, which makes it: only from {allowed}")
+
+
+def _name(row: ApiKey) -> str:
+    """As the audit log names it, and those that it makes."""
+    return f"key {row.id}"
+
+
+def _grant(row: ApiKey) -> Grant:
+    return Grant.stored(role=row.role, venues=row.venues)
 
 
 def _lives(row: ApiKey, *, now_ms: int) -> bool:
@@ -164,7 +217,7 @@ def _lives(row: ApiKey, *, now_ms: int) -> bool:
 
 
 def _figures(row: ApiKey) -> KeyFigures:
-    grant = Grant.stored(role=row.role, venues=row.venues)
+    grant = _grant(row)
     return KeyFigures(
         id=row.id,
         name=row.name,

@@ -1,15 +1,16 @@
-"""How often somebody may do something: a moving window of a minute, kept in memory. Pure but for what it remembers.
+"""How often somebody may do something, in a moving window of a minute, and how much at once; kept in memory.
 
 Each process counts for itself. Time is the caller's, so that a clock that is set back locks nobody out: what lies ahead
 of it is forgotten.
 """
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Hashable
 from dataclasses import dataclass
+from enum import Enum, auto
 
-__all__ = ["MovingWindow", "Standing"]
+__all__ = ["MovingWindow", "Places", "Standing", "Taken"]
 
 WINDOW_MS = 60_000
 _SWEEP_EVERY = 1_000
@@ -65,6 +66,40 @@ class MovingWindow:
         for taken in self._taken.values():
             _forget(taken, now_ms)
         self._taken = {name: taken for name, taken in self._taken.items() if taken}
+
+
+class Taken(Enum):
+    """What came of asking for a place."""
+
+    YOURS = auto()
+    TOO_MANY_OF_YOURS = auto()
+    ALL_TAKEN = auto()
+
+
+class Places:
+    """So many at once for each name, and so many for all together."""
+
+    def __init__(self, *, of_one: int, of_all: int) -> None:
+        self._of_one, self._of_all = of_one, of_all
+        self._taken: Counter[Hashable] = Counter()
+        self._lock = threading.Lock()
+
+    def take(self, name: Hashable, *, is_limited: bool = True) -> Taken:
+        """Take a place, if one is left; whoever got one must leave it."""
+        with self._lock:
+            if is_limited and self._taken[name] >= self._of_one:
+                return Taken.TOO_MANY_OF_YOURS
+            if self._taken.total() >= self._of_all:
+                return Taken.ALL_TAKEN
+            self._taken[name] += 1
+            return Taken.YOURS
+
+    def leave(self, name: Hashable) -> None:
+        """Give a place back."""
+        with self._lock:
+            self._taken[name] -= 1
+            if not self._taken[name]:
+                del self._taken[name]
 
 
 def _forget(taken: deque[int], now_ms: int) -> None:

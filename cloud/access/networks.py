@@ -8,8 +8,9 @@ from pydantic import AfterValidator
 
 from cloud.errors import Invalid
 
-__all__ = ["Network", "is_loopback", "is_within", "prefix_of", "read_networks"]
+__all__ = ["Network", "are_within", "is_loopback", "is_within", "prefix_of", "read_networks"]
 
+_IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 _IPV6_PREFIX = 64
 """The least that one IPv6 customer is given, all of which is as good as one address."""
 
@@ -40,6 +41,12 @@ def is_within(address: str, networks: Iterable[str]) -> bool:
     return found is not None and any(found in ipaddress.ip_network(network) for network in networks)
 
 
+def are_within(networks: Iterable[str], others: Iterable[str]) -> bool:
+    """Whether each of the networks lies in one of the others."""
+    wide = [ipaddress.ip_network(other) for other in others]
+    return all(any(_lies_in(ipaddress.ip_network(one), other) for other in wide) for one in networks)
+
+
 def is_loopback(address: str) -> bool:
     """Whether it is this machine's own."""
     found = _address(address)
@@ -52,6 +59,10 @@ def prefix_of(address: str) -> str:
     if isinstance(found, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((found, _IPV6_PREFIX), strict=False))
     return address
+
+
+def _lies_in(one: _IpNetwork, other: _IpNetwork) -> bool:
+    return one.version == other.version and one.prefixlen >= other.prefixlen and one.network_address in other
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -7,18 +7,22 @@ import functools
 import secrets
 import threading
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from pydantic import SecretStr
 
-from cloud.errors import Invalid
+from cloud.errors import Busy, Invalid
 
 __all__ = ["Passwords", "check_password"]
 
 FEWEST, MOST = 12, 200
 """Characters. Length is what counts; rules about their kinds make people choose worse ones."""
 _AT_ONCE = 2
+_WAITING = 6
+"""Each that waits holds one of the server's forty threads; these are served within a second."""
 
 
 class Passwords:
@@ -27,15 +31,16 @@ class Passwords:
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher()
         self._turns = threading.BoundedSemaphore(_AT_ONCE)
+        self._places = threading.BoundedSemaphore(_AT_ONCE + _WAITING)
 
     def hash(self, password: SecretStr) -> str:
-        """What is stored of a password."""
-        with self._turns:
+        """What is stored of a password; raises Busy."""
+        with self._turn():
             return self._hasher.hash(_plain(password))
 
     def matches(self, password: SecretStr, stored: str | None) -> bool:
-        """Whether it is the password of this hash; without one it takes as long, and is wrong."""
-        with self._turns:
+        """Whether it is the password of this hash; without one it takes as long, and is wrong. Raises Busy."""
+        with self._turn():
             try:
                 self._hasher.verify(stored or self._of_nobody, _plain(password))
             except (VerificationError, InvalidHashError):
@@ -45,6 +50,16 @@ class Passwords:
     def is_outdated(self, stored: str) -> bool:
         """Whether it was made with other parameters than today's, and should be made anew."""
         return self._hasher.check_needs_rehash(stored)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._places.acquire(blocking=False):
+            raise Busy("too many are signing in right now; try again soon")
+        try:
+            with self._turns:
+                yield
+        finally:
+            self._places.release()
 
     @functools.cached_property
     def _of_nobody(self) -> str:

@@ -43,6 +43,11 @@ class Grant:
         if not self.covers(venue):
             raise NotFound(f"there is no venue {venue}")
 
+    def includes(self, other: "Grant") -> bool:
+        """Whether whoever has this may do, everywhere, what the other allows."""
+        is_everywhere = self.venues is None or (other.venues is not None and other.venues <= self.venues)
+        return is_everywhere and self.role.includes(other.role)
+
     @property
     def stored_venues(self) -> str | None:
         """The venues as the tables keep them: JSON, null for all."""

@@ -12,8 +12,9 @@ from sqlmodel import Session, col, delete, select
 
 from cloud.access.callers import Caller
 from cloud.access.roles import Grant
-from cloud.access.users import find_user
+from cloud.access.users import lock_user
 from cloud.auth import sha256_of
+from cloud.errors import Conflict
 from cloud.store.moments import from_ms
 from cloud.store.tables import User, UserSession
 from protocol.wire import format_utc
@@ -56,16 +57,21 @@ class SessionFigures:
 
 
 def begin_session(
-    session: Session, *, user: str, address: str, browser: str, now_ms: int, lifetime: Lifetime
+    session: Session, *, user: str, password_hash: str, address: str, browser: str, now_ms: int, lifetime: Lifetime
 ) -> tuple[str, Caller]:
-    """A new session's token, to be given to the browser alone; sessions that have expired are forgotten on the way."""
+    """A new session's token, to be given to the browser alone; sessions that have expired are forgotten on the way.
+
+    Raises Conflict where the hash that the password was proved by is no longer the user's, NotFound without the user.
+    """
+    row = lock_user(session, user=user)
+    if row.password_hash != password_hash:
+        raise Conflict("the password was changed meanwhile")
     is_dead = or_(
         col(UserSession.created_ms) <= now_ms - lifetime.absolute_ms,
         col(UserSession.seen_ms) <= now_ms - lifetime.idle_ms,
     )
     session.exec(delete(UserSession).where(is_dead))
     token = secrets.token_urlsafe(TOKEN_BYTES)
-    row = find_user(session, user=user)
     row.signed_in_ms = now_ms
     made = UserSession(
         token_sha256=sha256_of(token),
@@ -140,6 +146,7 @@ def _caller(row: UserSession, user: User, *, now_ms: int) -> Caller:
         name=f"user {user.user}",
         grant=Grant.stored(role=user.role, venues=user.venues),
         user=user.user,
+        answers=user.user,
         session=row.token_sha256,
         is_noted=row.seen_ms > now_ms - NOTED_MS,
     )

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import Field, SecretStr
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 from sqlmodel import Session, col, delete, select
 
+from cloud.access.keys import revoke_keys_of
 from cloud.access.passwords import Passwords
 from cloud.access.roles import Grant, Role
 from cloud.errors import Conflict, Invalid, NotFound
@@ -23,6 +24,7 @@ __all__ = [
     "find_user",
     "has_chief_admin",
     "list_users",
+    "lock_user",
     "prove_user",
     "refuse_taken",
     "remove_user",
@@ -63,6 +65,7 @@ def add_user(session: Session, *, user: str, grant: Grant, password_hash: str | 
     row = User(user=name, role=grant.role, venues=grant.stored_venues, password_hash=password_hash, created_ms=now_ms)
     session.add(row)
     session.flush()
+    _void_setup_links(session)
     return row
 
 
@@ -77,6 +80,13 @@ def find_user(session: Session, *, user: str) -> User:
     row = session.get(User, user.strip().lower().replace("\0", ""))
     if row is None:
         raise NotFound(f"there is no user {user}")
+    return row
+
+
+def lock_user(session: Session, *, user: str) -> User:
+    """The user, of whom nobody else makes or takes anything meanwhile; raises NotFound."""
+    row = find_user(session, user=user)
+    session.refresh(row, with_for_update=True)
     return row
 
 
@@ -106,47 +116,70 @@ def has_chief_admin(session: Session) -> bool:
     return session.exec(query.limit(1)).first() is not None
 
 
-def change_grant(session: Session, *, user: str, grant: Grant) -> User:
-    """Give a user another role or other venues, from the next request on."""
-    row = find_user(session, user=user)
+def change_grant(session: Session, *, user: str, grant: Grant) -> tuple[str, ...]:
+    """Give a user another role or other venues, from the next request on.
+
+    Keys that they made and that may do more are void; the ids of those.
+    """
+    row = lock_user(session, user=user)
     row.role, row.venues = grant.role, grant.stored_venues
     session.add(row)
     session.flush()
-    return row
+    _void_setup_links(session)
+    return revoke_keys_of(session, user=row.user, beyond=grant)
 
 
-def set_password_hash(session: Session, *, user: str, password_hash: str, keep: str | None = None) -> None:
-    """Give a user a new password, and end all their sessions but the one to keep, and all their links."""
-    row = find_user(session, user=user)
+def set_password_hash(
+    session: Session, *, user: str, password_hash: str, instead_of: str | None = None, keep: str | None = None
+) -> None:
+    """Give a user a new password, and end all their sessions but the one to keep, and all their links.
+
+    Raises Conflict where `instead_of` is named and is no longer the hash of the one before.
+    """
+    row = lock_user(session, user=user)
+    if instead_of is not None and row.password_hash != instead_of:
+        raise Conflict("the password was changed meanwhile; try again")
     row.password_hash = password_hash
     session.add(row)
+    session.flush()
+    _void_setup_links(session)
     _end(session, user=row.user, keep=keep)
 
 
-def remove_user(session: Session, *, user: str) -> None:
-    """Forget a user; whatever they have open ends."""
-    row = find_user(session, user=user)
+def remove_user(session: Session, *, user: str) -> tuple[str, ...]:
+    """Forget a user; whatever they have open ends, and the keys that they made are void: the ids of those."""
+    row = lock_user(session, user=user)
     _end(session, user=row.user, keep=None)
+    revoked = revoke_keys_of(session, user=row.user, beyond=None)
     session.delete(row)
     session.flush()
+    return revoked
 
 
-def prove_user(engine: Engine, passwords: Passwords, *, user: str, password: SecretStr) -> bool:
-    """Whether this is a user's password, in a time that does not tell whether there is such a user.
+def prove_user(engine: Engine, passwords: Passwords, *, user: str, password: SecretStr) -> str | None:
+    """The stored hash that a user's password was proved by, None for a wrong one.
 
-    A hash made with other parameters than today's is made anew.
+    It takes a time that does not tell whether there is such a user. A hash made with other parameters than today's is
+    made anew, unless it has given way to another meanwhile.
     """
     with reading(engine) as connection, Session(connection) as session:
         row = session.get(User, user.strip().lower().replace("\0", ""))
         name, stored = (row.user, row.password_hash) if row else (user, None)
     if not passwords.matches(password, stored) or stored is None:
-        return False
-    if passwords.is_outdated(stored):
-        renewed = passwords.hash(password)
-        with writing(engine) as connection, Session(connection) as session:
-            find_user(session, user=name).password_hash = renewed
-            session.flush()
-    return True
+        return None
+    if not passwords.is_outdated(stored):
+        return stored
+    renewed = passwords.hash(password)
+    still = (col(User.user) == name) & (col(User.password_hash) == stored)
+    with writing(engine) as connection:
+        is_renewed = connection.execute(update(User).where(still).values(password_hash=renewed)).rowcount
+    return renewed if is_renewed else stored
+
+
+def _void_setup_links(session: Session) -> None:
+    """Links for the first admin are void for ever once there is one, though that one be removed."""
+    if has_chief_admin(session):
+        session.exec(delete(OneTimeLink).where(col(OneTimeLink.user).is_(None)))
 
 
 def _end(session: Session, *, user: str, keep: str | None) -> None:

@@ -77,7 +77,8 @@ def _live(session: Session, *, venue: str, now_ms: int) -> dict[Place, _Presence
     query = (
         select(LiveRow)
         .join(Box, col(Box.box) == col(LiveRow.box))
-        .where(col(Box.venue) == venue, col(LiveRow.venue) == venue, col(LiveRow.at_ms) >= now_ms - CURRENT_MS)
+        .where(col(Box.venue) == venue, col(LiveRow.venue) == venue)
+        .where(col(LiveRow.at_ms).between(now_ms - CURRENT_MS, now_ms + CURRENT_MS))
     )
     return {
         (row.box, scene.scene): _Presence(in_view=scene.people, inside=scene.inside)

@@ -31,8 +31,10 @@ __all__ = ["Receiver", "Webhook", "WebhookFailed", "WebhookMessage", "signature"
 
 TIMEOUT_SECONDS = 10.0
 """For everything together: resolving, connecting, sending, and waiting for the answer."""
-_TRANSLATED = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
-"""IPv6 addresses that a gateway turns into IPv4 ones, among them private ones."""
+_GLOBAL = ipaddress.ip_network("2000::/3")
+"""All that is given out of IPv6 for the internet; what lies elsewhere leads inwards, or nowhere yet."""
+_RELAYS = ipaddress.ip_network("192.88.99.0/24")
+"""Once of routers between IPv4 and IPv6 (RFC 7526), which Python still takes for public."""
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -150,8 +152,10 @@ def _is_public(address: _Address) -> bool:
         carried = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
         if carried is not None:
             return _is_public(carried)
-        if any(address in network for network in _TRANSLATED):
+        if address not in _GLOBAL:
             return False
+    elif address in _RELAYS:
+        return False
     return address.is_global and not address.is_multicast
 
 

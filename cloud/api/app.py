@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse
 from sqlalchemy import Engine
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import BaseRoute
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from cloud.access.roles import Role
@@ -59,7 +60,10 @@ API_ROOT = "/api/v1"
 LIMITS = SizeLimits(
     usual=64 * 1024,
     # A payload above 64 KiB is refused by an ack that names its hash, so some more has to be read.
-    by_path=((f"{API_ROOT}/events", 1024 * 1024), ("/plans/", MAX_IMAGE_BYTES)),
+    by_route={
+        f"POST {API_ROOT}/events": 1024 * 1024,
+        f"PUT {API_ROOT}/venues/{{venue}}/plans/{{floor}}": MAX_IMAGE_BYTES,
+    },
 )
 DESCRIPTION = """Anonymous people analytics of venues.
 
@@ -125,6 +129,7 @@ def create_app(
                 host=settings.broker.public_host or settings.broker.host, port=settings.broker.public_port
             ),
         ),
+        is_behind_proxy=bool(settings.access.trusted_proxies),
         is_told=settings.alerts.webhook_url is not None,
         ending=ending or threading.Event(),
         limits=Limits.of(settings.access),
@@ -133,11 +138,8 @@ def create_app(
             absolute_ms=round(settings.access.session_days * 86_400_000),
         ),
     )
-    root = APIRouter(prefix=API_ROOT, dependencies=[KnownParametersOnly])
-    for resource in RESOURCES:
-        root.include_router(guarded(resource.router))
-    root.include_router(guarded(_description_router(app)))
-    app.include_router(root)
+    app.router.routes.extend(_resource_routes())
+    app.include_router(_below_root(_description_router(app)))
     app.add_middleware(BodyLimit, limits=LIMITS)
     install_problems(app)
     app.add_middleware(Audited)
@@ -145,6 +147,21 @@ def create_app(
     _install_rims(app, settings.access)
     _describe_problems(app)
     return app
+
+
+@cache
+def _resource_routes() -> tuple[BaseRoute, ...]:
+    """The routes of all resources, shared by every application of a process: to analyse them takes longest of all."""
+    shared = APIRouter(responses=PROBLEM_RESPONSES)
+    shared.include_router(_below_root(*(resource.router for resource in RESOURCES)))
+    return (*shared.routes,)
+
+
+def _below_root(*routers: APIRouter) -> APIRouter:
+    root = APIRouter(prefix=API_ROOT, dependencies=[KnownParametersOnly])
+    for router in routers:
+        root.include_router(guarded(router))
+    return root
 
 
 def _install_rims(app: FastAPI, access: AccessSettings) -> None:

@@ -73,7 +73,7 @@ def create(engine: EngineInUse, now: Now, caller: CallerInUse, trail: TrailInUse
         raise Forbidden("a box without a venue takes a grant of all venues; name one of yours")
     if body.venue is not None:
         caller.grant.require(body.venue)
-    return register_box(engine, box=body.box, venue=body.venue, now=now)
+    return register_box(engine, granted=caller.grant.venues, box=body.box, venue=body.venue, now=now)
 
 
 @router.get("")

@@ -1,25 +1,32 @@
 """Devices: codes by which boxes enrol, their certificates, and shutting one out."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Header
 from pydantic import BaseModel, ConfigDict, Field
 
 from cloud.access.roles import Role
 from cloud.api.dependencies import (
+    Around,
     AuthorityInUse,
     BoxId,
+    CallerOrStranger,
     DeviceBox,
     DevicesInUse,
     EnrolmentCodeId,
     Now,
     ReadSession,
+    TrailInUse,
     WriteSession,
 )
 from cloud.api.guard import GuardedRoute
-from cloud.api.needs import for_boxes, needs, open_to_all
+from cloud.api.needs import BoxProof, for_boxes, needs, open_to_all
 from cloud.devices.access import BrokerAccess, broker_access
 from cloud.devices.codes import NewCode, make_code
 from cloud.devices.enrolment import EnrolledBox, RenewedBox, enrol, renew
+from cloud.devices.following import FOLLOWER_HEADER, note_asked
 from cloud.devices.revocation import RevokedBox, revoke_box
+from cloud.errors import TooOften
 
 __all__ = ["router"]
 
@@ -58,7 +65,7 @@ def make(session: WriteSession, authority: AuthorityInUse, now: Now, box: BoxId)
 
 
 @router.post("/enrolment", status_code=201)
-@for_boxes
+@for_boxes(BoxProof.ENROLMENT_CODE, recorded=True)
 def take_in(
     code: EnrolmentCodeId,
     session: WriteSession,
@@ -80,28 +87,54 @@ def take_in(
 
 
 @router.post("/enrolment/renewal", status_code=201)
-@for_boxes
+@for_boxes(BoxProof.DEVICE_KEY, recorded=True)
 def prolong(
     box: DeviceBox,
     session: WriteSession,
     authority: AuthorityInUse,
     devices: DevicesInUse,
     now: Now,
+    trail: TrailInUse,
     body: CertificateRequest,
 ) -> RenewedBox:
     """Give the box whose device key is shown its next certificate."""
-    return renew(session, authority, box=box.box, request=body.request, now=now, days=devices.certificate_days)
+    try:
+        return renew(
+            session,
+            authority,
+            box=box.box,
+            key_sha256=box.key_sha256,
+            request=body.request,
+            now=now,
+            days=devices.certificate_days,
+        )
+    except TooOften:
+        trail.is_recorded = False
+        raise
 
 
 @router.post("/boxes/{box}/revocation")
 @needs(Role.ADMIN)
-def revoke(session: WriteSession, now: Now, box: BoxId) -> RevokedBox:
+def revoke(session: WriteSession, authority: AuthorityInUse, now: Now, box: BoxId) -> RevokedBox:
     """Shut a box out: its certificates and its device key are void, and what it sends is ignored."""
-    return revoke_box(session, box=box, now=now)
+    return revoke_box(session, authority.journal, box=box, now=now)
 
 
 @router.get("/broker/access")
 @needs(Role.VIEWER, everywhere=True, open_here=True)
-def show_access(session: ReadSession, authority: AuthorityInUse, now: Now) -> BrokerAccess:
+def show_access(
+    session: ReadSession,
+    around: Around,
+    authority: AuthorityInUse,
+    now: Now,
+    caller: CallerOrStranger,
+    follower: Annotated[
+        str | None,
+        Header(alias=FOLLOWER_HEADER, max_length=64, description="sent by `footfall cloud broker follow` alone"),
+    ] = None,
+) -> BrokerAccess:
     """Show who may speak to the broker, as the program beside the broker asks every few seconds."""
+    is_program = caller is None or caller.session is None
+    if follower is not None and is_program:
+        note_asked(around.engine, now=now)
     return broker_access(session.connection(), authority, now=now)

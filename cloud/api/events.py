@@ -3,15 +3,28 @@
 from enum import StrEnum
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from sqlmodel import Session
 
 from cloud.access.roles import Role
-from cloud.api.dependencies import CommitterInUse, DeviceBox, EngineInUse, Payload, PeriodOfVenue, ReadSession, VenueRow
+from cloud.access.standing import still_covers
+from cloud.api.dependencies import (
+    Around,
+    CallerInUse,
+    CommitterInUse,
+    DeviceBox,
+    Payload,
+    PeriodOfVenue,
+    ReadSession,
+    VenueRow,
+)
 from cloud.api.guard import GuardedRoute
-from cloud.api.needs import for_boxes, needs
+from cloud.api.needs import BoxProof, for_boxes, needs
+from cloud.api.problems import Unauthorised
 from cloud.envelopes import take_envelope
 from cloud.exports import MAX_PAGE, EventPage, EventQuery, csv_lines, event_page
+from cloud.store.moments import to_ms
 from protocol.acks import Ack
 from protocol.wire import Slug
 
@@ -42,12 +55,23 @@ class AckWithMore(Ack):
     also: tuple[Ack, ...] = ()
 
 
+def _wanted(
+    row: VenueRow,
+    period: PeriodOfVenue,
+    type_: Annotated[Slug | None, Query(alias="type", description="only this type, such as `visit`")] = None,
+) -> EventQuery:
+    return EventQuery(venue=row.venue, period=period, type=type_)
+
+
+Wanted = Annotated[EventQuery, Depends(_wanted)]
+
+
 def _is_csv(request: Request) -> bool:
     return request.query_params.get("format") == ExportFormat.CSV
 
 
 @router.post("/events", openapi_extra=_ENVELOPE_BODY, response_model=AckWithMore)
-@for_boxes
+@for_boxes(BoxProof.DEVICE_KEY)
 def take(committer: CommitterInUse, box: DeviceBox, payload: Payload) -> Response:
     """Take an envelope from the box whose device key is shown; answered with its ack once it is committed."""
     first, *more = take_envelope(committer, box=box.box, venue=box.venue, payload=payload)
@@ -59,10 +83,9 @@ def take(committer: CommitterInUse, box: DeviceBox, payload: Payload) -> Respons
 @needs(Role.ANALYST, recorded=True, heavy=_is_csv)
 def export(
     session: ReadSession,
-    engine: EngineInUse,
-    row: VenueRow,
-    period: PeriodOfVenue,
-    type_: Annotated[Slug | None, Query(alias="type", description="only this type, such as `visit`")] = None,
+    around: Around,
+    caller: CallerInUse,
+    query: Wanted,
     format_: Annotated[ExportFormat, Query(alias="format")] = ExportFormat.JSON,
     cursor: Annotated[str | None, Query(max_length=400, description="`next` of the page before (JSON)")] = None,
     limit: Annotated[
@@ -70,11 +93,16 @@ def export(
     ] = None,
 ) -> EventPage | StreamingResponse:
     """Export events in the order of time: JSON page by page, CSV as one stream."""
-    query = EventQuery(venue=row.venue, period=period, type=type_)
     if format_ is ExportFormat.JSON:
         return event_page(session, query=query, cursor=cursor, limit=min(limit or 500, MAX_PAGE))
+
+    def require(page: Session) -> None:
+        now_ms, lifetime = to_ms(around.clock()), around.lifetime
+        if not still_covers(page, caller, role=Role.ANALYST, venue=query.venue, now_ms=now_ms, lifetime=lifetime):
+            raise Unauthorised
+
     return StreamingResponse(
-        csv_lines(engine, query=query, limit=limit),
+        csv_lines(around.engine, query=query, limit=limit, require=require),
         media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{row.venue}-events.csv"'},
+        headers={"Content-Disposition": f'attachment; filename="{query.venue}-events.csv"'},
     )

@@ -1,41 +1,40 @@
 """The one place that decides who comes in. It runs before anything of a request is read but its head.
 
-Who asks, how often they did, whether a page of ours sent it, what their role is, and whether the venue is theirs. What
-is not granted does not exist: it answers as if there were no such venue, box or alert.
+Who asks, how often they did, what their role is, whether the venue is theirs, and whether a page of ours sent it. What
+is not granted does not exist: it answers as if there were no such venue, box or alert. Only then the body is read, all
+of it and before anything is opened for the request, so that a slow sender holds nothing that others wait for. Who was
+shut out while we waited for it is found out before the route begins.
 """
 
+import http
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from sqlmodel import Session
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from cloud.access.callers import OWNER, Caller
-from cloud.access.keys import PREFIX, caller_of_key, note_key
+from cloud.access.csrf import is_form_token
 from cloud.access.networks import prefix_of
-from cloud.access.sessions import caller_of_session, note_session
-from cloud.api.forms import csrf_token
-from cloud.api.needs import RESOLVED, Need, need_of
-from cloud.api.origins import (
-    SAFE_METHODS,
-    address_of,
-    form_cookie,
-    is_from_our_page,
-    is_local,
-    session_cookie,
-)
+from cloud.api.forms import form_token_of, header_token
+from cloud.api.identification import caller_of_cookie, caller_of_shown_key, identify_box, shown_key
+from cloud.api.needs import RESOLVED, BoxProof, Need, need_of
+from cloud.api.origins import SAFE_METHODS, address_of, form_cookie, is_local, is_same_site, session_cookie
 from cloud.api.problems import Forbidden, TooMany, Unauthorised
 from cloud.api.surroundings import Surroundings
 from cloud.api.trail import Trail
-from cloud.auth import sha256_of
-from cloud.errors import NotFound
-from cloud.store.engine import reading, writing
+from cloud.errors import Invalid, NotFound
+from cloud.store.engine import reading
 from cloud.store.moments import to_ms
 from cloud.store.tables import Alert, Box
 
-__all__ = ["GuardedRoute", "guarded"]
+__all__ = ["GuardedRoute", "count_stranger", "guarded"]
+
+_NOT_OURS = "this was not sent by a page of ours, or the page is too old; load it anew and try again"
 
 
 def guarded(router: APIRouter) -> APIRouter:
@@ -48,6 +47,9 @@ def guarded(router: APIRouter) -> APIRouter:
 
 class GuardedRoute(APIRoute):
     """A route that the guard stands before. One that does not declare what it needs cannot be made."""
+
+    takes_forms: ClassVar[bool] = False
+    """Whether the token of our pages may come in a form's field, or in the header alone."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         need = need_of(endpoint)
@@ -64,32 +66,98 @@ class GuardedRoute(APIRoute):
         handle, need = super().get_route_handler(), need_of(self.endpoint)
 
         async def _guarded(request: Request) -> Response:
-            if not need.is_for_boxes:
-                await _admit(request, need)
+            _require_readable(request)
+            request.state.trail, request.state.caller = _trail(request), None
+            if need.box_proof is None:
+                await _admit(request, need, takes_forms=self.takes_forms)
+            else:
+                await run_sync(_admit_box, request, need, need.box_proof)
+            if request.method not in SAFE_METHODS:
+                await _read_body(request)
+                await run_sync(_admit_again, request, need)
             return await handle(request)
 
         return _guarded
 
 
-async def _admit(request: Request, need: Need) -> None:
+def count_stranger(request: Request) -> None:
+    """Count what a stranger got wrong, and have it recorded; raises TooMany, which is not even recorded."""
+    around: Surroundings = request.app.state.surroundings
+    trail: Trail = request.state.trail
+    trail.is_recorded = False
+    request.state.standing = around.limits.strangers.take(prefix_of(address_of(request)), now_ms=to_ms(around.clock()))
+    if request.state.standing.is_over:
+        raise TooMany
+    trail.is_recorded = True
+
+
+def _require_readable(request: Request) -> None:
+    """Raise unless the address is text that has parts, as everything behind this takes for granted."""
+    try:
+        _ = request.url.components
+    except ValueError as error:
+        raise HTTPException(http.HTTPStatus.BAD_REQUEST, "the address cannot be read") from error
+
+
+async def _admit(request: Request, need: Need, *, takes_forms: bool) -> None:
     """Let a request in, with `caller` in its state (None for a stranger), or raise why not."""
     around: Surroundings = request.app.state.surroundings
-    trail = request.state.trail = _trail(request)
-    request.state.caller = None
-    caller = await run_sync(_identify, request, around, trail)
-    request.state.caller = caller
+    trail: Trail = request.state.trail
+    caller = request.state.caller = await run_sync(_identify, request, around)
     is_write = request.method not in SAFE_METHODS
     if caller is not None:
         trail.who = caller.name
         _count(request, around, caller, need)
-    trail.is_recorded = is_write and (caller is not None or need.role is None)
+        trail.is_recorded = is_write
     if caller is None and need.role is not None and not (need.is_open_here and is_local(request)):
         raise Unauthorised
-    if is_write and (caller is None or caller.session) and not await _has_token(request, caller):
-        raise Forbidden("this was not sent by a page of ours, or the page is too old; load it anew and try again")
     if caller is not None and need.role is not None:
         await run_sync(_require, request, around, caller, need)
         trail.is_recorded |= need.is_recorded
+    if is_write and (caller is None or caller.session):
+        try:
+            await _require_token(request, caller, takes_forms=takes_forms)
+        except (Forbidden, Invalid):
+            if caller is None:
+                count_stranger(request)
+            raise
+        trail.is_recorded = True
+
+
+def _admit_box(request: Request, need: Need, proof: BoxProof) -> None:
+    """Let a box in, with what it showed in the request's state, or raise why not."""
+    trail: Trail = request.state.trail
+    presented = shown_key(request)
+    box = identify_box(request, request.app.state.surroundings, proof, presented) if presented else None
+    if box is None:
+        if presented:
+            count_stranger(request)
+        raise Unauthorised
+    trail.who, trail.subject, trail.is_recorded = f"box {box}", box, need.is_recorded
+
+
+def _admit_again(request: Request, need: Need) -> None:
+    """Decide anew by what holds now, counting nothing twice; raises as at first. Who came as a stranger stays one."""
+    around: Surroundings = request.app.state.surroundings
+    trail: Trail = request.state.trail
+    if need.box_proof is not None:
+        if identify_box(request, around, need.box_proof, shown_key(request) or "") is None:
+            trail.is_recorded = True
+            raise Unauthorised
+    elif request.state.caller is not None:
+        caller = request.state.caller = _caller_of(request, around)
+        if caller is None:
+            raise Unauthorised
+        if need.role is not None:
+            _require(request, around, caller, need)
+
+
+async def _read_body(request: Request) -> None:
+    """Read the whole body, which the request keeps for its route."""
+    try:
+        await request.body()
+    except ClientDisconnect as error:
+        raise HTTPException(http.HTTPStatus.BAD_REQUEST, "the body did not come to its end") from error
 
 
 def _trail(request: Request) -> Trail:
@@ -102,68 +170,46 @@ def _trail(request: Request) -> Trail:
     )
 
 
-def _identify(request: Request, around: Surroundings, trail: Trail) -> Caller | None:
+def _identify(request: Request, around: Surroundings) -> Caller | None:
     """Who asks; None for a stranger. Raises Unauthorised for a key that opens nothing."""
-    scheme, _, presented = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        caller = _of_key(request, around, presented.strip())
-        if caller is None:
-            _count_stranger(request, around)
-            trail.is_recorded = True
-            raise Unauthorised
-        return caller
-    token = session_cookie(request)
-    return _of_session(around, sha256_of(token)) if token else None
-
-
-def _of_key(request: Request, around: Surroundings, presented: str) -> Caller | None:
-    if around.admin.matches(presented):
-        return OWNER
-    if not presented.startswith(PREFIX):
-        return None
-    now_ms = to_ms(around.clock())
-    with reading(around.engine) as connection, Session(connection) as session:
-        caller = caller_of_key(session, presented=presented, address=address_of(request), now_ms=now_ms)
-    if caller is not None and not caller.is_noted:
-        with writing(around.engine) as connection, Session(connection) as session:
-            note_key(session, id_=caller.key or "", now_ms=now_ms)
+    caller = _caller_of(request, around)
+    if caller is None and shown_key(request) is not None:
+        count_stranger(request)
+        raise Unauthorised
     return caller
 
 
-def _of_session(around: Surroundings, token_sha256: str) -> Caller | None:
-    now_ms = to_ms(around.clock())
-    with reading(around.engine) as connection, Session(connection) as session:
-        caller = caller_of_session(session, token_sha256=token_sha256, now_ms=now_ms, lifetime=around.lifetime)
-    if caller is not None and not caller.is_noted:
-        with writing(around.engine) as connection, Session(connection) as session:
-            note_session(session, token_sha256=token_sha256, now_ms=now_ms)
-    return caller
+def _caller_of(request: Request, around: Surroundings) -> Caller | None:
+    presented = shown_key(request)
+    return caller_of_cookie(request, around) if presented is None else caller_of_shown_key(request, around, presented)
 
 
 def _count(request: Request, around: Surroundings, caller: Caller, need: Need) -> None:
-    """Count a request of a key or a session; the machine's owner is not limited. Raises TooMany."""
-    name = caller.session or caller.key
-    if name is None:
+    """Count a request of a key, or of a user by whichever session; the machine's owner is not limited.
+
+    Raises TooMany.
+    """
+    if caller == OWNER:
         return
     now_ms = to_ms(around.clock())
-    request.state.standing = around.limits.requests.take(name, now_ms=now_ms)
+    request.state.standing = around.limits.requests.take(caller.name, now_ms=now_ms)
     if not request.state.standing.is_over and need.is_heavy(request):
-        request.state.standing = around.limits.reports.take(name, now_ms=now_ms)
+        request.state.standing = around.limits.reports.take(caller.name, now_ms=now_ms)
     if request.state.standing.is_over:
         raise TooMany
 
 
-def _count_stranger(request: Request, around: Surroundings) -> None:
-    """Count a wrong key; what comes after too many of an address is not even recorded. Raises TooMany."""
-    name = prefix_of(address_of(request))
-    request.state.standing = around.limits.wrong_keys.take(name, now_ms=to_ms(around.clock()))
-    if request.state.standing.is_over:
-        raise TooMany
+async def _require_token(request: Request, caller: Caller | None, *, takes_forms: bool) -> None:
+    """Raise Forbidden, or Invalid for a form that cannot be read, unless a page of ours sent it.
 
-
-async def _has_token(request: Request, caller: Caller | None) -> bool:
+    By the browser's own word, and by the token that only such a page has.
+    """
     secret = session_cookie(request) if caller else form_cookie(request)
-    return is_from_our_page(request, token=await csrf_token(request), secret=secret)
+    if secret is None or not is_same_site(request):
+        raise Forbidden(_NOT_OURS)
+    token = await form_token_of(request) if takes_forms else header_token(request)
+    if not is_form_token(token, secret=secret):
+        raise Forbidden(_NOT_OURS)
 
 
 def _require(request: Request, around: Surroundings, caller: Caller, need: Need) -> None:

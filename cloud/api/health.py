@@ -22,6 +22,12 @@ class Health(BaseModel):
     boxes: int = 0
     last_received: str | None = None
     last_received_age_seconds: float | None = Field(default=None, description="how long nothing has come from any box")
+    broker_asked: str | None = Field(
+        default=None, description="when the program beside the broker last asked who may come; null where none ever did"
+    )
+    broker_asked_age_seconds: float | None = Field(
+        default=None, description="how long nobody has asked; beyond a minute a revocation does not reach the broker"
+    )
 
 
 @router.get("/health", response_model_exclude_unset=True)

@@ -1,6 +1,7 @@
 """Heat maps: the spaces that there are, the numbers, a picture, and the tiles of a slippy map."""
 
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
@@ -12,7 +13,7 @@ from sqlmodel import Session
 
 from cloud.access.roles import Role
 from cloud.analytics import PeriodUsed, period_used
-from cloud.api.dependencies import PeriodOfVenue, ReadSession, VenueRow
+from cloud.api.dependencies import Around, PeriodOfVenue, ReadSession, VenueRow
 from cloud.api.etags import tagged
 from cloud.api.guard import GuardedRoute
 from cloud.api.needs import needs
@@ -95,6 +96,12 @@ def _place(
     return _Place(zoom=z, x=x, y=y)
 
 
+def _turn(around: Around) -> Iterator[None]:
+    """A turn among whole maps, taken before anything is opened for the request."""
+    with around.limits.maps.take("as many heat maps are being made as this server bears; try again soon"):
+        yield
+
+
 TilePlace = Annotated[_Place, Depends(_place)]
 SpaceId = Annotated[Slug, Path(description="id of the space")]
 
@@ -106,7 +113,7 @@ def show_spaces(session: ReadSession, row: VenueRow) -> tuple[SpaceFigures, ...]
     return spaces(session, venue=row.venue)
 
 
-@router.get("/heatmap", response_model=HeatGrid, responses=_FILES)
+@router.get("/heatmap", response_model=HeatGrid, responses=_FILES, dependencies=[Depends(_turn, scope="function")])
 @needs(Role.VIEWER, heavy=True)
 def show(
     request: Request,

@@ -11,6 +11,7 @@ from cloud.access.roles import Role, checked_grant
 from cloud.api.dependencies import CallerInUse, NowMs, ReadSession, TrailInUse, WriteSession
 from cloud.api.guard import GuardedRoute
 from cloud.api.needs import needs
+from cloud.api.users import with_revoked
 from protocol.wire import Slug
 
 __all__ = ["router"]
@@ -45,14 +46,14 @@ def show_all(session: ReadSession) -> list[KeyFigures]:
 @router.post("", status_code=201)
 @needs(Role.ADMIN, everywhere=True)
 def make(session: WriteSession, now_ms: NowMs, caller: CallerInUse, trail: TrailInUse, body: WantedKey) -> NewKey:
-    """Make a key. It is in the answer, and nowhere else ever after."""
+    """Make a key. It is in the answer, and nowhere else ever after. One that a key makes stays within its limits."""
     made = make_key(
         session,
         name=key_name(body.name),
         grant=checked_grant(session, role=body.role, venues=body.venues),
         networks=body.networks,
         expires_ms=key_expiry_ms(body.days, now_ms=now_ms),
-        by=caller.name,
+        by=caller,
         now_ms=now_ms,
     )
     trail.subject = f"{made.id} {body.name}"
@@ -61,6 +62,10 @@ def make(session: WriteSession, now_ms: NowMs, caller: CallerInUse, trail: Trail
 
 @router.delete("/{key}", status_code=204, response_class=Response)
 @needs(Role.ADMIN, everywhere=True)
-def revoke(session: WriteSession, key: Annotated[str, Path(description="its id", pattern="^[0-9a-f]{12}$")]) -> None:
-    """Make a key void at once."""
-    revoke_key(session, id_=key)
+def revoke(
+    session: WriteSession,
+    trail: TrailInUse,
+    key: Annotated[str, Path(description="its id", pattern="^[0-9a-f]{12}$")],
+) -> None:
+    """Make a key void at once, and the keys that it made."""
+    trail.subject = with_revoked(key, revoke_key(session, id_=key))

@@ -5,25 +5,28 @@ nothing until that changes. A stream ends with the session or the key that opene
 between two looks.
 """
 
+import http
 import logging
 from collections.abc import AsyncIterator
 from typing import Annotated
 
 import anyio
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter, Depends, Header, HTTPException
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import TypeAdapter
 from sqlmodel import Session
 
-from cloud.access.callers import Caller
+from cloud.access.callers import OWNER, Caller
+from cloud.access.limits import Taken
 from cloud.access.roles import Role
 from cloud.access.standing import still_covers
 from cloud.api.dependencies import Around, CallerInUse, VenueId
 from cloud.api.guard import GuardedRoute
 from cloud.api.needs import needs
+from cloud.api.problems import RETRY_AFTER_SECONDS
 from cloud.api.surroundings import Surroundings
-from cloud.errors import CloudError
+from cloud.errors import Busy, CloudError
 from cloud.live import LiveFigures, live_figures, live_version
 from cloud.store.engine import reading
 from cloud.store.moments import to_ms
@@ -35,6 +38,7 @@ router = APIRouter(prefix="/venues/{venue}", tags=["figures"], route_class=Guard
 
 LOOK_SECONDS = 1.0
 RETRY_MS = 3_000
+_SOON = {"Retry-After": str(RETRY_AFTER_SECONDS)}
 _LOG = logging.getLogger(__name__)
 _FIGURES = TypeAdapter(LiveFigures)
 
@@ -46,13 +50,31 @@ def _known_venue(around: Around, venue: VenueId) -> str:
 
 
 KnownVenue = Annotated[str, Depends(_known_venue)]
+
+
+async def _place(around: Around, caller: CallerInUse) -> AsyncIterator[None]:
+    """A place among the streams, from before the answer begins until after its end."""
+    match around.limits.streams.take(caller.name, is_limited=caller != OWNER):
+        case Taken.TOO_MANY_OF_YOURS:
+            detail = "too many streams are open by this key or user; close one"
+            raise HTTPException(http.HTTPStatus.TOO_MANY_REQUESTS, detail, headers=_SOON)
+        case Taken.ALL_TAKEN:
+            raise Busy("as many streams are open as this server bears; try again soon")
+        case Taken.YOURS:
+            try:
+                yield
+            finally:
+                around.limits.streams.leave(caller.name)
+
+
+Place = Annotated[None, Depends(_place)]
 SeenBefore = Annotated[str | None, Header(alias="Last-Event-ID", max_length=64)]
 
 
 @router.get("/live", response_class=EventSourceResponse)
 @needs(Role.VIEWER)
 async def follow(
-    around: Around, caller: CallerInUse, venue: KnownVenue, last_event_id: SeenBefore = None
+    around: Around, caller: CallerInUse, venue: KnownVenue, _place: Place, last_event_id: SeenBefore = None
 ) -> AsyncIterator[ServerSentEvent]:
     """Stream who is there now: an event `live` at once, and each time that a box says something new or falls silent."""
     seen = last_event_id
@@ -80,7 +102,7 @@ def _look(around: Surroundings, caller: Caller, venue: str, seen: str | None) ->
     """What there is to say, unless it was said; raises _Over once the session or the key is void."""
     now_ms = to_ms(around.clock())
     with reading(around.engine) as connection, Session(connection) as session:
-        if not still_covers(session, caller, venue=venue, now_ms=now_ms, lifetime=around.lifetime):
+        if not still_covers(session, caller, role=Role.VIEWER, venue=venue, now_ms=now_ms, lifetime=around.lifetime):
             raise _Over
         version = live_version(session, venue=venue, now_ms=now_ms)
         if version == seen:

@@ -10,18 +10,26 @@ either serves only those with all venues (`everywhere`), or narrows what it show
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TypeVar
 
 from starlette.requests import Request
 
 from cloud.access.roles import Role
 
-__all__ = ["RESOLVED", "Need", "for_boxes", "need_of", "needs", "open_to_all"]
+__all__ = ["RESOLVED", "BoxProof", "Need", "for_boxes", "need_of", "needs", "open_to_all"]
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., object])
 RESOLVED = frozenset({"venue", "box", "alert"})
 """Parameters of a path by which the guard finds the venue."""
 _MARK = "__need__"
+
+
+class BoxProof(Enum):
+    """By what a box shows itself."""
+
+    DEVICE_KEY = auto()
+    ENROLMENT_CODE = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +38,7 @@ class Need:
 
     everywhere: the grant must be of all venues. is_heavy: whether a request counts as a heavy report. is_recorded: a
     reading that stands in the audit log, as each write does. is_open_here: this machine itself needs no key.
-    is_for_boxes: the route takes a box's own key, and decides by itself.
+    box_proof: the route serves boxes alone, by this. A box's writes stand in the log only where is_recorded says so.
     """
 
     role: Role | None
@@ -38,7 +46,7 @@ class Need:
     is_heavy: Callable[[Request], bool] = lambda _request: False
     is_recorded: bool = False
     is_open_here: bool = False
-    is_for_boxes: bool = False
+    box_proof: BoxProof | None = None
 
 
 def needs(
@@ -61,9 +69,9 @@ def open_to_all(endpoint: Endpoint) -> Endpoint:
     return _marked(Need(role=None))(endpoint)
 
 
-def for_boxes(endpoint: Endpoint) -> Endpoint:
-    """Declare that a route serves boxes, by their own keys."""
-    return _marked(Need(role=None, is_for_boxes=True))(endpoint)
+def for_boxes(proof: BoxProof, *, recorded: bool = False) -> Callable[[Endpoint], Endpoint]:
+    """Declare that a route serves boxes, by their own keys or codes."""
+    return _marked(Need(role=None, box_proof=proof, is_recorded=recorded))
 
 
 def need_of(endpoint: Callable[..., object]) -> Need:

@@ -5,9 +5,9 @@ Behind a proxy that is trusted the address and the scheme are those that the pro
 
 from urllib.parse import urlsplit
 
+from starlette.datastructures import URL
 from starlette.requests import Request
 
-from cloud.access.csrf import is_form_token
 from cloud.access.networks import is_loopback
 
 __all__ = [
@@ -17,16 +17,19 @@ __all__ = [
     "address_of",
     "cookie_name",
     "form_cookie",
-    "is_from_our_page",
     "is_https",
     "is_local",
+    "is_same_site",
     "may_sign_in",
     "session_cookie",
 ]
 
 SESSION_COOKIE, FORM_COOKIE = "footfall", "footfall-form"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_FORWARDED = ("forwarded", "x-forwarded-for")
+_FORWARDED = frozenset(
+    {"cf-connecting-ip", "forwarded", "true-client-ip", "via", "x-client-ip", "x-original-host", "x-real-ip"}
+)
+"""What proxies add, beside `X-Forwarded-…`."""
 
 
 def address_of(request: Request) -> str:
@@ -35,19 +38,25 @@ def address_of(request: Request) -> str:
 
 
 def is_https(request: Request) -> bool:
-    """Whether the browser spoke TLS."""
-    return request.url.scheme == "https"
+    """Whether the browser spoke TLS; told of an address that cannot be read too."""
+    return str(request.scope["scheme"]) == "https"
 
 
 def is_local(request: Request) -> bool:
     """Whether it comes from this machine itself, asked by its own name.
 
-    A proxy that is not trusted looks like this machine but for its headers; a page of a stranger whose name was bent
-    to this machine, but for the name.
+    A proxy on this machine that nobody told us of looks like it but for its headers, or for HTTP/1.0, which nginx
+    speaks unless told otherwise; a page of a stranger whose name was bent to this machine, but for the name. Where
+    proxies are named, nothing is local: whatever comes may have come through one.
     """
-    is_forwarded = any(name in request.headers for name in _FORWARDED)
     name = request.url.hostname or ""
-    return is_loopback(address_of(request)) and not is_forwarded and (name == "localhost" or is_loopback(name))
+    return (
+        is_loopback(address_of(request))
+        and not request.app.state.surroundings.is_behind_proxy
+        and request.scope.get("http_version") != "1.0"
+        and not any(header in _FORWARDED or header.startswith("x-forwarded") for header in request.headers)
+        and (name == "localhost" or is_loopback(name))
+    )
 
 
 def may_sign_in(request: Request) -> bool:
@@ -70,12 +79,17 @@ def form_cookie(request: Request) -> str | None:
     return request.cookies.get(cookie_name(request, FORM_COOKIE)) if may_sign_in(request) else None
 
 
-def is_from_our_page(request: Request, *, token: str, secret: str | None) -> bool:
-    """Whether a page of this site sent it: by the browser's own word, and by the token that only such a page has."""
-    if secret is None or not is_form_token(token, secret=secret):
-        return False
+def is_same_site(request: Request) -> bool:
+    """Whether a page of this site sent it, by the browser's own word; what no browser sent says nothing of it."""
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         return site == "same-origin"
     origin = request.headers.get("origin")
-    return origin is None or urlsplit(origin)[:2] == (request.url.scheme, request.url.netloc)
+    return origin is None or _is_origin(origin, request.url)
+
+
+def _is_origin(text: str, url: URL) -> bool:
+    try:
+        return urlsplit(text)[:2] == (url.scheme, url.netloc)
+    except ValueError:
+        return False

@@ -4,13 +4,15 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
+from sqlmodel import Session
 
 from cloud.access.roles import Role
-from cloud.api.dependencies import FloorId, NowMs, Payload, ReadSession, VenueId, WriteSession
+from cloud.api.dependencies import EngineInUse, FloorId, NowMs, Payload, ReadSession, VenueId, WriteSession
 from cloud.api.etags import tagged
 from cloud.api.guard import GuardedRoute
 from cloud.api.needs import needs
 from cloud.plans import PlanScale, find_plan, list_plans, put_plan, read_image, remove_plan
+from cloud.store.engine import writing
 from cloud.store.moments import from_ms
 from cloud.store.tables import FloorPlan
 from protocol.wire import format_utc
@@ -76,7 +78,7 @@ def show_all(session: ReadSession, venue: VenueId) -> list[PlanView]:
 @router.put("/{floor}", openapi_extra=_IMAGE_BODY, responses=_IS_NEW)
 @needs(Role.ADMIN)
 def put(
-    session: WriteSession,
+    engine: EngineInUse,
     now_ms: NowMs,
     venue: VenueId,
     floor: FloorId,
@@ -85,9 +87,13 @@ def put(
     response: Response,
 ) -> PlanView:
     """Upload a floor's plan: PNG, JPEG or WebP as the body, and how it lies in metres in the query."""
-    row, is_new = put_plan(session, venue=venue, floor=floor, image=read_image(content), scale=scale, now_ms=now_ms)
+    image = read_image(content)  # which takes seconds: before anything is locked
+    with writing(engine) as connection, Session(connection) as session:
+        row, is_new = put_plan(session, venue=venue, floor=floor, image=image, scale=scale, now_ms=now_ms)
+        session.flush()
+        view = _view(row)
     response.status_code = 201 if is_new else 200
-    return _view(row)
+    return view
 
 
 @router.get("/{floor}", response_model=PlanView)

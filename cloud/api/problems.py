@@ -2,6 +2,7 @@
 
 import http
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,11 +14,12 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match
 
 from cloud.api.headers import safety_headers
-from cloud.errors import CloudError, Conflict, Invalid, NotFound, StoreError
+from cloud.errors import Busy, CloudError, Conflict, Invalid, NotFound, StoreError, TooOften
 from cloud.wording import allowed
 
 __all__ = [
     "PROBLEM_RESPONSES",
+    "RETRY_AFTER_SECONDS",
     "Fault",
     "Forbidden",
     "Problem",
@@ -29,9 +31,11 @@ __all__ = [
 
 MEDIA_TYPE = "application/problem+json"
 MAX_FAULTS = 20
+RETRY_AFTER_SECONDS = 5
+"""After which what was busy is worth another try."""
 _METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
-_STATUS_OF = {NotFound: 404, Conflict: 409, Invalid: 422, StoreError: 503}
+_STATUS_OF = {NotFound: 404, Conflict: 409, Invalid: 422, StoreError: 503, TooOften: 429, Busy: 503}
 _log = logging.getLogger(__name__)
 
 
@@ -76,11 +80,7 @@ def install_problems(app: FastAPI) -> None:
 
     @app.exception_handler(CloudError)
     def _cloud(_request: Request, error: CloudError) -> JSONResponse:
-        status = _STATUS_OF.get(type(error), 500)
-        if status < http.HTTPStatus.INTERNAL_SERVER_ERROR:
-            return respond(status, str(error))
-        _log.error("A request failed: %s", error, extra={"action": "request"})
-        return respond(status, "the server cannot use its database right now; its log says why")
+        return _of_cloud_error(error)
 
     @app.exception_handler(Unauthorised)
     def _unauthorised(_request: Request, _error: Unauthorised) -> JSONResponse:
@@ -114,8 +114,20 @@ def install_problems(app: FastAPI) -> None:
     def _unexpected(request: Request, _error: Exception) -> JSONResponse:
         # whatever it was, the log has it and the caller must not
         detail = "something went wrong in the server; its log says what"
-        headers = {**safety_headers(request.url.scheme), "Cache-Control": "no-store"}
+        headers = {**safety_headers(request.scope["scheme"]), "Cache-Control": "no-store"}
         return respond(http.HTTPStatus.INTERNAL_SERVER_ERROR, detail, headers=headers)
+
+
+def _of_cloud_error(error: CloudError) -> JSONResponse:
+    status = _STATUS_OF.get(type(error), 500)
+    if isinstance(error, Busy):
+        return respond(status, str(error), headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+    if isinstance(error, TooOften):
+        return respond(status, str(error), headers={"Retry-After": str(max(1, math.ceil(error.wait.total_seconds())))})
+    if status < http.HTTPStatus.INTERNAL_SERVER_ERROR:
+        return respond(status, str(error))
+    _log.error("A request failed: %s", error, extra={"action": "request"})
+    return respond(status, "the server cannot use its database right now; its log says why")
 
 
 def _methods(request: Request) -> list[str]:

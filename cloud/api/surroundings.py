@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Engine
 
-from cloud.access.limits import MovingWindow
+from cloud.access.limits import MovingWindow, Places
 from cloud.access.passwords import Passwords
 from cloud.access.sessions import Lifetime
 from cloud.auth import AdminKey
@@ -15,18 +15,33 @@ from cloud.devices.authority import Authority
 from cloud.devices.enrolment import BrokerPlace
 from cloud.ingest.commit import Committer
 from cloud.settings import AccessSettings
+from cloud.turns import Turns
 
 __all__ = ["Devices", "Limits", "Surroundings"]
+
+STREAMS_OF_ONE = 10
+"""Open at once by one user or key: a browser shows few pages at a time, and a screen on the wall is one."""
+STREAMS = 400
+"""Open at once: each looks into the database every second, which takes a millisecond or so of one processor."""
+
+MAPS, MAPS_WAITING = 2, 6
+"""Whole heat maps that are made at once: the largest take some 200 MiB and a few seconds, the usual ones little."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Who may do what how often: by key or session, by key or session, by address, by address and by user."""
+    """Who may do what how often.
+
+    Requests, and heavy reports among them, of one key or one user; what strangers of one address get wrong; attempts
+    to sign in, from one address and for one user. And at once: streams that are open, whole heat maps that are made.
+    """
 
     requests: MovingWindow
     reports: MovingWindow
-    wrong_keys: MovingWindow
+    strangers: MovingWindow
     sign_ins: MovingWindow
+    streams: Places
+    maps: Turns
 
     @classmethod
     def of(cls, settings: AccessSettings) -> "Limits":
@@ -34,8 +49,10 @@ class Limits:
         return cls(
             requests=MovingWindow(settings.requests_per_minute),
             reports=MovingWindow(settings.reports_per_minute),
-            wrong_keys=MovingWindow(settings.sign_ins_per_minute),
+            strangers=MovingWindow(settings.sign_ins_per_minute),
             sign_ins=MovingWindow(settings.sign_ins_per_minute),
+            streams=Places(of_one=STREAMS_OF_ONE, of_all=STREAMS),
+            maps=Turns(at_once=MAPS, waiting=MAPS_WAITING),
         )
 
 
@@ -52,7 +69,8 @@ class Devices:
 class Surroundings:
     """What the application was put together from.
 
-    is_told: whether a webhook hears of alerts. ending: set when the server ends, so that streams do too.
+    is_told: whether a webhook hears of alerts. is_behind_proxy: whether proxies are named. ending: set when the server
+    ends, so that streams do too.
     """
 
     engine: Engine
@@ -61,6 +79,7 @@ class Surroundings:
     clock: Callable[[], datetime]
     devices: Devices
     is_told: bool
+    is_behind_proxy: bool
     ending: threading.Event
     limits: Limits
     lifetime: Lifetime

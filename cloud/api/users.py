@@ -1,8 +1,10 @@
 """People who may sign in: listed, invited, granted, removed. For admins of all venues."""
 
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from cloud.access.callers import Caller
@@ -49,6 +51,22 @@ class InvitedUser(BaseModel):
     link: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegrantedUser(UserFigures):
+    """A user with another grant."""
+
+    revoked_keys: Annotated[
+        tuple[str, ...], Field(description="ids of keys that they made, void as they might do more")
+    ]
+
+
+class RemovedUser(BaseModel):
+    """A user who is gone."""
+
+    user: str
+    revoked_keys: Annotated[tuple[str, ...], Field(description="ids of keys that they made, which are void")]
+
+
 @router.get("")
 @needs(Role.ADMIN, everywhere=True)
 def show_all(session: ReadSession) -> list[UserFigures]:
@@ -68,11 +86,15 @@ def invite(session: WriteSession, now_ms: NowMs, trail: TrailInUse, body: NewUse
 
 @router.put("/{user}/grant")
 @needs(Role.ADMIN, everywhere=True)
-def change(session: WriteSession, caller: CallerInUse, user: UserName, body: NewGrant) -> UserFigures:
-    """Give a user another role or other venues, from the next request on."""
+def change(
+    session: WriteSession, caller: CallerInUse, trail: TrailInUse, user: UserName, body: NewGrant
+) -> RegrantedUser:
+    """Give a user another role or other venues, from the next request on; keys of theirs that may do more are void."""
     refuse_oneself(caller, user=user)
     grant = checked_grant(session, role=body.role, venues=body.venues)
-    return user_figures(change_grant(session, user=user, grant=grant))
+    revoked = change_grant(session, user=user, grant=grant)
+    trail.subject = with_revoked(user, revoked)
+    return RegrantedUser(**asdict(user_figures(find_user(session, user=user))), revoked_keys=revoked)
 
 
 @router.post("/{user}/link")
@@ -83,12 +105,20 @@ def renew(session: WriteSession, now_ms: NowMs, user: UserName) -> InvitedUser:
     return InvitedUser(user=row.user, link=make_link(session, user=row.user, now_ms=now_ms))
 
 
-@router.delete("/{user}", status_code=204, response_class=Response)
+@router.delete("/{user}")
 @needs(Role.ADMIN, everywhere=True)
-def remove(session: WriteSession, caller: CallerInUse, user: UserName) -> None:
-    """Remove a user; whatever they have open ends."""
+def remove(session: WriteSession, caller: CallerInUse, trail: TrailInUse, user: UserName) -> RemovedUser:
+    """Remove a user; whatever they have open ends, and the keys that they made are void."""
     refuse_oneself(caller, user=user)
-    remove_user(session, user=user)
+    name = find_user(session, user=user).user
+    revoked = remove_user(session, user=name)
+    trail.subject = with_revoked(name, revoked)
+    return RemovedUser(user=name, revoked_keys=revoked)
+
+
+def with_revoked(name: str, revoked: Sequence[str]) -> str:
+    """A user or a key, and the keys that ended with it, as the audit log names them."""
+    return " ".join((name, *(f"key {one}" for one in revoked)))
 
 
 def refuse_oneself(caller: Caller, *, user: str) -> None:

@@ -1,27 +1,36 @@
 """What an archive is: a manifest, written last, that lists the parts which hold its rows.
 
-Without a manifest there is no archive, whatever else lies in its folder. An incremental archive belongs to a full one,
+Without a manifest there is no archive, whatever else lies in its folder; it begins with the SHA-256 of all that follows
+in it, so that it is what was written or is refused. An incremental archive belongs to a full one,
 its base, and lists parts of any archive of that base; so each manifest tells all of the database at its moment.
+Archives of several databases may lie in one target: those of a lineage are of one, and of what was restored from them.
 """
 
+import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ulid import ULID
 
 from cloud.backup.target import Target
 from cloud.errors import BackupError
+from cloud.store.identity import lineage_of
+from protocol.wire import format_utc
 
 __all__ = ["MANIFEST", "Catalogue", "Kind", "Manifest", "Part", "TableParts", "read_catalogue"]
 
 MANIFEST = "manifest.json"
 FORMAT: Final = 1
 _ULID_LENGTH = 26
+_PART_PATH = r"^[0-9A-HJKMNP-TV-Z]{26}/[a-z0-9_-]+(\.[a-z0-9]+)*$"
+_SEAL = re.compile(rb'\{"sha256":"([0-9a-f]{64})",')
+_Count = Annotated[int, Field(ge=0)]
 
 
 class Kind(StrEnum):
@@ -38,9 +47,9 @@ class _Record(BaseModel):
 class Part(_Record):
     """A file of rows, or of keys: where it lies in the target, and what must be in it."""
 
-    path: str
-    rows: int
-    bytes: int
+    path: Annotated[str, Field(pattern=_PART_PATH)]
+    rows: _Count
+    bytes: _Count
     """As it lies there, compressed."""
     sha256: str
     """Of its text."""
@@ -82,6 +91,11 @@ class Manifest(_Record):
         return self.base or self.id
 
     @property
+    def lineage(self) -> str:
+        """The database that it is of, which a restoring does not change."""
+        return lineage_of(self.store)
+
+    @property
     def rows(self) -> int:
         """How many there are in all tables."""
         return sum(table.rows for table in self.tables)
@@ -93,6 +107,28 @@ class Manifest(_Record):
             yield from table.parts
         if self.keys is not None:
             yield self.keys
+
+    def to_json(self) -> bytes:
+        """As it lies in the target: a JSON object whose first field is the SHA-256 of the object without it."""
+        text = self.model_dump_json().encode()
+        return b'{"sha256":"%s",%s' % (hashlib.sha256(text).hexdigest().encode(), text[1:])
+
+    @classmethod
+    def read(cls, data: bytes) -> Self:
+        """A manifest that lies in a target; raises ValueError, saying what is wrong with it."""
+        if _Numbered.of(data).format > FORMAT:
+            raise ValueError("it was made by a newer Footfall: use that version, or a later one")
+        seal = _SEAL.match(data)
+        if seal is None:
+            raise ValueError("its manifest is damaged: it does not begin with its SHA-256, as all since 0.1.0 do")
+        text = b"{" + data[seal.end() :]
+        if hashlib.sha256(text).hexdigest().encode() != seal[1]:
+            raise ValueError("its manifest is damaged: it is not what was written")
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            place = ".".join(map(str, error.errors()[0]["loc"]))
+            raise ValueError(f"its manifest is damaged: {place}: {error.errors()[0]['msg']}") from None
 
     @property
     def own_bytes(self) -> int:
@@ -123,32 +159,60 @@ class Catalogue:
         """Whether all its parts seem to be there."""
         return next(self.missing(manifest), None) is None
 
+    @property
+    def none_there(self) -> str:
+        """What to say where there is no archive."""
+        return f"There is no back-up in {self.url}"
+
+    @property
+    def newest(self) -> Mapping[str, Manifest]:
+        """The newest archive of each lineage, oldest first."""
+        found = {manifest.lineage: manifest for _, manifest in sorted(self.archives.items())}
+        return dict(sorted(found.items(), key=lambda one: one[1].id))
+
     def find(self, archive: str | None) -> Manifest:
-        """An archive, or the newest; raises BackupError, saying what there is."""
+        """An archive, or the newest; raises BackupError, saying what there is.
+
+        Where the newest cannot be read, it is not the one before that is meant; where there are those of several
+        databases, none is.
+        """
         if archive is not None and archive in self.unreadable:
             raise BackupError(f"Back-up {archive}: {self.unreadable[archive]}")
+        damaged = max(self.unreadable, default="")
+        if archive is None and damaged > max(self.archives, default=""):
+            other = f"; the newest that can be read is {max(self.archives)}: name it" if self.archives else ""
+            raise BackupError(f"Back-up {damaged}, which is the newest: {self.unreadable[damaged]}{other}")
         if archive is not None and archive in self.archives:
             return self.archives[archive]
         if not self.archives:
-            raise BackupError(f"There is no back-up in {self.url}")
+            raise BackupError(self.none_there)
         newest = self.archives[max(self.archives)]
         if archive is not None:
             raise BackupError(f"There is no back-up {archive} in {self.url}; the newest is {newest.id}")
+        if len(self.newest) > 1:
+            told = "; ".join(
+                f"{one.id} of {format_utc(one.made_at)}, {one.rows:,} rows, is the newest of database {lineage}"
+                for lineage, one in self.newest.items()
+            )
+            raise BackupError(
+                f"In {self.url} lie back-ups of {len(self.newest)} databases: name the one to take: {told}"
+            )
         return newest
 
     def base_for(self, *, store: str, schema_revision: str, now: datetime, full_after: timedelta) -> Manifest | None:
         """The newest archive to build upon, of this very database; None where a full one is due."""
-        if not self.archives:
+        newest = max(
+            (one for one in self.archives.values() if one.store == store), key=lambda one: one.id, default=None
+        )
+        if newest is None or newest.schema_revision != schema_revision:
             return None
-        newest = self.archives[max(self.archives)]
         full = self.archives.get(newest.full)
-        is_of_this = (newest.store, newest.schema_revision) == (store, schema_revision)
         is_young = full is not None and timedelta() <= now - full.made_at < full_after
-        return newest if is_of_this and is_young and self.is_whole(newest) else None
+        return newest if is_young and self.is_whole(newest) else None
 
     def next_id(self, now: datetime) -> str:
         """A ULID that sorts after all that are here, also when the clock went back."""
-        known = [ULID.from_str(archive).datetime for archive in self.archives]
+        known = [ULID.from_str(archive).datetime for archive in (*self.archives, *self.unreadable, *self.incomplete)]
         return str(ULID.from_datetime(max([now, *(moment + timedelta(milliseconds=1) for moment in known)])))
 
 
@@ -174,13 +238,7 @@ def read_catalogue(target: Target) -> Catalogue:
 
 def _read_manifest(target: Target, archive: str) -> Manifest:
     """Raises ValueError, saying what is wrong with it."""
-    text = target.read(f"{archive}/{MANIFEST}")
-    try:
-        manifest = Manifest.model_validate_json(text)
-    except ValidationError as error:
-        if _Numbered.of(text).format > FORMAT:
-            raise ValueError("it was made by a newer Footfall: use that version, or a later one") from None
-        raise ValueError(f"its manifest is damaged: {error.errors()[0]['msg']}") from None
+    manifest = Manifest.read(target.read(f"{archive}/{MANIFEST}"))
     if manifest.id != archive:
         raise ValueError(f"its manifest is that of archive {manifest.id}")
     return manifest

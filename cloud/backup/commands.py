@@ -12,12 +12,14 @@ from cloud.backup.keys import pack_keys, unpack_keys
 from cloud.backup.reading import read_part
 from cloud.backup.restore import restore
 from cloud.backup.target import Target
+from cloud.backup.turn import alone
 from cloud.backup.verification import verify
 from cloud.command_line import Commands, Leaf
 from cloud.errors import BackupError, SettingsError
 from cloud.settings import Settings, check_target, database_url
 from cloud.store.engine import open_engine, store_name
 from cloud.store.moments import utc_now
+from cloud.store.schema import check_schema
 from protocol.wire import format_utc
 
 __all__ = ["add_backup_commands"]
@@ -32,7 +34,9 @@ def add_backup_commands(commands: "Commands[argparse.ArgumentParser]", *, leaf: 
     backup.add_argument("--full", action="store_true", help="keep all of it, also where what changed would do")
     backup.add_argument("--with-keys", action="store_true", help="keep the data folder's keys too, not encrypted")
     restoring = leaf(commands, "restore", _restore, "make the database anew from a back-up")
-    restoring.add_argument("archive", nargs="?", metavar="ID", help="which back-up; the newest when left out")
+    restoring.add_argument(
+        "archive", nargs="?", metavar="ID", help="which back-up; the newest when left out, if all are of one database"
+    )
     restoring.add_argument("--replace", action="store_true", help="throw away what the database holds")
     restoring.add_argument("--with-keys", action="store_true", help="lay the keys that it has into the data folder")
     listing = leaf(commands, "list", _list, "list the back-ups")
@@ -48,17 +52,15 @@ def _backup(settings: Settings, arguments: argparse.Namespace) -> int:
     os.umask(_OWNER_ONLY)
     target, now = _target(settings, arguments), utc_now()
     engine = open_engine(database_url(settings))
-    made = back_up(
-        engine,
-        target,
-        now=now,
-        full_after=timedelta() if arguments.full else timedelta(days=settings.backup.full_every_days),
-        keys=pack_keys(_data_dir(settings)) if arguments.with_keys else None,
-    )
-    print(f"{made.id}  {_told(made)}; in {target.url}")
-    catalogue = read_catalogue(target)
-    gone = superfluous(catalogue, keep=settings.backup.keep, now=now)
-    remove(target, catalogue, gone)
+    check_schema(engine)
+    keys = pack_keys(_data_dir(settings)) if arguments.with_keys else None
+    full_after = timedelta() if arguments.full else timedelta(days=settings.backup.full_every_days)
+    with alone(engine, target):
+        made = back_up(engine, target, now=now, full_after=full_after, keys=keys)
+        print(f"{made.id}  {_told(made)}; in {target.url}")
+        catalogue = read_catalogue(target)
+        gone = superfluous(target, catalogue, lineage=made.lineage, keep=settings.backup.keep, now=now)
+        remove(target, catalogue, gone)
     for archive in gone:
         print(f"{archive}  removed")
     return 0
@@ -87,15 +89,18 @@ def _list(settings: Settings, arguments: argparse.Namespace) -> int:
     for archive in _all(catalogue):
         print(f"{archive}  {_described(catalogue, archive)}")
     if not _all(catalogue):
-        print(f"There is no back-up in {target.url}.")
+        print(f"{catalogue.none_there}.")
     return 0
 
 
 def _verify(settings: Settings, arguments: argparse.Namespace) -> int:
     target = _target(settings, arguments)
     catalogue = read_catalogue(target)
+    archives = arguments.archive or _all(catalogue)
+    if not archives:
+        raise BackupError(catalogue.none_there)
     is_sound = True
-    for verified in verify(target, catalogue, arguments.archive or _all(catalogue)):
+    for verified in verify(target, catalogue, archives):
         print(f"{verified.archive}  {'; '.join(verified.troubles) or 'can be restored'}", flush=True)
         is_sound = is_sound and not verified.troubles
     return 0 if is_sound else 1
@@ -126,7 +131,8 @@ def _described(catalogue: Catalogue, archive: str) -> str:
         return "not completed"
     manifest = catalogue.archives[archive]
     missing = next(catalogue.missing(manifest), None)
-    return f"{format_utc(manifest.made_at)}  {_told(manifest)}{f'; {missing}' if missing else ''}"
+    database = f"; of database {manifest.lineage}" if len(catalogue.newest) > 1 else ""
+    return f"{format_utc(manifest.made_at)}  {_told(manifest)}{database}{f'; {missing}' if missing else ''}"
 
 
 def _told(manifest: Manifest) -> str:

@@ -1,9 +1,11 @@
 """Makes an archive: every row of one moment, in parts; what an earlier archive of the same base holds is only named.
 
 Each table is read whole every time. Nothing marks rows as changed: roll-ups and tiles change in place, items that were
-held come in late under the time at which they arrived, and retention deletes; reading finds all of that out.
+held come in late under the time at which they arrived, and retention deletes; reading finds all of that out. A part is
+named again only after it was read back: one that is no longer what was written is written anew.
 """
 
+import logging
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
@@ -11,8 +13,10 @@ from sqlalchemy import Connection, Engine, Table, select
 from sqlmodel import SQLModel
 
 from cloud.backup.archive import MANIFEST, Manifest, Part, TableParts, read_catalogue
+from cloud.backup.reading import read_part
 from cloud.backup.rows import Piece, compressed, pieces
 from cloud.backup.target import Target
+from cloud.errors import BackupError
 from cloud.store.engine import snapshot
 from cloud.store.identity import read_identity
 from cloud.store.schema import check_schema, revision_of
@@ -22,6 +26,7 @@ __all__ = ["LEFT_OUT", "back_up", "tables_kept"]
 LEFT_OUT = frozenset({"lease", "one_time_link", "user_session"})
 """Tables whose rows mean nothing later: which process does what just now, and who has a browser open."""
 ROWS_AT_ONCE = 2_000
+_LOG = logging.getLogger(__name__)
 
 
 def back_up(
@@ -47,7 +52,7 @@ def back_up(
             tables=tuple(_table_parts(connection, table, shelf) for table in tables_kept()),
             keys=None if keys is None else shelf.lay_keys(keys),
         )
-    target.write(f"{archive}/{MANIFEST}", manifest.model_dump_json().encode())
+    target.write(f"{archive}/{MANIFEST}", manifest.to_json())
     return manifest
 
 
@@ -67,13 +72,21 @@ class _Shelf:
     def lay(self, table: str, number: int, piece: Piece) -> Part:
         sha256 = piece.sha256
         known = self._known.get((table, sha256))
-        if known is not None:
+        if known is not None and self._is_sound(known):
             return known
         return self._write(f"{table}-{number:06d}.jsonl.gz", compressed(piece.text), rows=piece.rows, sha256=sha256)
 
     def lay_keys(self, text: bytes) -> Part:
         piece = Piece(text=text, rows=0)
         return self._write("keys.tar.gz", compressed(text), rows=0, sha256=piece.sha256)
+
+    def _is_sound(self, part: Part) -> bool:
+        try:
+            read_part(self._target, part)
+        except BackupError as error:
+            _LOG.warning("%s; it is written anew", error, extra={"action": "backup", "part": part.path})
+            return False
+        return True
 
     def _write(self, name: str, data: bytes, *, rows: int, sha256: str) -> Part:
         path = f"{self._archive}/{name}"

@@ -1,25 +1,34 @@
-"""Which archives go: those of full ones older than the newest that are kept, and what was never completed.
+"""Which archives of a database go: those of full ones older than the newest that are kept, and what nobody completed.
 
-Only full archives that are whole count as kept, so the last good one stays whatever happens to those after it.
+Only full archives count as kept that were read through and are sound, and so is all that builds upon them, so that the
+last good one stays whatever happens to those after it.
 """
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 
 from ulid import ULID
 
-from cloud.backup.archive import MANIFEST, Catalogue
+from cloud.backup.archive import MANIFEST, Catalogue, Manifest
 from cloud.backup.target import Target
+from cloud.backup.verification import verify
 
 __all__ = ["remove", "superfluous"]
 
 COMPLETED_WITHIN = timedelta(days=2)
 """What has no manifest after so long will never have one."""
+_LOG = logging.getLogger(__name__)
 
 
-def superfluous(catalogue: Catalogue, *, keep: int, now: datetime) -> Sequence[str]:
-    """Archives to let go, the newest first, so that none outlives what it builds upon."""
-    return sorted([*_too_old(catalogue, keep), *_abandoned(catalogue, now)], reverse=True)
+def superfluous(target: Target, catalogue: Catalogue, *, lineage: str, keep: int, now: datetime) -> Sequence[str]:
+    """Archives of a database to let go, the newest first, so that none outlives what it builds upon.
+
+    Where some are too many, those that would be kept are read through before.
+    """
+    of_database = [one for one in catalogue.archives.values() if one.lineage == lineage]
+    return sorted([*_too_old(target, catalogue, of_database, keep), *_abandoned(catalogue, now)], reverse=True)
 
 
 def remove(target: Target, catalogue: Catalogue, archives: Sequence[str]) -> None:
@@ -29,16 +38,35 @@ def remove(target: Target, catalogue: Catalogue, archives: Sequence[str]) -> Non
         target.remove(sorted(paths, key=lambda path: not path.endswith(f"/{MANIFEST}")))
 
 
-def _too_old(catalogue: Catalogue, keep: int) -> Iterator[str]:
-    good = [
-        manifest.id for manifest in catalogue.archives.values() if not manifest.base and catalogue.is_whole(manifest)
-    ]
-    if len(good) <= keep:
+def _too_old(target: Target, catalogue: Catalogue, archives: Sequence[Manifest], keep: int) -> Iterator[str]:
+    chains = _chains(archives)
+    if len(chains) <= keep:
         return
-    oldest_kept = sorted(good)[-keep]
-    for manifest in catalogue.archives.values():
+    good = _good(target, catalogue, chains)
+    oldest_kept = next(islice(good, keep - 1, None), "")
+    for manifest in archives:
         if manifest.full < oldest_kept:
             yield manifest.id
+
+
+def _chains(archives: Sequence[Manifest]) -> Mapping[str, Sequence[str]]:
+    """Each full archive that is there, the newest first, and after it those that build upon it."""
+    full = sorted((manifest.id for manifest in archives if not manifest.base), reverse=True)
+    return {base: sorted(manifest.id for manifest in archives if manifest.full == base) for base in full}
+
+
+def _good(target: Target, catalogue: Catalogue, chains: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Those full archives that can be restored with all that builds upon them, each read when it is asked for."""
+    for full, chain in chains.items():
+        damaged = next((verified for verified in verify(target, catalogue, chain) if verified.troubles), None)
+        if damaged is None:
+            yield full
+            continue
+        which = "" if damaged.archive == full else f"{damaged.archive}, which builds upon it: "
+        _LOG.warning(
+            "Back-up %s does not count as kept: %s%s", full, which, damaged.troubles[0],
+            extra={"action": "backup", "archive": damaged.archive},
+        )  # fmt: skip
 
 
 def _abandoned(catalogue: Catalogue, now: datetime) -> Iterator[str]:

@@ -4,20 +4,19 @@ The tables are made as they were when the archive was, filled, and then brought 
 database gets an identity of its own, upon which each box sends again all that it still holds.
 """
 
-from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import Connection, Engine, MetaData, Table, select
-from sqlmodel import SQLModel
+from sqlalchemy import Connection, Engine, Table, inspect, select
 
 from cloud.backup.archive import Manifest, TableParts
 from cloud.backup.reading import read_part
 from cloud.backup.rows import rows_of
 from cloud.backup.target import Target
+from cloud.backup.verification import wrong_tables
 from cloud.errors import BackupError
 from cloud.store.engine import store_name, writing
 from cloud.store.identity import replace_identity
-from cloud.store.schema import is_known, revision_of, upgrade
+from cloud.store.schema import VERSION_TABLE, is_known, own_tables, revision_of, upgrade
 from cloud.store.tables import StoreIdentity
 from cloud.store.upsert import insert_into, table_of
 
@@ -35,45 +34,42 @@ def restore(engine: Engine, target: Target, manifest: Manifest, *, now: datetime
             f"Back-up {manifest.id} has schema {manifest.schema_revision}, which is newer than this program: "
             "install the version that made it, or a later one"
         )
+    wrong = wrong_tables(manifest)
+    if wrong:
+        raise BackupError(f"Back-up {manifest.id}: {wrong}")
     with writing(engine) as connection:
         former = _clear(connection, name=store_name(engine), replace=replace)
         upgrade(connection, manifest.schema_revision)
-        for table, parts in _in_order(connection, manifest):
-            _load(connection, target, table, parts)
+        kept = {parts.table: parts for parts in manifest.tables}
+        for table in own_tables(connection).sorted_tables:
+            if table.name in kept:
+                _load(connection, target, table, kept[table.name])
         upgrade(connection)
         replace_identity(connection, after=former, now=now)
 
 
 def _clear(connection: Connection, *, name: str, replace: bool) -> list[str]:
-    """Take all tables away; the identity of the database that they were, if any."""
-    tables = MetaData()
-    tables.reflect(connection)
-    if tables.tables and revision_of(connection) is None:
+    """Take this program's tables away, and no others; the identity of the database that they were, if any."""
+    revision = revision_of(connection)
+    if revision is None and inspect(connection).get_table_names():
         raise BackupError(f"Database {name} holds tables of another program: restore into one of its own")
+    if revision is not None and not is_known(revision):
+        raise BackupError(
+            f"Database {name} has schema {revision}, which is another program's or a newer Footfall's: "
+            "restore into one of its own"
+        )
+    tables = own_tables(connection)
     if not replace and any(_has_rows(connection, table) for table in tables.sorted_tables):
         raise BackupError(f"Database {name} is not empty: --replace throws away what it holds")
     store = table_of(StoreIdentity)
-    former = [str(found) for found in connection.execute(select(store.c.store)).scalars()] if tables.tables else []
+    former = [str(found) for found in connection.execute(select(store.c.store)).scalars()] if revision else []
     tables.drop_all(connection)
     return former
 
 
 def _has_rows(connection: Connection, table: Table) -> bool:
-    is_data = table.name in SQLModel.metadata.tables and table.name not in MADE_BY_ITSELF
+    is_data = table.name not in MADE_BY_ITSELF | {VERSION_TABLE}
     return is_data and connection.execute(select(table).limit(1)).first() is not None
-
-
-def _in_order(connection: Connection, manifest: Manifest) -> list[tuple[Table, TableParts]]:
-    """The tables to fill, each after those that it refers to; raises BackupError where one does not exist."""
-    tables = MetaData()
-    tables.reflect(connection)
-    kept: Mapping[str, TableParts] = {parts.table: parts for parts in manifest.tables}
-    unknown = sorted(kept.keys() - tables.tables.keys())
-    if unknown:
-        raise BackupError(
-            f"Back-up {manifest.id} has a table {unknown[0]}, which schema {manifest.schema_revision} lacks"
-        )
-    return [(table, kept[table.name]) for table in tables.sorted_tables if table.name in kept]
 
 
 def _load(connection: Connection, target: Target, table: Table, parts: TableParts) -> None:

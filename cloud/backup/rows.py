@@ -19,6 +19,9 @@ ROWS_A_PIECE = 2048
 """On average: so many rows are kept again where one has changed, and so many go into one file."""
 MOST_BYTES = 4 * 2**20
 """A piece ends once it is so long, and so it is what a back-up holds in memory."""
+MOST_TEXT_BYTES = 64 * 2**20
+"""What a part may hold at most when it is read: a piece ends with a row, and the longest is a floor plan of 16 MiB."""
+_GZIP = zlib.MAX_WBITS | 16
 _Row = list[object]
 
 
@@ -62,10 +65,16 @@ def compressed(text: bytes) -> bytes:
 
 def decompressed(data: bytes) -> bytes:
     """The text again; raises ValueError where the data are not what `compressed` gave."""
+    reader = zlib.decompressobj(wbits=_GZIP)
     try:
-        return gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(str(error)) from error
+        text = reader.decompress(data, MOST_TEXT_BYTES + 1)
+    except zlib.error:
+        raise ValueError("it is not what was compressed") from None
+    if len(text) > MOST_TEXT_BYTES:
+        raise ValueError(f"it holds more than {MOST_TEXT_BYTES} bytes")
+    if not reader.eof or reader.unused_data:
+        raise ValueError("it is cut short, or something was put behind it")
+    return text
 
 
 def _object_of(value: object) -> dict[str, str]:

@@ -38,6 +38,10 @@ class Target:
     def sizes(self) -> Mapping[str, int]:
         """All files, with their bytes."""
         with self._told():
+            if not self._is_bucket and Path(self._root).exists():
+                next(
+                    Path(self._root).iterdir(), None
+                )  # the library takes a folder that it may not look into for an empty one
             found = self._files.find(self._root, detail=True)
         return {path.removeprefix(f"{self._root}/"): int(entry["size"]) for path, entry in found.items()}
 
@@ -48,28 +52,32 @@ class Target:
 
     def write(self, path: str, data: bytes) -> None:
         """Let a file be there with just these bytes, or not at all."""
-        with self._told(path):
+        with self._told(path, writing=True):
             if self._is_bucket:
                 self._files.pipe_file(f"{self._root}/{path}", data)
             else:
                 _write_durably(Path(self._root) / path, data)
 
     def remove(self, paths: Iterable[str]) -> None:
-        """Let files go, in this order, and folders that they leave empty."""
+        """Let files go, in this order, and the folders of theirs that they leave empty."""
+        paths = list(paths)
         for path in paths:
             with self._told(path):
                 self._files.rm_file(f"{self._root}/{path}")
         if not self._is_bucket:
-            _remove_empty_folders(Path(self._root))
+            for folder in sorted({path.partition("/")[0] for path in paths}):
+                with self._told(folder):
+                    _remove_if_empty(Path(self._root) / folder)
 
     @contextmanager
-    def _told(self, path: str = "") -> Iterator[None]:
+    def _told(self, path: str = "", *, writing: bool = False) -> Iterator[None]:
         """Let what libraries raise leave as BackupError."""
         place = f"{self.url.rstrip('/')}/{path}" if path else self.url
         try:
             yield
         except FileNotFoundError as error:
-            what = "there is no such bucket" if "specified bucket" in str(error) else "it is missing"
+            what = f"it cannot be written: {_reason(error)}" if writing else "it is missing"
+            what = "there is no such bucket" if "specified bucket" in str(error) else what
             raise BackupError(f"Back-up target {place}: {what}") from error
         except PermissionError as error:
             raise BackupError(f"Back-up target {place}: access is refused: {_reason(error)}") from error
@@ -105,7 +113,6 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _remove_empty_folders(root: Path) -> None:
-    for folder in root.iterdir():
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+def _remove_if_empty(folder: Path) -> None:
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()

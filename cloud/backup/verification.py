@@ -4,12 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cloud.backup.archive import Catalogue, Manifest, Part
+from cloud.backup.dump import LEFT_OUT
 from cloud.backup.reading import read_part
 from cloud.backup.target import Target
 from cloud.errors import BackupError
-from cloud.store.schema import is_known
+from cloud.store.schema import is_known, tables_of
 
-__all__ = ["Verified", "verify"]
+__all__ = ["Verified", "verify", "wrong_tables"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +35,24 @@ def verify(target: Target, catalogue: Catalogue, archives: Sequence[str]) -> Ite
             yield Verified(archive=archive, troubles=troubles)
 
 
+def wrong_tables(manifest: Manifest) -> str:
+    """What is wrong with the list of an archive's tables, which are those of its schema; empty where nothing is."""
+    listed = sorted(parts.table for parts in manifest.tables)
+    needed = sorted(tables_of(manifest.schema_revision) - LEFT_OUT)
+    lacking = next((name for name in needed if name not in listed), None)
+    if lacking is not None:
+        return f"it lacks table {lacking} of schema {manifest.schema_revision}"
+    strange = next((name for number, name in enumerate(listed) if name not in needed or name in listed[:number]), None)
+    return "" if strange is None else f"it has a table {strange} more than schema {manifest.schema_revision}"
+
+
 def _unusable(catalogue: Catalogue, manifest: Manifest) -> Iterator[str]:
     if manifest.full not in catalogue.archives:
         yield f"its base {manifest.full} is missing or cannot be read"
     if not is_known(manifest.schema_revision):
         yield f"its schema {manifest.schema_revision} is newer than this program"
+    elif wrong := wrong_tables(manifest):
+        yield wrong
 
 
 def _of_parts(target: Target, manifest: Manifest, read: dict[Part, str]) -> Iterator[str]:

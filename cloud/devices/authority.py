@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from cloud.devices.journal import Journal
 from cloud.errors import Invalid, SettingsError
 from protocol.enrolment import fingerprint
 
@@ -62,11 +63,13 @@ class RevokedSerial:
 
 
 class Authority:
-    """Signs; whoever has its certificate can check that it did."""
+    """Signs; whoever has its certificate can check that it did. `journal` is for what it signed for clients."""
 
-    def __init__(self, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
+    def __init__(self, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate, journal: Journal) -> None:
+        self.journal = journal
         self._key = key
         self._certificate = certificate
+        self._last_list: tuple[tuple[Sequence[RevokedSerial], datetime], str] | None = None
 
     @property
     def pem(self) -> str:
@@ -105,12 +108,21 @@ class Authority:
         return self._sign(key.public_key(), names[0], now, days, [ExtendedKeyUsageOID.SERVER_AUTH], alternatives)
 
     def list_revoked(self, revoked: Iterable[RevokedSerial], *, at: datetime) -> str:
-        """The signed list of what is void, as PEM. Of two lists, readers believe the one with the later second."""
-        builder = x509.CertificateRevocationListBuilder().issuer_name(self._certificate.subject)
+        """The signed list of what is void, as PEM. Of two lists, readers believe the one with the later second.
+
+        The last one is kept, since the broker's follower asks every few seconds and seldom is anything new.
+        """
+        wanted = (tuple(revoked), at)
+        last = self._last_list
+        if last is None or last[0] != wanted:
+            last = self._last_list = (wanted, self._sign_list(*wanted))
+        return last[1]
+
+    def _sign_list(self, revoked: Sequence[RevokedSerial], at: datetime) -> str:
+        # All at once: `add_revoked_certificate` copies those before, which took minutes for a hundred thousand.
+        builder = x509.CertificateRevocationListBuilder(revoked_certificates=[_entry(one) for one in revoked])
+        builder = builder.issuer_name(self._certificate.subject)
         builder = builder.last_update(at).next_update(at + timedelta(days=LIST_DAYS))
-        for one in revoked:
-            entry = x509.RevokedCertificateBuilder().serial_number(int(one.serial, 16)).revocation_date(one.since)
-            builder = builder.add_revoked_certificate(entry.build())
         return builder.sign(self._key, hashes.SHA256()).public_bytes(_PEM).decode()
 
     def empty_list(self, now: datetime) -> str:
@@ -145,7 +157,7 @@ def open_authority(data_dir: Path, *, now: datetime) -> Authority:
         if not path.exists():
             _make_folder(path.parent)
             write_secret(path, _make(now), replace=False)
-        return _read(path.read_bytes())
+        return _read(path.read_bytes(), Journal(path.parent))
     except OSError as error:
         raise SettingsError(f"{path}: the authority cannot be read or made: {error.strerror}") from error
     except (ValueError, TypeError) as error:
@@ -223,12 +235,12 @@ _SIGNS_ONLY = x509.KeyUsage(
 )
 
 
-def _read(pem: bytes) -> Authority:
+def _read(pem: bytes, journal: Journal) -> Authority:
     key = serialization.load_pem_private_key(pem, password=None)
     certificate = x509.load_pem_x509_certificate(pem)
     if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
         raise ValueError("key and certificate do not belong together")
-    return Authority(key, certificate)
+    return Authority(key, certificate, journal)
 
 
 def _describe(
@@ -237,6 +249,11 @@ def _describe(
     subject = name if isinstance(name, x509.Name) else x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key)
     return builder.serial_number(x509.random_serial_number()).not_valid_before(since).not_valid_after(until)
+
+
+def _entry(revoked: RevokedSerial) -> x509.RevokedCertificate:
+    builder = x509.RevokedCertificateBuilder().serial_number(int(revoked.serial, 16))
+    return builder.revocation_date(revoked.since).build()
 
 
 def _key_of(request_pem: str) -> ec.EllipticCurvePublicKey:

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, select, update
 from sqlmodel import Session
 
 from cloud.devices.authority import Authority, Issued, RevokedSerial
+from cloud.devices.journal import Entry, Journal
 from cloud.store.moments import from_ms, to_ms
 from cloud.store.tables import DeviceCertificate
 from cloud.store.upsert import table_of
@@ -19,11 +20,17 @@ from cloud.store.upsert import table_of
 __all__ = [
     "Holder",
     "Revocation",
+    "State",
     "expiry_of",
+    "issued_within",
     "list_of_revoked",
+    "names_of",
     "note_issued",
+    "recall",
     "revocations",
     "revoke_of",
+    "revoke_unused",
+    "state_of",
     "worker_name",
     "workers",
 ]
@@ -36,6 +43,14 @@ class Holder(StrEnum):
 
     BOX = "box"
     WORKER = "worker"
+
+
+class State(StrEnum):
+    """What the table says of a certificate; one whose time is over may still be `valid` here."""
+
+    VALID = "valid"
+    VOID = "void"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,24 +66,80 @@ def worker_name(client_id: str) -> str:
     return f"cloud.{client_id}"
 
 
-def note_issued(session: Session, *, holder: Holder, name: str, issued: Issued, now: datetime) -> None:
-    """Remember a certificate."""
-    row = DeviceCertificate(
-        serial=issued.serial, holder=holder, name=name, issued_ms=to_ms(now), expires_ms=to_ms(issued.expires)
-    )
-    session.add(row)
+def note_issued(
+    session: Session, journal: Journal, *, holder: Holder, name: str, issued: Issued, now: datetime
+) -> None:
+    """Remember a certificate, in the journal first."""
+    entry = Entry(serial=issued.serial, holder=holder, name=name, issued=now, expires=issued.expires)
+    journal.append(entry)
+    session.add(_row_of(entry))
     session.flush()
 
 
-def revoke_of(session: Session, *, name: str, now: datetime) -> int:
-    """Make every certificate in this name void; how many were not so yet."""
-    valid = (_TABLE.c.name == name) & _TABLE.c.revoked_ms.is_(None)
+def recall(session: Session, journal: Journal) -> int:
+    """Note what the journal knows and a database that was restored has forgotten; how many those were."""
+    known = set(session.connection().execute(select(_TABLE.c.serial)).scalars())
+    forgotten = {entry.serial: entry for entry in journal if entry.serial not in known}
+    session.add_all(_row_of(entry) for entry in forgotten.values())
+    session.flush()
+    return len(forgotten)
+
+
+def _row_of(entry: Entry) -> DeviceCertificate:
+    return DeviceCertificate(
+        serial=entry.serial,
+        holder=entry.holder,
+        name=entry.name,
+        issued_ms=to_ms(entry.issued),
+        expires_ms=to_ms(entry.expires),
+    )
+
+
+def revoke_of(session: Session, journal: Journal, *, holder: Holder, name: str, now: datetime) -> int:
+    """Make every certificate of a holder void, those too that only the journal knows; how many were not so yet."""
+    recall(session, journal)
+    valid = _is_valid_of(holder, name)
     return session.connection().execute(update(_TABLE).where(valid).values(revoked_ms=to_ms(now))).rowcount
+
+
+def issued_within(session: Session, *, box: str, past: timedelta, now: datetime) -> tuple[datetime, ...]:
+    """When certificates were given to a box in the time past, the oldest first."""
+    issued, of_box = _TABLE.c.issued_ms, (_TABLE.c.holder == str(Holder.BOX)) & (_TABLE.c.name == box)
+    query = select(issued).where(of_box, issued > to_ms(now - past), issued <= to_ms(now)).order_by(issued)
+    return tuple(from_ms(issued_ms) for issued_ms in session.connection().execute(query).scalars())
+
+
+def revoke_unused(session: Session, *, box: str, now: datetime) -> int:
+    """Make certificates void that a box which asks for its next one cannot use; how many those were.
+
+    A box asks when no more than a third of its certificate's time is left. What has more was given for an earlier
+    asking and did not arrive; the newest of it stays good all the same, since a clock may be wrong.
+    """
+    is_young = 3 * (_TABLE.c.expires_ms - to_ms(now)) > _TABLE.c.expires_ms - _TABLE.c.issued_ms
+    is_unused = _is_valid_of(Holder.BOX, box) & is_young
+    newest = select(_TABLE.c.serial).where(is_unused).order_by(_TABLE.c.issued_ms.desc(), _TABLE.c.serial).limit(1)
+    kept = session.connection().execute(newest).scalar_one_or_none()
+    void = update(_TABLE).where(is_unused, _TABLE.c.serial != kept).values(revoked_ms=to_ms(now))
+    return session.connection().execute(void).rowcount if kept else 0
+
+
+def state_of(session: Session, *, serial: str) -> State:
+    """Whether a certificate is known, and void."""
+    row = session.get(DeviceCertificate, serial)
+    if row is None:
+        return State.UNKNOWN
+    return State.VALID if row.revoked_ms is None else State.VOID
+
+
+def names_of(session: Session, *, holder: Holder) -> tuple[str, ...]:
+    """Everybody of a kind who was ever given one, in the order of the names."""
+    query = select(_TABLE.c.name).where(_TABLE.c.holder == str(holder)).distinct().order_by(_TABLE.c.name)
+    return tuple(session.connection().execute(query).scalars())
 
 
 def expiry_of(session: Session, *, box: str) -> int | None:
     """When the last valid certificate of a box ends, in ms; None where it has none."""
-    valid = (_TABLE.c.name == box) & _TABLE.c.revoked_ms.is_(None)
+    valid = _is_valid_of(Holder.BOX, box)
     found: int | None = session.connection().execute(select(func.max(_TABLE.c.expires_ms)).where(valid)).scalar_one()
     return found
 
@@ -98,6 +169,10 @@ def list_of_revoked(connection: Connection, authority: Authority, *, now: dateti
     today = select(func.count()).where(_TABLE.c.revoked_ms >= to_ms(midnight))
     seconds = connection.execute(today).scalar_one()
     return authority.list_revoked(revoked, at=midnight - timedelta(days=1) + timedelta(seconds=seconds))
+
+
+def _is_valid_of(holder: Holder, name: str) -> ColumnElement[bool]:
+    return and_(_TABLE.c.holder == str(holder), _TABLE.c.name == name, _TABLE.c.revoked_ms.is_(None))
 
 
 def _is_listed(now: datetime) -> ColumnElement[bool]:

@@ -6,19 +6,19 @@ Only a hash of the secret is kept. Knows nothing of certificates.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 from sqlmodel import Session, col, select
 
 from cloud.auth import key_matches, sha256_of
-from cloud.boxes import find_box
+from cloud.boxes import find_box, require_box_id
 from cloud.errors import Conflict
-from cloud.store.engine import writing
+from cloud.store.engine import reading, writing
 from cloud.store.moments import to_ms
 from cloud.store.tables import EnrolmentCode
 from protocol.enrolment import Code
 from protocol.wire import format_utc
 
-__all__ = ["NewCode", "find_code", "make_code", "use_code"]
+__all__ = ["GoodCode", "NewCode", "find_code", "make_code", "use_code"]
 
 LIFETIME = timedelta(days=1)
 ATTEMPTS = 5
@@ -33,8 +33,17 @@ class NewCode:
     expires: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoodCode:
+    """A code that opens, and for which box."""
+
+    id: str
+    box: str
+
+
 def make_code(session: Session, *, box: str, authority: str, now: datetime) -> NewCode:
-    """A code for a box; those before that were not used are void. Raises NotFound."""
+    """A code for a box; those before that were not used are void. Raises Invalid or NotFound."""
+    require_box_id(box)
     find_box(session, box=box)
     for row in session.exec(select(EnrolmentCode).where(col(EnrolmentCode.box) == box)):
         session.delete(row)
@@ -48,23 +57,23 @@ def make_code(session: Session, *, box: str, authority: str, now: datetime) -> N
     return NewCode(box=box, code=str(code), expires=format_utc(expires))
 
 
-def find_code(engine: Engine, text: str, *, now: datetime) -> str | None:
-    """The id of a code that is good; None for any other. A wrong secret costs one of its attempts."""
+def find_code(engine: Engine, text: str, *, now: datetime) -> GoodCode | None:
+    """A code that is good; None for any other. Only a wrong secret is written down: it costs one of the attempts."""
     try:
         code = Code.parse(text)
     except ValueError:
         return None
-    with writing(engine) as connection, Session(connection) as session:
-        row = session.get(EnrolmentCode, code.id, with_for_update=True)
+    with reading(engine) as connection, Session(connection) as session:
+        row = session.get(EnrolmentCode, code.id)
         is_right = key_matches(code.secret, row.secret_sha256 if row else "0" * 64)
         if row is None or row.attempts < 1 or row.expires_ms <= to_ms(now):
             return None
-        if not is_right:
-            row.attempts -= 1
-            session.add(row)
-            session.flush()
-            return None
-    return code.id
+        if is_right:
+            return GoodCode(id=row.id, box=row.box)
+    with writing(engine) as connection:
+        is_borne = (col(EnrolmentCode.id) == code.id) & (col(EnrolmentCode.attempts) > 0)
+        connection.execute(update(EnrolmentCode).where(is_borne).values(attempts=col(EnrolmentCode.attempts) - 1))
+    return None
 
 
 def use_code(session: Session, *, code_id: str) -> str:

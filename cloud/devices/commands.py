@@ -1,4 +1,4 @@
-"""`footfall cloud ca`, `box` and `broker`: what an operator types to let boxes in and to shut them out."""
+"""`footfall cloud ca`, `box`, `worker` and `broker`: what an operator types to let boxes in and to shut them out."""
 
 import argparse
 import os
@@ -15,29 +15,35 @@ from sqlmodel import Session
 
 from cloud.boxes import register_box
 from cloud.command_line import Commands, Leaf
-from cloud.database import open_database
+from cloud.database import find_database
 from cloud.devices import mosquitto
 from cloud.devices.authority import SERVICE_DAYS, Authority, make_key, open_authority, write_secret
 from cloud.devices.codes import make_code
 from cloud.devices.follower import Follower, http_source
-from cloud.devices.revocation import revoke_box
-from cloud.errors import SettingsError
+from cloud.devices.following import last_asked
+from cloud.devices.revocation import revoke_box, revoke_worker
+from cloud.errors import NotFound, SettingsError
 from cloud.settings import Settings
-from cloud.store.engine import writing
-from cloud.store.moments import utc_now
+from cloud.store.engine import reading, writing
+from cloud.store.moments import from_ms, to_ms, utc_now
 from cloud.store.tables import Box
+from protocol.wire import format_utc
 
 __all__ = ["add_device_commands", "write_setup"]
 
 BROKER_FOLDER = Path("/var/lib/footfall/broker")
 BROKER_USER = "mosquitto"
 PID_FILE = Path("/run/mosquitto/mosquitto.pid")
-TIMEOUT_SECONDS = 10.0
+TIMEOUT_SECONDS = 30.0
+"""A cloud that has much to list, or much to do, is slow rather than dead."""
+FOLLOWED_MS = 60_000
+"""A follower asks every five seconds; one that has not for so long is dead, or cannot reach the cloud."""
 
 
 def add_device_commands(commands: "Commands[argparse.ArgumentParser]", *, leaf: Leaf) -> None:
-    """Add `box`, `broker` and `ca` to `cloud`."""
+    """Add `box`, `worker`, `broker` and `ca` to `cloud`."""
     _add_box(commands, leaf)
+    _add_worker(commands, leaf)
     _add_broker(commands, leaf)
     _add_authority(commands, leaf)
 
@@ -50,6 +56,13 @@ def _add_box(commands: "Commands[argparse.ArgumentParser]", leaf: Leaf) -> None:
     text = "shut a box out: certificates, device key and codes are void, and what it sends is ignored"
     revoke = leaf(leaves, "revoke", _revoke, text)
     revoke.add_argument("box", metavar="BOX")
+
+
+def _add_worker(commands: "Commands[argparse.ArgumentParser]", leaf: Leaf) -> None:
+    leaves = _group(commands, "worker", "this cloud's own workers at the broker")
+    text = "make a worker's certificate void, as when its key was copied; a worker that runs makes itself another"
+    revoke = leaf(leaves, "revoke", _revoke_worker, text)
+    revoke.add_argument("worker", metavar="CLIENT-ID", help="broker.client_id of the worker")
 
 
 def _add_broker(commands: "Commands[argparse.ArgumentParser]", leaf: Leaf) -> None:
@@ -86,16 +99,19 @@ def _group(commands: "Commands[argparse.ArgumentParser]", name: str, text: str) 
 
 
 def _enrol_code(settings: Settings, arguments: argparse.Namespace) -> int:
-    engine, now = open_database(settings), utc_now()
+    engine, now = find_database(settings), utc_now()
     authority = open_authority(settings.data_dir, now=now)
     if arguments.venue is not None and not _is_known(engine, arguments.box):
         register_box(engine, box=arguments.box, venue=arguments.venue, now=now)
-    with writing(engine) as connection, Session(connection) as session:
-        made = make_code(session, box=arguments.box, authority=authority.fingerprint, now=now)
+    try:
+        with writing(engine) as connection, Session(connection) as session:
+            made = make_code(session, box=arguments.box, authority=authority.fingerprint, now=now)
+    except NotFound as error:
+        raise NotFound(f"{error}; --venue VENUE registers one that is new") from error
     broker = settings.broker
     print(f"Code for {made.box}, good for one use until {made.expires}:\n\n    {made.code}\n")
-    print("On the box, with this cloud's address:\n")
-    print(f"    sudo footfall edge enrol --cloud https://CLOUD --code {made.code}\n")
+    print("On the box, with this cloud's address, and then the code, which no list of processes shows so:\n")
+    print("    sudo /opt/footfall/bin/footfall edge enrol --cloud https://CLOUD --code-file -\n")
     place = f"{broker.public_host or broker.host}:{broker.public_port}"
     print(f"The box will be told to deliver to {place} (broker.public_host).")
     return 0
@@ -107,12 +123,41 @@ def _is_known(engine: Engine, box: str) -> bool:
 
 
 def _revoke(settings: Settings, arguments: argparse.Namespace) -> int:
-    with writing(open_database(settings)) as connection, Session(connection) as session:
-        revoked = revoke_box(session, box=arguments.box, now=utc_now())
+    engine, now = find_database(settings), utc_now()
+    journal = open_authority(settings.data_dir, now=now).journal
+    with writing(engine) as connection, Session(connection) as session:
+        revoked = revoke_box(session, journal, box=arguments.box, now=now)
     print(
         f"{revoked.box} is shut out since {revoked.revoked}. A broker that is followed ends its connection within"
         f" seconds.\nTo let it in again: footfall cloud box enrol-code {revoked.box}"
     )
+    _warn_unfollowed(engine, now=now)
+    return 0
+
+
+def _warn_unfollowed(engine: Engine, *, now: datetime) -> None:
+    """Say so where no follower has asked lately: then the broker knows nothing of what has just been revoked."""
+    with reading(engine) as connection:
+        asked_ms = last_asked(connection)
+    if asked_ms is not None and to_ms(now) - asked_ms <= FOLLOWED_MS:
+        return
+    since = "ever" if asked_ms is None else f"since {format_utc(from_ms(asked_ms))}"
+    print(
+        f"WARNING: no follower has asked {since}, so a broker with certificates lets it in still. On the broker's"
+        " machine: systemctl status footfall-broker"
+    )
+
+
+def _revoke_worker(settings: Settings, arguments: argparse.Namespace) -> int:
+    engine, now = find_database(settings), utc_now()
+    journal = open_authority(settings.data_dir, now=now).journal
+    with writing(engine) as connection, Session(connection) as session:
+        count = revoke_worker(session, journal, client_id=arguments.worker, now=now)
+    print(
+        f"{arguments.worker}: certificates that are void now: {count}. If it runs, it notices within a minute, makes"
+        " another, and ends, so that systemd starts it anew with that."
+    )
+    _warn_unfollowed(engine, now=now)
     return 0
 
 
@@ -166,12 +211,16 @@ def _follow(settings: Settings, arguments: argparse.Namespace) -> int:
         signal.signal(number, lambda _number, _frame: stop.set())
     headers = {"Authorization": f"Bearer {_key(arguments.key_file)}"} if arguments.key_file else {}
     authority = arguments.folder / mosquitto.AUTHORITY_FILE
-    with httpx.Client(
-        base_url=f"{arguments.cloud.rstrip('/')}/api/v1/",
-        headers=headers,
-        timeout=TIMEOUT_SECONDS,
-        verify=_trusting(authority),
-    ) as client:
+    trust = _trusting(authority)
+    try:
+        base = httpx.URL(f"{arguments.cloud.rstrip('/')}/api/v1/")
+    except httpx.InvalidURL as error:
+        raise SettingsError(
+            f"--cloud: found {arguments.cloud}: {error}; allowed is as https://localhost:8443"
+        ) from error
+    if base.scheme not in {"http", "https"} or not base.host:
+        raise SettingsError(f"--cloud: found {arguments.cloud}; allowed is as https://localhost:8443")
+    with httpx.Client(base_url=base, headers=headers, timeout=TIMEOUT_SECONDS, verify=trust) as client:
         Follower(arguments.folder, ask=http_source(client), pid_file=arguments.pid_file).run(stop)
     return 0
 

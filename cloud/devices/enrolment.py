@@ -1,7 +1,7 @@
 """A box comes in: its code becomes a certificate and a device key; later, its key becomes the next certificate."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from pydantic import Field
@@ -9,13 +9,18 @@ from sqlmodel import Session
 
 from cloud.auth import new_device_key, sha256_of
 from cloud.devices.authority import Authority
-from cloud.devices.certificates import Holder, note_issued, revoke_of
+from cloud.devices.certificates import Holder, issued_within, note_issued, revoke_of, revoke_unused
 from cloud.devices.codes import use_code
-from cloud.errors import Conflict
+from cloud.errors import Conflict, TooOften
 from cloud.store.tables import Box
 from protocol.wire import format_utc
 
 __all__ = ["BrokerPlace", "EnrolledBox", "RenewedBox", "enrol", "renew"]
+
+DAY = timedelta(days=1)
+MOST_A_DAY = 6
+"""Certificates of a box, after which it gets no next one: a box needs one in months, and a few more where answers do
+not arrive. A stolen one could else fill the list of revoked certificates."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +64,8 @@ def enrol(
     box = use_code(session, code_id=code_id)
     row = session.get_one(Box, box, with_for_update=True)
     issued = authority.sign_request(request, name=box, now=now, days=days)
-    revoke_of(session, name=box, now=now)
-    note_issued(session, holder=Holder.BOX, name=box, issued=issued, now=now)
+    revoke_of(session, authority.journal, holder=Holder.BOX, name=box, now=now)
+    note_issued(session, authority.journal, holder=Holder.BOX, name=box, issued=issued, now=now)
     key = new_device_key(box)
     row.key_sha256, row.revoked_ms = sha256_of(key), None
     session.add(row)
@@ -75,10 +80,31 @@ def enrol(
     )
 
 
-def renew(session: Session, authority: Authority, *, box: str, request: str, now: datetime, days: int) -> RenewedBox:
-    """The next certificate of a box that has shown its device key; the one before ends by itself."""
-    if session.get_one(Box, box, with_for_update=True).revoked_ms is not None:
+def renew(
+    session: Session,
+    authority: Authority,
+    *,
+    box: str,
+    key_sha256: str | None,
+    request: str,
+    now: datetime,
+    days: int,
+) -> RenewedBox:
+    """The next certificate of a box that has shown the device key of this hash; the one before ends by itself.
+
+    What it was given since and did not use is void, but for the newest. Raises Conflict where the box was revoked or
+    given another key since it was shown, and TooOften.
+    """
+    row = session.get_one(Box, box, with_for_update=True)
+    if row.revoked_ms is not None:
         raise Conflict(f"box {box} was revoked; enrol it anew")
+    if row.key_sha256 is None or row.key_sha256 != key_sha256:
+        raise Conflict(f"box {box} has another key by now")
+    given = issued_within(session, box=box, past=DAY, now=now)
+    if len(given) >= MOST_A_DAY:
+        wait = given[-MOST_A_DAY] + DAY - now
+        raise TooOften(f"box {box} was given {len(given)} certificates within a day", wait=wait)
     issued = authority.sign_request(request, name=box, now=now, days=days)
-    note_issued(session, holder=Holder.BOX, name=box, issued=issued, now=now)
+    revoke_unused(session, box=box, now=now)
+    note_issued(session, authority.journal, holder=Holder.BOX, name=box, issued=issued, now=now)
     return RenewedBox(box=box, certificate=issued.pem, authority=authority.pem, expires=format_utc(issued.expires))

@@ -5,10 +5,10 @@ another one out or takes over what waits for it. Pure text; knows no file system
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
-from protocol.topics import ALL_UP, ROOT
+from protocol.topics import ALL_UP, ROOT, Direction, Leaf, direction_of
 
 __all__ = [
     "ACCESS_FILE",
@@ -22,6 +22,8 @@ __all__ = [
     "SERVER_FILE",
     "access_list",
     "configuration",
+    "is_box",
+    "is_worker",
 ]
 
 CONFIGURATION_FILE, ACCESS_FILE, NO_ACCESS_FILE = "footfall.conf", "access", "no-access"
@@ -35,8 +37,10 @@ DOOR = "door.sock"
 MAX_PACKET_BYTES = 128 * 1024
 """A message has 64 KiB at most, and its topic and properties some more."""
 MAX_QUEUED_BYTES = 256 * 1024 * 1024
-_USER = re.compile(r"[A-Za-z0-9.-]{1,80}")
+_BOX = re.compile(r"[a-z0-9-]{1,63}")
+_WORKER = re.compile(r"cloud\.[0-9A-Za-z-]{1,64}")
 _ALL_DOWN = f"{ROOT}/+/+/down/+"
+_RIGHT = {Direction.UP: "write", Direction.DOWN: "read"}
 
 
 def configuration(folder: Path, *, port: int) -> str:
@@ -73,15 +77,29 @@ acl_file {folder / NO_ACCESS_FILE}
 """
 
 
-def access_list(*, workers: Iterable[str], blocked: Iterable[str]) -> str:
-    """The access list; raises ValueError for what is no user's name, before it becomes a line of its own."""
+def is_box(name: str) -> bool:
+    """Whether a user of this name is a box."""
+    return _BOX.fullmatch(name) is not None
+
+
+def is_worker(name: str) -> bool:
+    """Whether a user of this name is one of the cloud's workers."""
+    return _WORKER.fullmatch(name) is not None
+
+
+def access_list(*, workers: Sequence[str], blocked: Sequence[str]) -> str:
+    """The access list; raises ValueError for what is no worker's or box's name, before it becomes a line of its own."""
+    for name in [*(one for one in workers if not is_worker(one)), *(one for one in blocked if not is_box(one))]:
+        raise ValueError(f"the name of a box, or cloud. and that of a worker; found {name!r}")
     users = [(name, [f"topic read {ALL_UP}", f"topic write {_ALL_DOWN}"]) for name in workers]
     users += [(name, ["topic deny #"]) for name in blocked]
-    for name, _ in users:
-        if not _USER.fullmatch(name):
-            raise ValueError(f"a user's name has 1 to 80 letters, digits, dots and hyphens; found {name!r}")
     sections = ["\n".join([f"user {name}", *rights]) for name, rights in users]
-    patterns = f"pattern write {ROOT}/+/%u/up/#\npattern read {ROOT}/+/%u/down/#"
+    patterns = "\n".join(f"pattern {_RIGHT[direction_of(leaf)]} {_own(leaf)}" for leaf in Leaf)
     return (
         "\n\n".join(["# Written by `footfall cloud broker follow`, which overwrites it.", *sections, patterns]) + "\n"
     )
+
+
+def _own(leaf: Leaf) -> str:
+    """A box's own topic, in whatever venue, of exactly this leaf."""
+    return f"{ROOT}/+/%u/{direction_of(leaf)}/{leaf}"

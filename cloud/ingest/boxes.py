@@ -20,6 +20,7 @@ from cloud.store.moments import to_ms
 from cloud.store.tables import Box, Enrolment, EpochRecord
 from cloud.store.upsert import insert_missing, replace, table_of
 from protocol.envelope import Header
+from protocol.wire import early_epoch
 
 __all__ = ["LockedBox", "lock_boxes"]
 
@@ -55,8 +56,8 @@ class LockedBox:
     enrolments: list[Enrolled] = field(default_factory=list)
     heads: dict[str, _Head] = field(default_factory=dict)
     changed_heads: set[str] = field(default_factory=set)
-    is_ahead: bool = False
-    """Whether the box has seen more acks than this database gave, which may not be renewed yet."""
+    ahead_at: int | None = None
+    """The position that the box has seen, where it knows more than this database, which may not be renewed yet."""
 
     def next_position(self) -> int:
         """Count one more acknowledgement.
@@ -64,9 +65,14 @@ class LockedBox:
         A box that is ahead is given none that it would take: it goes on holding what this database may have lost, and
         saying that it is ahead, until the database is renewed.
         """
-        if not self.is_ahead:
+        if self.ahead_at is None:
             self.position += 1
-        return max(self.position, 1)
+            return self.position
+        return max(min(self.position, self.ahead_at), 1)
+
+    def is_ahead_at(self, position: int) -> None:
+        """Note that the box knows more than this database, and has seen this position."""
+        self.ahead_at = position if self.ahead_at is None else min(position, self.ahead_at)
 
     def saw(self, moment_ms: int) -> None:
         """Note that the box lived then."""
@@ -74,9 +80,8 @@ class LockedBox:
         self.last_seen_ms = max(moment_ms, self.last_seen_ms or moment_ms)
 
     def is_cloned(self, epoch: str) -> bool:
-        """Whether this epoch's items wait for a person's decision."""
-        record = self.heads.get(epoch)
-        return record is not None and record.cloned
+        """Whether this epoch's items wait for a person's decision: that of a clone, or the early one beside it."""
+        return any(record.cloned and epoch in {head, early_epoch(head)} for head, record in self.heads.items())
 
     def note_head(self, header: Header, *, now_ms: int, brings_news: bool) -> None:
         """Follow the box's head: a new one takes over, a late one changes nothing, a returning one is a clone."""

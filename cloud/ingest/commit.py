@@ -146,7 +146,7 @@ class _Batch:
             case StatusDelivery():
                 note_status(self._boxes[delivery.box], delivery, now_ms=self._now_ms)
             case LiveDelivery():
-                keep_live(self._connection, self._boxes[delivery.box], delivery.live, now_ms=self._now_ms)
+                keep_live(self._connection, self._boxes[delivery.box], delivery, now_ms=self._now_ms)
             case Foreign():
                 _LOG.info("Ignored a message on %s: %s", delivery.topic, delivery.reason, extra={"action": "ignore"})
 
@@ -164,8 +164,8 @@ class _Batch:
         envelope, box = delivery.envelope, self._boxes[delivery.box]
         header = envelope.header
         box.saw(self._now_ms)
-        self._compare_stores(box, header)
         settled = self._epoch(delivery.box, header.epoch, delivery.venue)
+        self._compare_stores(box, header, settled.receipts)
         fresh = {item.seq for item in envelope.items if item.seq not in settled.receipts}
         box.note_head(header, now_ms=self._now_ms, brings_news=bool(fresh))
         self._take_items(box, envelope, settled, fresh)
@@ -199,17 +199,24 @@ class _Batch:
             self._boxes[refused.box].saw(self._now_ms)
             self._refused.append(refused)
 
-    def _compare_stores(self, box: LockedBox, header: Header) -> None:
-        """Take it from a box that has seen more than this database holds that the database was restored."""
+    def _compare_stores(self, box: LockedBox, header: Header, receipts: RangeSet) -> None:
+        """Take it from a box that has seen more than this database holds that the database was restored.
+
+        Its position alone cannot tell: what comes a second time raises that of a restored database too. Receipts are
+        never taken back, so that within one store each seq that an ack settled has one.
+        """
         seen = header.seen
         old = self._store
-        if seen.store is None or not is_ahead(
+        if seen.store is None:
+            return
+        has_lost = seen.store == old and not all(receipts.covers(one.first, one.last) for one in seen.settled or ())
+        if not has_lost and not is_ahead(
             seen_store=seen.store, seen_position=seen.position, store=old, position=box.position, now=self._now
         ):
             return
         self._store = renew_identity(self._connection, old=old, after=seen.store, now=self._now)
         if self._store == old:
-            box.is_ahead = True
+            box.is_ahead_at(seen.position)
             return
         _LOG.warning(
             "Box %s has seen acks that this database never gave: it was restored, and is now store %s",

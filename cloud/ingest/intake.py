@@ -52,10 +52,11 @@ class StatusDelivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveDelivery:
-    """Who is there right now."""
+    """Who is there right now; a retained one is an old one that the broker kept."""
 
     box: str
     live: Live
+    retained: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,7 @@ def intake(topic: str, payload: bytes, *, retained: bool = False) -> Delivery:
         case Leaf.STATUS:
             return _read_status(parsed, payload, retained=retained)
         case Leaf.LIVE:
-            return _read_live(parsed, payload)
+            return _read_live(parsed, payload, retained=retained)
         case _:
             return Foreign(topic=topic, reason=f"nothing is expected under {parsed.leaf}")
 
@@ -131,14 +132,14 @@ def _read_status(topic: Topic, payload: bytes, *, retained: bool) -> StatusDeliv
     return StatusDelivery(box=topic.box, status=status, retained=retained)
 
 
-def _read_live(topic: Topic, payload: bytes) -> LiveDelivery | Foreign:
+def _read_live(topic: Topic, payload: bytes, *, retained: bool) -> LiveDelivery | Foreign:
     try:
         live = Live.read(payload)
     except ValueError as error:
         return Foreign(topic=str(topic), reason=f"live: {_first_line(error)}")
     if live.box != topic.box:
         return Foreign(topic=str(topic), reason=f"box {live.box} in the payload, but {topic.box} in the topic")
-    return LiveDelivery(box=topic.box, live=live)
+    return LiveDelivery(box=topic.box, live=live, retained=retained)
 
 
 def _first_line(error: Exception) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select, update
 
 from cloud.ingest.cameras import CameraNews, keep_cameras
 from cloud.ingest.certificates import certificate_row
@@ -21,10 +21,10 @@ from cloud.ingest.receipts import Range
 from cloud.ingest.rollups import PeakKey, SumKey, increments, maxima
 from cloud.ingest.tiles import PlacedTile, merge_tiles
 from cloud.store.body import body_of
-from cloud.store.metrics import bucket_of
+from cloud.store.metrics import bucket_of, day_start
 from cloud.store.moments import to_ms
-from cloud.store.tables import Certificate, DeadLetter, Event, GapRecord, Held, Rollup, RollupPeak
-from cloud.store.upsert import Row, add_to, append_rows, insert_missing, insert_rows, raise_to
+from cloud.store.tables import Box, Certificate, DeadLetter, Event, GapRecord, Held, Rollup, RollupDue, RollupPeak
+from cloud.store.upsert import Row, add_to, append_rows, insert_missing, insert_rows, raise_to, table_of
 from protocol.envelope import Gap, ReadItem
 from protocol.events import CameraCertificate
 from protocol.tiles import Tile
@@ -32,6 +32,7 @@ from protocol.wire import JsonObject
 
 __all__ = ["Arrival", "Ledger"]
 
+_BOX, _DEAD = table_of(Box), table_of(DeadLetter)
 _Bucket = tuple[str, str, int]
 """A venue, a box in it, and when the bucket starts."""
 _SUM_COLUMNS = ("venue", "metric", "scope", "bucket_ms", "box", "subject", "bin", "value")
@@ -57,7 +58,8 @@ class Ledger:
     events: list[Row] = field(default_factory=list)
     held: list[Row] = field(default_factory=list)
     dead_letters: list[Row] = field(default_factory=list)
-    gaps: list[tuple[Gap, Row]] = field(default_factory=list)
+    gaps: list[tuple[Gap, int, Row]] = field(default_factory=list)
+    """A gap, how many of its seqs are new, and the row of one of its parts."""
     sums: defaultdict[_Bucket, Counter[SumKey]] = field(default_factory=lambda: defaultdict(Counter))
     peaks: defaultdict[_Bucket, dict[PeakKey, int]] = field(default_factory=lambda: defaultdict(dict))
     tiles: list[PlacedTile] = field(default_factory=list)
@@ -107,6 +109,8 @@ class Ledger:
 
     def enter_gap(self, box: str, gap: Gap, parts: Iterable[Range]) -> None:
         """Keep the parts of a gap that nothing was received of; what it lost by type stands with the first."""
+        parts = tuple(parts)
+        new_seqs = sum(last - first + 1 for first, last in parts)
         for number, (first, last) in enumerate(parts):
             row = {
                 "box": box,
@@ -118,14 +122,15 @@ class Ledger:
                 "end_ms": to_ms(gap.end) if gap.end else None,
                 "received_ms": self.now_ms,
             }
-            self.gaps.append((gap if number == 0 else gap.model_copy(update={"lost_by_type": ()}), row))
+            self.gaps.append((gap if number == 0 else gap.model_copy(update={"lost_by_type": ()}), new_seqs, row))
 
     def write(self, connection: Connection) -> None:
         """Write everything, each table in the order of its key."""
         append_rows(connection, Event, sorted(self.events, key=_by_name))
         insert_rows(connection, Held, sorted(self.held, key=_by_name))
-        insert_missing(connection, DeadLetter, sorted(self.dead_letters, key=lambda row: str(row["id"])))
-        insert_rows(connection, GapRecord, [_gap_row(connection, gap, row) for gap, row in self.gaps])
+        _keep_dead_letters(connection, self.dead_letters)
+        insert_rows(connection, GapRecord, [_gap_row(connection, *one) for one in self.gaps])
+        insert_missing(connection, RollupDue, _due_rows({*self.sums, *self.peaks}))
         add_to(connection, Rollup, _sum_rows(self.sums))
         raise_to(connection, RollupPeak, _peak_rows(self.peaks))
         merge_tiles(connection, self.tiles)
@@ -191,13 +196,34 @@ def _venue_of(raw: JsonObject) -> str:
     return venue if isinstance(venue, str) and 0 < len(venue) < 64 and _SLUG.issuperset(venue) else ""
 
 
-def _gap_row(connection: Connection, gap: Gap, row: Row) -> Row:
-    lost = still_lost(connection, box=str(row["box"]), gap=gap) if gap.lost_by_type else ()
+def _keep_dead_letters(connection: Connection, rows: Iterable[Row]) -> None:
+    """Keep what is not kept already, and count it for its box."""
+    letters = {str(row["id"]): row for row in rows}
+    if not letters:
+        return
+    payloads = [letter for letter, row in letters.items() if row["seq"] is None]
+    known = connection.execute(select(_DEAD.c.id).where(_DEAD.c.id.in_(payloads))).scalars()
+    for letter in list(known):
+        del letters[letter]
+    insert_missing(connection, DeadLetter, [letters[letter] for letter in sorted(letters)])
+    for box, count in sorted(Counter(str(row["box"]) for row in letters.values()).items()):
+        more = {"dead_letters": _BOX.c.dead_letters + count}
+        connection.execute(update(_BOX).where(_BOX.c.box == box).values(more))
+
+
+def _gap_row(connection: Connection, gap: Gap, new_seqs: int, row: Row) -> Row:
+    lost = still_lost(connection, box=str(row["box"]), gap=gap, new_seqs=new_seqs) if gap.lost_by_type else ()
     return {**row, "lost_by_type": body_of([one.to_object() for one in lost])}
 
 
 def _by_name(row: Row) -> tuple[object, ...]:
     return row["box"], row["epoch"], row["seq"]
+
+
+def _due_rows(buckets: Iterable[_Bucket]) -> list[Row]:
+    """The days whose sums over hours and days hold no more."""
+    days = {(venue, day_start(bucket_ms), box) for venue, box, bucket_ms in buckets}
+    return [{"venue": venue, "day_ms": day_ms, "box": box} for venue, day_ms, box in sorted(days)]
 
 
 def _sum_rows(buckets: Mapping[_Bucket, Mapping[SumKey, int]]) -> list[Row]:

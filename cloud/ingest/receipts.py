@@ -41,6 +41,11 @@ class RangeSet:
         place = bisect_right(self._firsts, number) - 1
         return place >= 0 and number <= self._lasts[place]
 
+    def covers(self, first: int, last: int) -> bool:
+        """Whether all of first..last are in."""
+        place = bisect_right(self._firsts, first) - 1
+        return place >= 0 and last <= self._lasts[place]
+
     @property
     def through(self) -> int:
         """The greatest n for which all of 1..n are in; 0 when 1 is not."""

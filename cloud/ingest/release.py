@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, bindparam, delete, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Engine, and_, bindparam, delete, or_, select, true, tuple_, update
 from sqlalchemy import Row as HeldRow
 
 from cloud.errors import StoreError
@@ -23,6 +23,7 @@ from cloud.store.tables import EpochRecord, Held
 from cloud.store.upsert import table_of
 from protocol.catalogue import ITEM_TYPES
 from protocol.envelope import read_item
+from protocol.wire import early_epoch
 
 __all__ = ["Released", "decide_clone", "release_box", "release_due", "release_known", "release_waiting"]
 
@@ -34,6 +35,7 @@ _HELD, _EPOCH = table_of(Held), table_of(EpochRecord)
 _OF_NAME = and_(
     _HELD.c.box == bindparam("of_box"), _HELD.c.epoch == bindparam("of_epoch"), _HELD.c.seq == bindparam("of_seq")
 )
+_ALL = true()
 _DELETE = delete(_HELD).where(_OF_NAME)
 _CHANGE = update(_HELD).where(_OF_NAME).values(reason=bindparam("new_reason"), due_ms=bindparam("new_due_ms"))
 
@@ -53,37 +55,51 @@ def release_waiting(engine: Engine, now: datetime) -> Released:
     return Released(counted=counted + sum(release_box(engine, box, now).counted for box in held))
 
 
-def release_due(engine: Engine, now: datetime) -> Released:
-    """Items from the future whose time has come."""
-    return _release(engine, and_(_HELD.c.reason == HoldReason.FUTURE, _HELD.c.due_ms <= to_ms(now)), now)
+def release_due(engine: Engine, now: datetime, *, among: ColumnElement[bool] = _ALL) -> Released:
+    """Items from the future whose time has come, all or those among some."""
+    due = and_(_HELD.c.reason == HoldReason.FUTURE, _HELD.c.due_ms <= to_ms(now))
+    return _release(engine, and_(due, among), now)
 
 
-def release_known(engine: Engine, now: datetime) -> Released:
-    """Items of types and schemas that this version understands."""
+def release_known(engine: Engine, now: datetime, *, among: ColumnElement[bool] = _ALL) -> Released:
+    """Items of types and schemas that this version understands, all or those among some."""
     unknown = and_(_HELD.c.reason == HoldReason.UNKNOWN_TYPE, _HELD.c.type.in_(sorted(ITEM_TYPES)))
-    return _release(engine, or_(unknown, _HELD.c.reason == HoldReason.NEWER_SCHEMA), now)
+    return _release(engine, and_(or_(unknown, _HELD.c.reason == HoldReason.NEWER_SCHEMA), among), now)
 
 
-def release_box(engine: Engine, box: str, now: datetime) -> Released:
+def release_box(engine: Engine, box: str, now: datetime, *, among: ColumnElement[bool] = _ALL) -> Released:
     """A box's items from before it was enrolled; call it after the enrolment has been committed."""
-    return _release(engine, and_(_HELD.c.reason == HoldReason.NOT_ENROLLED, _HELD.c.box == box), now)
+    return _release(engine, and_(_HELD.c.reason == HoldReason.NOT_ENROLLED, _HELD.c.box == box, among), now)
 
 
-def decide_clone(engine: Engine, *, box: str, epoch: str, accept: bool, now: datetime) -> Released:
+def decide_clone(
+    engine: Engine, *, box: str, epoch: str, accept: bool, now: datetime, among: ColumnElement[bool] = _ALL
+) -> Released:
     """A person's decision: count what the cloned epoch sent, now and later, or throw away what is held of it.
 
-    After a rejection the epoch stays a clone, and what else it sends is held again.
+    `epoch` is the clone's own or the early one beside it: either stands for both. What is held and not among those that
+    the decision is about stays. After a rejection the epoch stays a clone, and what else it sends is held again.
     """
-    where = and_(_HELD.c.reason == HoldReason.CLONE, _HELD.c.box == box, _HELD.c.epoch == epoch)
+    head = _head_of(engine, box, epoch)
+    both = _HELD.c.epoch.in_([head, early_epoch(head)])
+    where = and_(_HELD.c.reason == HoldReason.CLONE, _HELD.c.box == box, both, among)
     if not accept:
         with writing(engine) as connection:
-            lock_boxes(connection, {box: {epoch}})
+            lock_boxes(connection, {box: {head}})
             return Released(discarded=connection.execute(delete(_HELD).where(where)).rowcount)
     with writing(engine) as connection:
-        lock_boxes(connection, {box: {epoch}})
-        matches = and_(_EPOCH.c.box == box, _EPOCH.c.epoch == epoch)
+        lock_boxes(connection, {box: {head}})
+        matches = and_(_EPOCH.c.box == box, _EPOCH.c.epoch == head)
         connection.execute(update(_EPOCH).where(matches).values(cloned=False, superseded_ms=None))
     return _release(engine, where, now)
+
+
+def _head_of(engine: Engine, box: str, epoch: str) -> str:
+    """The clone whose epoch this is."""
+    clones = select(_EPOCH.c.epoch).where(_EPOCH.c.box == box, _EPOCH.c.cloned)
+    with reading(engine) as connection:
+        heads = connection.execute(clones).scalars().all()
+    return next((head for head in heads if early_epoch(head) == epoch), epoch)
 
 
 def _release(engine: Engine, where: ColumnElement[bool], now: datetime) -> Released:

@@ -4,26 +4,29 @@ A stored tile is every cell as little-endian int32, zlib-compressed. Tiles of on
 box's lock, so read-modify-write loses nothing. Knows tiles and their table, nothing of receipts.
 """
 
+import logging
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, select, tuple_
 
-from cloud.errors import Invalid
+from cloud.errors import Damaged, Invalid
 from cloud.store import tables
 from cloud.store.upsert import Row, replace, table_of
 from protocol.tiles import CELLS_PER_TILE, DIRECTIONS, Layer, Tile
 
-__all__ = ["Cells", "PlacedTile", "TileKey", "add_cells", "decode_cells", "encode_cells", "merge_tiles"]
+__all__ = ["Cells", "PlacedTile", "TileKey", "add_cells", "decode_cells", "encode_cells", "merge_tiles", "told"]
 
 LEVELS_SECONDS = (3_600, 86_400)
 _MAX_CELL = 2**31 - 1
 _KEYS_PER_QUERY = 200
 _COMPRESSION = 1
+_SIZES = frozenset({CELLS_PER_TILE, CELLS_PER_TILE * DIRECTIONS})
 _TABLE = table_of(tables.Tile)
+_LOG = logging.getLogger(__name__)
 _KEY_COLUMNS = tuple(column for column in _TABLE.c if column.primary_key)
 _KEY_NAMES = tuple(column.name for column in _KEY_COLUMNS)
 
@@ -44,27 +47,45 @@ class PlacedTile:
 
 
 def merge_tiles(connection: Connection, placed: Iterable[PlacedTile]) -> None:
-    """Add increments to the stored tiles; raises Invalid when a cell would not fit."""
-    add_cells(connection, _sums(placed))
+    """Add increments to the stored tiles; raises Invalid when a cell would not fit.
+
+    A stored tile that is damaged begins anew with its increment, for it is no fault of what came.
+    """
+    add_cells(connection, _sums(placed), may_begin_anew=True)
 
 
-def add_cells(connection: Connection, added: Mapping[TileKey, Cells]) -> None:
-    """Add cells to the stored tiles of these keys; raises Invalid when one would not fit."""
+def add_cells(connection: Connection, added: Mapping[TileKey, Cells], *, may_begin_anew: bool = False) -> None:
+    """Add cells to the stored tiles of these keys; raises Invalid when one would not fit.
+
+    A stored tile that is damaged raises Damaged, or, where it may, is told in the log and begins anew.
+    """
     keys = sorted(added)
     for start in range(0, len(keys), _KEYS_PER_QUERY):
         chunk = keys[start : start + _KEYS_PER_QUERY]
         stored = _stored(connection, chunk)
-        replace(connection, tables.Tile, [_row(key, added[key], stored.get(key)) for key in chunk])
+        rows = [_row(key, added[key], stored.get(key), may_begin_anew=may_begin_anew) for key in chunk]
+        replace(connection, tables.Tile, rows)
 
 
-def decode_cells(blob: bytes) -> NDArray[np.int32]:
-    """Every cell of a stored tile: shape (1024,), or (8192,) for flow."""
-    return np.frombuffer(zlib.decompress(blob), dtype="<i4")
+def decode_cells(blob: bytes, *, sizes: Collection[int] = _SIZES) -> NDArray[np.int32]:
+    """Every cell of a stored tile: shape (1024,), or (8192,) for flow; raises Damaged."""
+    try:
+        cells: NDArray[np.int32] = np.frombuffer(zlib.decompress(blob), dtype="<i4")
+    except (ValueError, zlib.error) as error:
+        raise Damaged(f"a stored heat-map tile is damaged: {error}") from error
+    if cells.size not in sizes:
+        raise Damaged(f"a stored heat-map tile is damaged: it has {cells.size} cells")
+    return cells
 
 
 def encode_cells(cells: Cells) -> bytes:
     """Cells as they are stored."""
     return zlib.compress(cells.astype("<i4").tobytes(), _COMPRESSION)
+
+
+def told(key: TileKey) -> str:
+    """A stored tile's key in words."""
+    return ", ".join(f"{name} {part}" for name, part in zip(_KEY_NAMES, key, strict=True))
 
 
 def _sums(placed: Iterable[PlacedTile]) -> dict[TileKey, Cells]:
@@ -101,9 +122,14 @@ def _stored(connection: Connection, keys: Sequence[TileKey]) -> dict[TileKey, by
     return {tuple(row[:-1]): row[-1] for row in connection.execute(query)}
 
 
-def _row(key: TileKey, cells: Cells, stored: bytes | None) -> Row:
-    total = cells if stored is None else cells + decode_cells(stored)
+def _row(key: TileKey, cells: Cells, stored: bytes | None, *, may_begin_anew: bool) -> Row:
+    total = cells
+    try:
+        total = cells if stored is None else cells + decode_cells(stored, sizes={cells.size})
+    except Damaged as error:
+        if not may_begin_anew:
+            raise Damaged(f"{told(key)}: {error}") from error
+        _LOG.error("%s: %s; it begins anew with what came", told(key), error, extra={"action": "commit"})
     if total.max(initial=0) > _MAX_CELL:
-        where = ", ".join(f"{name} {part}" for name, part in zip(_KEY_NAMES, key, strict=True))
-        raise Invalid(f"A heat-map cell would pass {_MAX_CELL}: {where}")
+        raise Invalid(f"A heat-map cell would pass {_MAX_CELL}: {told(key)}")
     return {**dict(zip(_KEY_NAMES, key, strict=True)), "cells": encode_cells(total)}

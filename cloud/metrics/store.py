@@ -11,16 +11,17 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Connection, Engine, func, select
 
 from cloud.alerts.rules import Rule
+from cloud.devices.following import last_asked
 from cloud.errors import StoreError
 from cloud.ingest.judgement import HoldReason
 from cloud.store.engine import reading
-from cloud.store.tables import Alert, Box, DeadLetter, Held, JobRun, WebhookDelivery
+from cloud.store.tables import Alert, Box, Held, JobRun, WebhookDelivery
 from cloud.store.upsert import table_of
 from protocol.status import BoxState
 
 __all__ = ["StoreCollector"]
 
-_ALERT, _BOX, _DEAD, _HELD = table_of(Alert), table_of(Box), table_of(DeadLetter), table_of(Held)
+_ALERT, _BOX, _HELD = table_of(Alert), table_of(Box), table_of(Held)
 _DELIVERY, _JOB = table_of(WebhookDelivery), table_of(JobRun)
 _LOG = logging.getLogger(__name__)
 
@@ -34,7 +35,9 @@ class StoreCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         try:
             with reading(self._engine) as connection:
-                found = [metric for ask in (_boxes, _set_aside, _alerts, _jobs) for metric in ask(connection)]
+                found = [
+                    metric for ask in (_boxes, _follower, _set_aside, _alerts, _jobs) for metric in ask(connection)
+                ]
         except StoreError as error:
             _LOG.warning("%s; its metrics are left out", error, extra={"action": "metrics"})
             found = []
@@ -69,6 +72,16 @@ def _boxes(connection: Connection) -> Iterator[Metric]:
             yield GaugeMetricFamily(f"footfall_boxes_{name}_word_timestamp_seconds", text, moment_ms / 1000)
 
 
+def _follower(connection: Connection) -> Iterator[Metric]:
+    moment_ms = last_asked(connection)
+    if moment_ms is not None:
+        yield GaugeMetricFamily(
+            "footfall_broker_follower_word_timestamp_seconds",
+            "When the program beside the broker last asked who may come, in seconds since 1970.",
+            moment_ms / 1000,
+        )
+
+
 def _set_aside(connection: Connection) -> Iterator[Metric]:
     reasons = connection.execute(select(_HELD.c.reason, func.count()).group_by(_HELD.c.reason))
     yield _by(
@@ -78,8 +91,8 @@ def _set_aside(connection: Connection) -> Iterator[Metric]:
         HoldReason,
         {str(one): int(count) for one, count in reasons},
     )
-    dead = connection.execute(select(func.count()).select_from(_DEAD)).scalar_one()
-    yield GaugeMetricFamily("footfall_dead_letters", "Items and payloads that could not be taken.", dead)
+    dead = connection.execute(select(func.sum(_BOX.c.dead_letters))).scalar_one()
+    yield GaugeMetricFamily("footfall_dead_letters", "Items and payloads that could not be taken.", int(dead or 0))
 
 
 def _alerts(connection: Connection) -> Iterator[Metric]:

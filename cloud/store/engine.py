@@ -5,9 +5,10 @@ so (`writing`), because SQLite can only then wait its turn: one that reads first
 Knows both databases' habits and nothing of the tables.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psycopg
 from psycopg.types.array import ListBinaryDumper
@@ -121,6 +122,15 @@ def _parse(url: str) -> URL:
 def _open_sqlite(url: URL) -> Engine:
     engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False})
     name = url.render_as_string()
+
+    @event.listens_for(engine, "do_connect")
+    def _make(*_: object) -> None:
+        # It holds hashes of passwords and keys. SQLite gives what it lays beside a file the rights of the file.
+        # One that is there is not opened here: closing it would take the locks of all this process's connections to it,
+        # and another process that closes the file would take itself for the last, and remove the log under them.
+        with suppress(OSError):  # it is there; or whatever is wrong with the place, SQLite says it
+            path = os.path.realpath(str(url.database))
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:

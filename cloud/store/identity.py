@@ -1,6 +1,8 @@
 """Which database this is: a ULID made with it, and made anew when it turns out to have been restored.
 
 A new ULID always sorts after the one it follows, also when the clock went back, because boxes ignore older stores.
+So a box that saw a store which was made while the cloud's clock ran ahead is believed, whatever the clock says now.
+Its last characters stay, and tell to which database it belongs, however often that one was restored.
 A renewal makes every box send again all that it holds, so a box's word renews an identity only once it is an hour old;
 until then the box keeps what it holds.
 """
@@ -15,11 +17,14 @@ from cloud.store.moments import to_ms
 from cloud.store.tables import StoreIdentity
 from cloud.store.upsert import table_of
 
-__all__ = ["create_identity", "is_ahead", "read_identity", "renew_identity", "replace_identity"]
+__all__ = ["create_identity", "is_ahead", "lineage_of", "read_identity", "renew_identity", "replace_identity"]
 
 _STORE = table_of(StoreIdentity)
-CLOCK_TOLERANCE = timedelta(minutes=5)
+CLOCK_MAY_HAVE_BEEN_AHEAD = timedelta(days=100 * 365)
+"""Clocks that lost their time say 2036, 2038, 2099 or 2106. Much later than that is nothing that can be followed."""
 RENEWAL_PAUSE = timedelta(hours=1)
+LINEAGE_LENGTH = 10
+"""Fifty of a ULID's eighty random bits; the rest tells databases apart that were restored from one back-up at once."""
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -38,15 +43,20 @@ def read_identity(connection: Connection) -> str:
     return str(connection.execute(select(_STORE.c.store)).scalar_one())
 
 
+def lineage_of(store: str) -> str:
+    """What a database's identity has in common with those of all that were restored from its back-ups."""
+    return store[-LINEAGE_LENGTH:]
+
+
 def is_ahead(*, seen_store: str, seen_position: int, store: str, position: int, now: datetime) -> bool:
     """Whether a box has seen more than this database holds, so that the database must have been restored.
 
-    That is a higher position in this store, or a store made after this one; one from the future is not believed.
+    That is a higher position in this store, or a store made after this one; one from the far future is not believed.
     """
     if seen_store == store:
         return seen_position > position
     seen = ULID.from_str(seen_store)
-    return seen > ULID.from_str(store) and seen.datetime <= now + CLOCK_TOLERANCE
+    return seen > ULID.from_str(store) and seen.milliseconds <= to_ms(now + CLOCK_MAY_HAVE_BEEN_AHEAD)
 
 
 def renew_identity(connection: Connection, *, old: str, after: str, now: datetime) -> str:
@@ -72,6 +82,7 @@ def replace_identity(connection: Connection, *, after: Iterable[str], now: datet
     return store
 
 
-def _following(*known: str, now: datetime) -> str:
-    newest = max(ULID.from_str(store) for store in known).datetime
-    return str(ULID.from_datetime(max(now, newest + _MILLISECOND)))
+def _following(own: str, *others: str, now: datetime) -> str:
+    """A ULID that sorts after all of these, of the lineage of `own`."""
+    newest = max(ULID.from_str(store) for store in (own, *others)).datetime
+    return str(ULID.from_datetime(max(now, newest + _MILLISECOND)))[:-LINEAGE_LENGTH] + lineage_of(own)

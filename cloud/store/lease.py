@@ -1,7 +1,8 @@
 """A task that only one of several processes may do: whoever holds its lease, until it lapses.
 
 A lease is a row that one statement takes or leaves, which both databases do one process at a time. A holder that dies
-is followed by another as soon as its lease has lapsed.
+is followed by another as soon as its lease has lapsed. One that ends later than any that could be taken now was taken
+under a clock that ran ahead, and has lapsed too.
 """
 
 import logging
@@ -59,8 +60,10 @@ def hold_lease(connection: Connection, *, task: str, holder: str, now_ms: int) -
     Until the transaction ends nobody else can take it. A break is longer than one more lease.
     """
     insert_missing(connection, Lease, [{"task": task, "holder": holder, "since_ms": now_ms, "until_ms": now_ms}])
-    is_free = or_(_LEASE.c.holder == holder, _LEASE.c.until_ms <= now_ms)
-    since_ms = case((_LEASE.c.until_ms < now_ms - LEASE_MS, now_ms), else_=_LEASE.c.since_ms)
+    is_impossible = _LEASE.c.until_ms > now_ms + 2 * LEASE_MS
+    is_free = or_(_LEASE.c.holder == holder, _LEASE.c.until_ms <= now_ms, is_impossible)
+    is_anew = or_(_LEASE.c.until_ms < now_ms - LEASE_MS, is_impossible)
+    since_ms = case((is_anew, now_ms), else_=_LEASE.c.since_ms)
     taken = (
         update(_LEASE)
         .where(_LEASE.c.task == task, is_free)

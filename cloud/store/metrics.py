@@ -8,6 +8,10 @@ from enum import IntEnum, StrEnum
 
 __all__ = [
     "BUCKET_MS",
+    "DAY_SECONDS",
+    "HOUR_SECONDS",
+    "OF_HOURS",
+    "PEAKS_OF_HOURS",
     "DemographicBin",
     "DirectionBin",
     "EndBin",
@@ -18,15 +22,24 @@ __all__ = [
     "SignBin",
     "UndisclosedBin",
     "bucket_of",
+    "day_start",
 ]
 
 BUCKET_MS = 900_000
 """A roll-up bucket: 15 minutes, aligned to UTC."""
 
+HOUR_SECONDS, DAY_SECONDS = 3_600, 86_400
+"""How long the long sums are, aligned to UTC as well."""
+
 
 def bucket_of(at_ms: int) -> int:
     """The start of the bucket in which a moment lies."""
     return at_ms - at_ms % BUCKET_MS
+
+
+def day_start(at_ms: int) -> int:
+    """The start of the day in UTC in which a moment lies."""
+    return at_ms - at_ms % (DAY_SECONDS * 1000)
 
 
 class Scope(StrEnum):
@@ -76,6 +89,8 @@ class Metric(StrEnum):
     """scene: people taken from in − out when the scene was seen empty; bin is SignBin, values are magnitudes."""
     WATCHED_MS = "watched_ms"
     """camera: time really watched."""
+    WATCHED_WITHIN_MS = "watched_within_ms"
+    """camera, only of hours and days: the same, but of each 15 minutes no more than there are in them."""
     ANALYSED_FRAMES = "analysed_frames"
     """camera: frames analysed."""
     DROPPED_FRAMES = "dropped_frames"
@@ -115,6 +130,20 @@ class Peak(StrEnum):
     """zone: longest queue."""
     REPORTED_AT_MS = "reported_at_ms"
     """camera: the newest minute report."""
+
+
+OF_HOURS = (
+    Metric.VISITS,
+    Metric.VISITS_RESUMED,
+    Metric.DWELL_MS,
+    Metric.CROSSINGS,
+    Metric.STAFF_CROSSINGS,
+    Metric.DRIFT,
+    Metric.WATCHED_MS,
+    Metric.PERSON_TENTHS,
+)
+"""What is added up to hours too, since it is shown hour by hour; days are made of everything."""
+PEAKS_OF_HOURS = (Peak.PEOPLE, Peak.INSIDE)
 
 
 class DirectionBin(IntEnum):

@@ -3,20 +3,36 @@
 A migration is one transaction. Knows Alembic; the steps themselves stand in `migrations/versions`.
 """
 
+from functools import lru_cache
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, inspect
+from sqlalchemy import Connection, Engine, MetaData, create_engine, inspect
+from sqlmodel import SQLModel
 
 from cloud.errors import StoreError
 from cloud.store.engine import reading, store_name, writing
 from cloud.store.identity import create_identity
 from cloud.store.moments import utc_now
 
-__all__ = ["alembic_config", "check_schema", "has_tables", "is_known", "migrate", "revision_of", "upgrade"]
+__all__ = [
+    "VERSION_TABLE",
+    "alembic_config",
+    "check_schema",
+    "has_tables",
+    "is_known",
+    "migrate",
+    "own_tables",
+    "revision_of",
+    "tables_of",
+    "upgrade",
+]
+
+VERSION_TABLE = "alembic_version"
+"""Alembic's own, which says the revision."""
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -43,6 +59,26 @@ def revision_of(connection: Connection) -> str | None:
 def is_known(revision: str) -> bool:
     """Whether this program can bring a schema of this revision up to its own."""
     return revision in _known_revisions()
+
+
+@lru_cache
+def tables_of(revision: str) -> frozenset[str]:
+    """The names of the tables that a schema of a revision has, found by making it in memory."""
+    engine = create_engine("sqlite://")
+    try:
+        with engine.begin() as connection:
+            upgrade(connection, revision)
+            return frozenset(inspect(connection).get_table_names()) - {VERSION_TABLE}
+    finally:
+        engine.dispose()
+
+
+def own_tables(connection: Connection) -> MetaData:
+    """This program's tables as the database has them; those of others in it are left out, and so are partitions."""
+    names = {*SQLModel.metadata.tables, VERSION_TABLE} & set(inspect(connection).get_table_names())
+    found = MetaData()
+    found.reflect(connection, only=sorted(names))
+    return found
 
 
 def check_schema(engine: Engine) -> None:

@@ -23,6 +23,7 @@ __all__ = [
     "EpochRecord",
     "Event",
     "FloorPlan",
+    "Forgotten",
     "GapRecord",
     "Held",
     "JobRun",
@@ -33,6 +34,9 @@ __all__ = [
     "OneTimeLink",
     "Receipt",
     "Rollup",
+    "RollupDue",
+    "RollupLong",
+    "RollupLongPeak",
     "RollupPeak",
     "StoreIdentity",
     "Tile",
@@ -100,6 +104,7 @@ class Box(SQLModel, table=True):
 
     `state` and `session` follow births and deaths. `position` counts acks; it is read and raised under the row's lock.
     `venue` is the present enrolment. `revoked_ms` is since when it is shut out, until it is enrolled anew.
+    `dead_letters` counts all that could not be taken, also after the letters themselves have aged out.
     """
 
     __tablename__ = "box"
@@ -114,6 +119,7 @@ class Box(SQLModel, table=True):
     first_seen_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
     last_seen_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
     revoked_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
+    dead_letters: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, server_default=text("0")))
 
 
 class DeviceCertificate(SQLModel, table=True):
@@ -190,6 +196,21 @@ class Event(SQLModel, table=True):
     at_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
     received_ms: int = Field(sa_column=_big())
     body: str = Field(sa_column=Column(Text, nullable=False))
+
+
+class Forgotten(SQLModel, table=True):
+    """How many items of a type came under a block of seqs and have aged out since; `first_seq` names the block.
+
+    A gap that reaches over them has not lost them.
+    """
+
+    __tablename__ = "forgotten"
+    __table_args__ = {"sqlite_with_rowid": False}
+    box: str = Field(primary_key=True)
+    epoch: str = Field(primary_key=True)
+    first_seq: int = Field(sa_column=_big(key=True))
+    type: str = Field(primary_key=True)
+    value: int = Field(sa_column=_big())
 
 
 class Held(SQLModel, table=True):
@@ -375,6 +396,53 @@ class RollupPeak(SQLModel, table=True):
     value: int = Field(sa_column=_big())
 
 
+class RollupLong(SQLModel, table=True):
+    """A sum over an hour (3600) or a day (86400) in UTC, of the same rows of `rollup`, once the upkeep has made it.
+
+    It holds for as long as no RollupDue names the box's day; where one does, it is of an earlier moment.
+    """
+
+    __tablename__ = "rollup_long"
+    __table_args__ = {"sqlite_with_rowid": False}
+    venue: str = Field(primary_key=True)
+    metric: str = Field(primary_key=True)
+    scope: str = Field(primary_key=True)
+    length_seconds: int = Field(primary_key=True)
+    start_ms: int = Field(sa_column=_big(key=True))
+    box: str = Field(primary_key=True)
+    subject: str = Field(primary_key=True)
+    bin: int = Field(primary_key=True)
+    value: int = Field(sa_column=_big())
+
+
+class RollupLongPeak(SQLModel, table=True):
+    """The greatest value seen in an hour or a day in UTC, of the same rows of `rollup_peak`; it holds as RollupLong."""
+
+    __tablename__ = "rollup_long_peak"
+    __table_args__ = {"sqlite_with_rowid": False}
+    venue: str = Field(primary_key=True)
+    metric: str = Field(primary_key=True)
+    scope: str = Field(primary_key=True)
+    length_seconds: int = Field(primary_key=True)
+    start_ms: int = Field(sa_column=_big(key=True))
+    box: str = Field(primary_key=True)
+    subject: str = Field(primary_key=True)
+    value: int = Field(sa_column=_big())
+
+
+class RollupDue(SQLModel, table=True):
+    """A day in UTC of which a box's roll-ups have changed since they were added up to hours and days.
+
+    It comes in the transaction that changes them and goes in the one that adds them up, each under the box's lock.
+    """
+
+    __tablename__ = "rollup_due"
+    __table_args__ = {"sqlite_with_rowid": False}
+    venue: str = Field(primary_key=True)
+    day_ms: int = Field(sa_column=_big(key=True))
+    box: str = Field(primary_key=True)
+
+
 class Tile(SQLModel, table=True):
     """The sum of all tiles with one key, as zlib-compressed little-endian int32 of the dense cells.
 
@@ -500,7 +568,10 @@ class UserSession(SQLModel, table=True):
 
 
 class ApiKey(SQLModel, table=True):
-    """A program's key, by its public id; only the hash is kept. `venues` and `networks` are JSON, null for all."""
+    """A program's key, by its public id; only the hash is kept. `venues` and `networks` are JSON, null for all.
+
+    `user` answers for it, who made it by a session or by another key; null where the machine's owner made it.
+    """
 
     __tablename__ = "api_key"
     id: str = Field(primary_key=True)
@@ -511,6 +582,7 @@ class ApiKey(SQLModel, table=True):
     networks: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
     created_ms: int = Field(sa_column=_big())
     created_by: str
+    user: str | None = Field(default=None, foreign_key="user_account.user", index=True)
     expires_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
     used_ms: int | None = Field(default=None, sa_column=_big(nullable=True))
 

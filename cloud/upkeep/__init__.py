@@ -1,8 +1,8 @@
-"""What the database needs once a day: old raw rows leave, fine tiles are added up, room is given back.
+"""What the database needs once a day: sums and fine tiles are added up, old raw rows leave, room is given back.
 
 Each job works in many short transactions, so that what the boxes send never waits for long, and changes no total. One
-process of all does them, by lease. Read `jobs` for what there is and when it is due, then `retention`, `compaction`
-and `vacuum`, then `watch` for the loop.
+process of all does them, by lease. Read `jobs` for what there is and when it is due, then `long_sums`, `retention`,
+`compaction` and `vacuum`, then `watch` for the loop.
 """
 
 from cloud.upkeep.jobs import Job, JobName, LastRun, jobs_of, last_runs, run_job

@@ -3,7 +3,7 @@
 import argparse
 
 from cloud.command_line import Commands, Leaf
-from cloud.database import open_database
+from cloud.database import find_database
 from cloud.errors import SettingsError
 from cloud.settings import Settings
 from cloud.store.moments import from_ms, utc_now
@@ -17,14 +17,18 @@ def add_upkeep_commands(commands: "Commands[argparse.ArgumentParser]", *, leaf: 
     """Add `jobs`."""
     jobs = leaf(commands, "jobs", _jobs, "tell how the upkeep of the database went last, or do some of it now")
     jobs.add_argument("job", nargs="*", metavar="JOB", help=f"what to do now: {', '.join(JobName)}")
+    jobs.add_argument(
+        "--clock-is-right", action="store_true", help="let retention delete all raw events where all of them are old"
+    )
 
 
 def _jobs(settings: Settings, arguments: argparse.Namespace) -> int:
     unknown = [name for name in arguments.job if name not in set(JobName)]
     if unknown:
         raise SettingsError(f"jobs: there is no {unknown[0]}; there are {', '.join(JobName)}")
-    engine = open_database(settings)
-    for job in jobs_of(retention_months=settings.upkeep.retention_months):
+    engine = find_database(settings)
+    months = settings.upkeep.retention_months
+    for job in jobs_of(retention_months=months, clock_is_right=arguments.clock_is_right):
         if job.name in arguments.job:
             gone = run_job(engine, job, now=utc_now())
             print(f"{job.name:<12}{gone} {job.unit} went")

@@ -16,7 +16,7 @@ from cloud.api.forms import Fields
 from cloud.api.needs import needs
 from cloud.api.problems import Forbidden, TooMany
 from cloud.api.surroundings import Surroundings
-from cloud.errors import Invalid
+from cloud.errors import Conflict, Invalid
 from cloud.store.engine import reading, writing
 from cloud.web.rendering import PageRoute, leave_for, render, sentence
 from cloud.web.signing import Form, chosen_password
@@ -46,13 +46,13 @@ def change_password(
     if request.state.standing.is_over:
         raise TooMany
     try:
-        _prove(around, user=user, form=form)
+        proved = _prove(around, user=user, form=form)
         hashed = around.passwords.hash(chosen_password(form, user=user))
-    except Invalid as error:
+        with writing(around.engine) as connection, Session(connection) as session:
+            set_password_hash(session, user=user, password_hash=hashed, instead_of=proved, keep=caller.session)
+    except (Invalid, Conflict) as error:
         status = http.HTTPStatus.UNPROCESSABLE_ENTITY
         return _page(request, around, caller, now_ms=now_ms, status=status, trouble=sentence(error))
-    with writing(around.engine) as connection, Session(connection) as session:
-        set_password_hash(session, user=user, password_hash=hashed, keep=caller.session)
     return leave_for(f"{ACCOUNT}?done=password")
 
 
@@ -71,9 +71,11 @@ _SAID = {
 }
 
 
-def _prove(around: Surroundings, *, user: str, form: Fields) -> None:
-    if not prove_user(around.engine, around.passwords, user=user, password=SecretStr(form.exact("current"))):
+def _prove(around: Surroundings, *, user: str, form: Fields) -> str:
+    proved = prove_user(around.engine, around.passwords, user=user, password=SecretStr(form.exact("current")))
+    if proved is None:
         raise Invalid("the password that you have now is another")
+    return proved
 
 
 def _user(caller: Caller) -> str:

@@ -16,7 +16,7 @@ from cloud.api.dependencies import Around, CallerInUse, NowMs, ReadSession, Trai
 from cloud.api.forms import Fields
 from cloud.api.needs import needs
 from cloud.api.surroundings import Surroundings
-from cloud.api.users import refuse_oneself
+from cloud.api.users import refuse_oneself, with_revoked
 from cloud.errors import Conflict, Invalid
 from cloud.store.engine import reading, writing
 from cloud.venues import list_venues
@@ -71,9 +71,10 @@ def change(request: Request, around: Around, caller: CallerInUse, trail: TrailIn
     try:
         refuse_oneself(caller, user=user)
         with writing(around.engine) as connection, Session(connection) as session:
-            change_grant(session, user=user, grant=_grant(session, form))
+            revoked = change_grant(session, user=user, grant=_grant(session, form))
     except (Invalid, Conflict) as error:
         return _users(request, around, status=http.HTTPStatus.UNPROCESSABLE_ENTITY, trouble=sentence(error))
+    trail.subject = with_revoked(user, revoked)
     return leave_for(USERS)
 
 
@@ -87,7 +88,8 @@ def remove(request: Request, around: Around, caller: CallerInUse, trail: TrailIn
     except Conflict as error:
         return _users(request, around, status=http.HTTPStatus.UNPROCESSABLE_ENTITY, trouble=sentence(error))
     with writing(around.engine) as connection, Session(connection) as session:
-        remove_user(session, user=user)
+        revoked = remove_user(session, user=user)
+    trail.subject = with_revoked(user, revoked)
     return leave_for(USERS)
 
 
@@ -113,10 +115,10 @@ def make(
                 grant=_grant(session, form),
                 networks=read_networks(form.one("networks").replace(",", " ").split() or None),
                 expires_ms=key_expiry_ms(_days(form.one("days")), now_ms=now_ms),
-                by=caller.name,
+                by=caller,
                 now_ms=now_ms,
             )
-    except Invalid as error:
+    except (Invalid, Conflict) as error:
         return _keys(request, around, status=http.HTTPStatus.UNPROCESSABLE_ENTITY, trouble=sentence(error))
     trail.subject = f"{made.id} {form.one('name')}"
     return _keys(request, around, made=made.key)
@@ -125,10 +127,11 @@ def make(
 @router.post(f"{KEYS}/revoke")
 @needs(Role.ADMIN, everywhere=True)
 def revoke(around: Around, trail: TrailInUse, form: Form) -> Response:
-    """Make a key void at once."""
-    trail.subject = form.one("key")
+    """Make a key void at once, and the keys that it made."""
+    key = trail.subject = form.one("key")
     with writing(around.engine) as connection, Session(connection) as session:
-        revoke_key(session, id_=form.one("key").replace("\0", ""))
+        revoked = revoke_key(session, id_=key.replace("\0", ""))
+    trail.subject = with_revoked(key, revoked)
     return leave_for(KEYS)
 
 

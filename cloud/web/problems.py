@@ -49,4 +49,4 @@ def _or_page(tell: _Tell) -> _Tell:
 
 def _asks_for_page(request: Request) -> bool:
     """Browsers name HTML when somebody follows a link or types an address, and scripts and programs don't."""
-    return not request.url.path.startswith("/api/") and "text/html" in request.headers.get("accept", "")
+    return not request.scope["path"].startswith("/api/") and "text/html" in request.headers.get("accept", "")

@@ -29,8 +29,8 @@ from cloud.api.origins import (
     may_sign_in,
     session_cookie,
 )
-from cloud.api.problems import Forbidden, TooMany, Unauthorised
-from cloud.errors import CloudError, Invalid, NotFound
+from cloud.api.problems import RETRY_AFTER_SECONDS, Forbidden, TooMany, Unauthorised
+from cloud.errors import Busy, CloudError, Invalid, NotFound
 from cloud.palette import PALETTE
 from cloud.web import bars, wording
 from cloud.web.front_end import absent
@@ -76,7 +76,9 @@ NO_DATA = (
 
 
 class PageRoute(GuardedRoute):
-    """A route whose errors are pages."""
+    """A route whose errors are pages, and whose writes are forms."""
+
+    takes_forms = True
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -159,7 +161,11 @@ def _to_sign_in(request: Request) -> Response:
 
 
 def _error_page(request: Request, error: Exception) -> Response:
+    headers: dict[str, str] = {}
     match error:
+        case Busy():
+            status, problem = http.HTTPStatus.SERVICE_UNAVAILABLE, ("Too many at once", sentence(error))
+            headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
         case Forbidden():
             status, problem = http.HTTPStatus.FORBIDDEN, ("This is not for you", sentence(error))
         case TooMany():
@@ -172,4 +178,6 @@ def _error_page(request: Request, error: Exception) -> Response:
         case _:
             _LOG.error("A page cannot be shown: %s", error, extra={"action": "page"})
             status, problem = http.HTTPStatus.SERVICE_UNAVAILABLE, NO_DATA
-    return show_problem(request, problem, status=status)
+    response = show_problem(request, problem, status=status)
+    response.headers.update(headers)
+    return response

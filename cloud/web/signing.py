@@ -2,7 +2,6 @@
 
 import http
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse
@@ -18,6 +17,7 @@ from cloud.access.sessions import begin_session, end_session
 from cloud.access.users import find_user, has_chief_admin, prove_user, user_name
 from cloud.api.dependencies import Around, CallerInUse, CallerOrStranger, NowMs, ReadSession, TrailInUse, WriteSession
 from cloud.api.forms import Fields, form_fields
+from cloud.api.guard import count_stranger
 from cloud.api.needs import needs, open_to_all
 from cloud.api.origins import address_of, may_sign_in
 from cloud.api.problems import TooMany
@@ -61,15 +61,16 @@ def sign_in(request: Request, around: Around, now_ms: NowMs, trail: TrailInUse, 
     wanted, user = _local_path(form.one("next")), form.one("user").lower()
     if not may_sign_in(request):
         return _sign_in_page(request, status=http.HTTPStatus.FORBIDDEN, wanted=wanted)
-    by = (prefix_of(address_of(request)), f"user {user}")
-    _count(request, around, trail, by, now_ms=now_ms)
+    of_user = f"user {user}"
+    _count(request, around, trail, (prefix_of(address_of(request)), of_user), now_ms=now_ms)
     _name_in_log(around.engine, trail, user)
-    if not prove_user(around.engine, around.passwords, user=user, password=SecretStr(form.exact("password"))):
+    proved = prove_user(around.engine, around.passwords, user=user, password=SecretStr(form.exact("password")))
+    if proved is None:
         trouble = "The name or the password is wrong."
         return _sign_in_page(request, status=http.HTTPStatus.UNAUTHORIZED, wanted=wanted, user=user, trouble=trouble)
-    for name in by:
-        around.limits.sign_ins.forgive(name)
-    return _begin(request, around, trail, user=user, wanted=wanted, now_ms=now_ms)
+    # The address stays counted: else whoever has an account might guess at others' between their own sign-ins.
+    around.limits.sign_ins.forgive(of_user)
+    return _begin(request, around, trail, user=user, password_hash=proved, wanted=wanted, now_ms=now_ms)
 
 
 @router.post("/sign-out")
@@ -103,6 +104,8 @@ def take_link(request: Request, around: Around, now_ms: NowMs, trail: TrailInUse
         with reading(around.engine) as connection, Session(connection) as session:
             link = open_link(session, token=token, now_ms=now_ms)
     except NotFound:
+        if request.state.caller is None:
+            count_stranger(request)
         return _void(request)
     try:
         name = link.user or user_name(form.one("user"))
@@ -116,7 +119,7 @@ def take_link(request: Request, around: Around, now_ms: NowMs, trail: TrailInUse
         status = http.HTTPStatus.UNPROCESSABLE_ENTITY
         typed = form.one("user")
         return _welcome(request, status=status, token=token, user=link.user, typed=typed, trouble=sentence(error))
-    return _begin(request, around, trail, user=name, wanted="/", now_ms=now_ms)
+    return _begin(request, around, trail, user=name, password_hash=hashed, wanted="/", now_ms=now_ms)
 
 
 def chosen_password(form: Fields, *, user: str) -> SecretStr:
@@ -128,18 +131,33 @@ def chosen_password(form: Fields, *, user: str) -> SecretStr:
     return SecretStr(password)
 
 
-def _begin(request: Request, around: Surroundings, trail: Trail, *, user: str, wanted: str, now_ms: int) -> Response:
-    with writing(around.engine) as connection, Session(connection) as session:
-        if request.state.caller is not None and request.state.caller.session is not None:
-            end_session(session, token_sha256=request.state.caller.session)
-        token, caller = begin_session(
-            session,
-            user=user,
-            address=address_of(request),
-            browser=request.headers.get("user-agent", ""),
-            now_ms=now_ms,
-            lifetime=around.lifetime,
-        )
+def _begin(
+    request: Request,
+    around: Surroundings,
+    trail: Trail,
+    *,
+    user: str,
+    password_hash: str,
+    wanted: str,
+    now_ms: int,
+) -> Response:
+    """Sign in whoever proved to be this user by the password of this hash, if it is the user's still."""
+    try:
+        with writing(around.engine) as connection, Session(connection) as session:
+            if request.state.caller is not None and request.state.caller.session is not None:
+                end_session(session, token_sha256=request.state.caller.session)
+            token, caller = begin_session(
+                session,
+                user=user,
+                password_hash=password_hash,
+                address=address_of(request),
+                browser=request.headers.get("user-agent", ""),
+                now_ms=now_ms,
+                lifetime=around.lifetime,
+            )
+    except (NotFound, Conflict):
+        trouble = "The password was changed just now. Sign in again."
+        return _sign_in_page(request, status=http.HTTPStatus.UNAUTHORIZED, wanted=wanted, user=user, trouble=trouble)
     trail.who = caller.name
     response = leave_for(wanted)
     keep_session(request, response, token)
@@ -166,9 +184,8 @@ def _name_in_log(engine: Engine, trail: Trail, user: str) -> None:
 
 def _local_path(text: str) -> str:
     """A path of this site and nothing else, so that nobody is led elsewhere by a link to the sign-in page."""
-    parts = urlsplit(text) if text.isascii() and text.isprintable() and "\\" not in text else None
-    is_local = parts is not None and not parts.scheme and not parts.netloc and text.startswith("/")
-    return text if is_local and not text.startswith("//") else "/"
+    is_plain = text.isascii() and text.isprintable() and "\\" not in text
+    return text if is_plain and text.startswith("/") and not text.startswith("//") else "/"
 
 
 def _sign_in_page(

@@ -64,7 +64,7 @@ def _require_sound(source: sqlite3.Connection, copy: Path) -> None:
     except sqlite3.Error as error:
         said = str(error)
     if said != "ok":
-        raise ExchangeError(f"exchange {copy.name} of the back-up is damaged: {said}")
+        raise ExchangeError(f"exchange {copy.name} of the back-up is damaged: {' '.join(said.split())}")
 
 
 def _items(connection: sqlite3.Connection) -> int:

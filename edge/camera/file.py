@@ -14,6 +14,7 @@ import av
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 
+from edge.address import Address
 from edge.camera.frames import Frame
 from edge.camera.pace import Pace
 from edge.camera.pictures import Opening, Rotation, Witness, decoded, image_of, opened, shown_seconds, unwitnessed
@@ -52,7 +53,7 @@ class FileSource:
         witness: Witness = unwitnessed,
     ) -> None:
         self._camera = camera
-        self._opening = Opening(source=camera, address=str(path), witness=witness)
+        self._opening = Opening(source=camera, address=Address(text=str(path)), witness=witness)
         self._pace = pace
         self._sampler = sampler
         self._rotation = rotation
@@ -89,7 +90,7 @@ class FileSource:
     def _warn(self, shown_seconds: float, declared_seconds: float) -> None:
         logger.warning(
             "%s ends after %.1f s of the %.1f s that it declares; it was probably cut short",
-            self._opening.address,
+            self._opening.address.place,
             shown_seconds,
             declared_seconds,
             extra={"action": "read-video", "camera": self._camera},
@@ -107,7 +108,7 @@ class Footage:
 
 def footage_of(path: Path) -> Footage:
     """What a file says of itself, which is nothing where it has no video. Raises SourceError."""
-    opening = Opening(source=path.name, address=str(path))
+    opening = Opening(source=path.name, address=Address(text=str(path)))
     with _advised(opening), opened(opening) as container:
         if not container.streams.video:
             return Footage()

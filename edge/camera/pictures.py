@@ -19,6 +19,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from edge.address import Address
 from edge.camera.frames import Image
 from edge.camera.trouble import SourceTrouble, Trouble, cause_of
 
@@ -66,7 +67,7 @@ class Opening:
     """What is opened, and how long it may keep silent; `source` is the camera's or the file's name."""
 
     source: str
-    address: str
+    address: Address
     format: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     open_seconds: float | None = None
@@ -94,7 +95,7 @@ def opened(opening: Opening) -> Iterator[InputContainer]:
     began = time.monotonic()
     try:
         container = av.open(
-            opening.address,
+            opening.address.text,
             format=opening.format,
             options=dict(opening.options),
             timeout=(opening.open_seconds, opening.read_seconds),

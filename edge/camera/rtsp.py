@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
+from edge.address import Address
 from edge.camera.frames import Frame
 from edge.camera.live import LiveStream
 from edge.camera.pictures import Opening, Rotation, Witness, unwitnessed
@@ -34,13 +35,13 @@ OPTIONS = {
 
 
 class RtspSource:
-    """Frames of the camera at `url`, whose user and password never appear in errors or logs."""
+    """Frames of the camera at `url`, of which errors and logs say scheme, host and port alone."""
 
     def __init__(
         self,
         *,
         camera: str,
-        url: str,
+        url: str | Address,
         clock: Callable[[], float],
         sampler: Sampler,
         rotation: Rotation = 0,
@@ -50,7 +51,7 @@ class RtspSource:
     ) -> None:
         self._opening = Opening(
             source=camera,
-            address=url,
+            address=url if isinstance(url, Address) else Address(text=url),
             # PyAV's limits end a call that waits; FFmpeg's own also bounds the farewell on closing.
             options=OPTIONS | {"timeout": str(round(read_seconds * 1_000_000))},
             open_seconds=open_seconds,
@@ -74,7 +75,7 @@ class RtspSource:
     def _probe(self) -> None:
         """Say more exactly why nothing answers: no such name, no such host, or nobody listening."""
         try:
-            parts = urlsplit(self._opening.address)
+            parts = urlsplit(self._opening.address.text)
             address = parts.hostname or "", parts.port or RTSP_PORT
             socket.create_connection(address, timeout=PROBE_SECONDS).close()
         except (OSError, ValueError) as error:

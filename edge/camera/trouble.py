@@ -1,18 +1,17 @@
 """Why a camera or a video cannot be read, in one list that health, logs and people share.
 
-Knows how FFmpeg's errors read as causes and how to name an address without its secrets. Refuses to
-know what is done about it.
+Knows how FFmpeg's errors read as causes. Refuses to know what is done about it.
 """
 
 import errno
-import re
 from enum import StrEnum
 
 import av.error
 
+from edge.address import Address
 from edge.errors import SourceError
 
-__all__ = ["SourceTrouble", "Trouble", "cause_of", "without_secrets"]
+__all__ = ["SourceTrouble", "Trouble", "cause_of"]
 
 
 class Trouble(StrEnum):
@@ -59,23 +58,14 @@ CAUSES_BY_ERRNO = {
 
 
 class SourceTrouble(SourceError):
-    """The camera cannot be read, and the reason is known."""
+    """The camera cannot be read, and the reason is known. Of its address no more is said than where it is."""
 
-    def __init__(self, *, source: str, address: str, reason: Trouble, detail: str, advice: str = "") -> None:
+    def __init__(self, *, source: str, address: Address, reason: Trouble, detail: str, advice: str = "") -> None:
         self.source = source
         self.reason = reason
-        self.detail = without_secrets(detail)
+        self.detail = address.masked(detail)
         self.advice = advice or ADVICE[reason]
-        super().__init__(f"{source}: {without_secrets(address)}: {reason}: {self.detail}; {self.advice}")
-
-
-def without_secrets(address: str) -> str:
-    """The address with user, password and secret-looking parameters replaced by stars.
-
-    Takes away too much rather than too little: passwords may hold unescaped `@`, `/` and `:`.
-    """
-    hidden = re.sub(r"(?<=://)\S*@", "***@", address)
-    return re.sub(r"(?i)\b(user(?:name)?|pass\w*|pwd|token|key|secret|auth)=[^&/\s]*", r"\1=***", hidden)
+        super().__init__(f"{source}: {address.place}: {reason}: {self.detail}; {self.advice}")
 
 
 def cause_of(error: av.error.FFmpegError) -> Trouble:

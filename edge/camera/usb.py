@@ -6,6 +6,7 @@ any other.
 
 from collections.abc import Callable, Iterator
 
+from edge.address import Address
 from edge.camera.frames import Frame
 from edge.camera.live import LiveStream
 from edge.camera.pictures import Opening, Rotation, Witness, unwitnessed
@@ -39,7 +40,9 @@ class UsbSource:
         options = {"video_size": f"{size[0]}x{size[1]}"} if size else {}
         if rate:
             options["framerate"] = str(rate)
-        self._opening = Opening(source=camera, address=device, format="v4l2", options=options, witness=witness)
+        self._opening = Opening(
+            source=camera, address=Address(text=device), format="v4l2", options=options, witness=witness
+        )
         self._stream = LiveStream(self._opening, clock=clock, sampler=sampler, rotation=rotation)
 
     def frames(self) -> Iterator[Frame]:

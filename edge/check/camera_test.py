@@ -8,7 +8,6 @@ from pydantic import ValidationError
 from edge.camera.frames import Image
 from edge.camera.masks import IgnoreMasks
 from edge.camera.trial import Lateness, Trial
-from edge.camera.trouble import without_secrets
 from edge.check.decoders import CODECS
 from edge.check.still import coarse
 from edge.configuration import load
@@ -59,17 +58,21 @@ def still_of(camera: CameraSettings, image: Image) -> Image:
 
 def _ad_hoc(**source: str | Path) -> CameraSettings:
     try:
-        return CameraSettings.model_validate({"id": "camera", **source})
+        camera = CameraSettings.model_validate({"id": "camera", **source})
+        _ = camera.address
     except ValidationError as error:
         # Told without what was given, which may hold a password.
         raise ConfigurationError(
             "; ".join(f"the camera: allowed is {allowed(each)}" for each in error.errors())
         ) from None
+    except ValueError as error:
+        raise ConfigurationError(f"the camera: allowed is {error}") from None
+    return camera
 
 
 def _address(camera: CameraSettings) -> str:
-    if camera.url is not None:
-        return without_secrets(camera.url)
+    if camera.address is not None:
+        return camera.address.place
     if camera.synthetic is not None:
         return "a made-up shop floor"
     return str(camera.device or camera.file)

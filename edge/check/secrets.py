@@ -9,19 +9,21 @@ from edge.check.findings import Finding, warn
 __all__ = ["check_secrets"]
 
 TOPIC = "secrets"
-ENVIRONMENT_FILE = "edge.env"
+ENVIRONMENT_FILES = ("cameras.env", "edge.env")
+"""Of vision alone, and of both processes."""
 _IN_URL = re.compile(r"://[^\s\"'/@]*:(?!\$\{)[^\s\"'/@]+@")
 _IN_KEY = re.compile(r"^\s*password\s*=", re.MULTILINE)
 
 
 def check_secrets(config: Path) -> Iterator[Finding]:
-    """Warnings about a configuration, and the file of passwords beside it; nothing where all is well."""
-    passwords = config.with_name(ENVIRONMENT_FILE)
-    if _is_open(passwords, 0o077):
-        advice = f"chmod 600 {passwords}, owned by root; change the passwords if somebody may have read them"
-        yield warn(TOPIC, f"others than their owner may read the passwords in {passwords}", advice)
+    """Warnings about a configuration, and the files of passwords beside it; nothing where all is well."""
+    for passwords in (config.with_name(name) for name in ENVIRONMENT_FILES):
+        if _is_open(passwords, 0o077):
+            advice = f"chmod 600 {passwords}, owned by root; change the passwords if somebody may have read them"
+            yield warn(TOPIC, f"others than their owner may read the passwords in {passwords}", advice)
     if _is_open(config, 0o007) and _has_password(config):
-        advice = f"write ${{NAME}} instead and NAME=… into {passwords} with mode 600, or chmod 640 {config}"
+        file = config.with_name(ENVIRONMENT_FILES[0])
+        advice = f"write ${{NAME}} instead and NAME=… into {file} with mode 600, or chmod 640 {config}"
         yield warn(TOPIC, f"everybody on this machine may read a password in {config}", advice)
 
 

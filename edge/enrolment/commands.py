@@ -45,27 +45,28 @@ def add_enrol(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 def _enrol(arguments: argparse.Namespace) -> int:
     from edge.enrolment.cloud import ask_to_enrol
-    from edge.enrolment.identity import Enrolment, make_request, read_certificate, write_enrolment
+    from edge.enrolment.identity import Enrolment, make_request, read_certificate, staged, write_enrolment
 
     try:
         code = _code(_typed(arguments))
         request = make_request()
-        given = ask_to_enrol(arguments.cloud, code=code, request=request.pem)
-        enrolment = Enrolment(
-            cloud=arguments.cloud,
-            box=given.box,
-            venue=given.venue,
-            host=given.broker.host,
-            port=given.broker.port,
-            key=given.key,
-        )
-        write_enrolment(
-            arguments.folder,
-            enrolment,
-            key_pem=request.key_pem,
-            certificate=given.certificate,
-            authority=given.authority,
-        )
+        with staged(arguments.folder, request.key_pem):
+            given = ask_to_enrol(arguments.cloud, code=code, request=request.pem)
+            enrolment = Enrolment(
+                cloud=arguments.cloud,
+                box=given.box,
+                venue=given.venue,
+                host=given.broker.host,
+                port=given.broker.port,
+                key=given.key,
+            )
+            write_enrolment(
+                arguments.folder,
+                enrolment,
+                key_pem=request.key_pem,
+                certificate=given.certificate,
+                authority=given.authority,
+            )
         until = read_certificate(arguments.folder).until
     except ConfigurationError as error:
         print(f"footfall edge: {error}", file=sys.stderr)
@@ -87,12 +88,14 @@ def _code(text: str) -> Code:
 def _typed(arguments: argparse.Namespace) -> str:
     if arguments.code is not None:
         return str(arguments.code)
-    if arguments.code_file == "-":
-        return sys.stdin.readline()
     try:
+        if arguments.code_file == "-":
+            return sys.stdin.readline()
         return Path(arguments.code_file).read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(f"--code-file: {arguments.code_file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"--code-file: {arguments.code_file}: this is no text, and so no code") from error
 
 
 def _told(enrolment: "Enrolment", folder: Path, *, until: datetime) -> str:

@@ -6,6 +6,8 @@ Each is written whole, and readable by its owner alone. Key and certificate are 
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,11 +32,15 @@ __all__ = [
     "read_authority",
     "read_certificate",
     "read_enrolment",
+    "staged",
     "write_certificate",
     "write_enrolment",
 ]
 
 FILE, CERTIFICATE_FILE, AUTHORITY_FILE = "enrolment.json", "box.pem", "authority.pem"
+STAGED_FILE = "next.pem"
+_ROOM = "\n" * 16_384
+"""As much as all files together take: a disk that is full says so before the cloud is asked."""
 _NAMED = {"host", "port", "ca_file", "certificate_file", "username"}
 """With any of these, [broker] means a broker of its own."""
 
@@ -99,6 +105,24 @@ def write_enrolment(folder: Path, enrolment: Enrolment, *, key_pem: str, certifi
         raise _unusable(folder, "written", error) from error
 
 
+@contextmanager
+def staged(folder: Path, key_pem: str) -> Iterator[None]:
+    """Prove that the folder can be written, with the key laid down beside what is there, while the cloud is asked.
+
+    A code is good once, and what the box had before is void with it: so nothing that can fail here may come after.
+    """
+    path = folder / STAGED_FILE
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _write(path, key_pem + _ROOM)
+    except OSError as error:
+        raise _unusable(folder, "written", error) from error
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
 def write_certificate(folder: Path, *, key_pem: str, certificate: str) -> None:
     """Put the next key and certificate in the place of the present ones."""
     try:
@@ -132,6 +156,8 @@ def read_certificate(folder: Path) -> Certificate:
     path = folder / CERTIFICATE_FILE
     try:
         found = x509.load_pem_x509_certificate(path.read_bytes())
+    except FileNotFoundError as error:
+        raise ConfigurationError(f"{path}: it is missing; enrol the box anew") from error
     except OSError as error:
         raise _unusable(folder, "read", error) from error
     except ValueError as error:

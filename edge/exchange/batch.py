@@ -25,10 +25,13 @@ class TilePart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpointed:
-    """All open visits of one scene, and how many are inside where that is known, replacing what was kept for it."""
+    """All open visits of one scene by their numbers, and how many are inside where that is known.
+
+    They replace what was kept for it. A number that is gone, and that no draft `ends`, was no visit of its own.
+    """
 
     scene: str
-    visits: Sequence[JsonObject]
+    visits: Mapping[int, JsonObject]
     inside: int | None = None
 
 

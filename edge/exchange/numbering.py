@@ -2,9 +2,10 @@
 
 import json
 import sqlite3
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Self
 
 from pydantic import JsonValue
@@ -12,19 +13,42 @@ from pydantic import JsonValue
 from edge.anonymity import Moment, Origin, seal
 from protocol.envelope import GapReason
 
-__all__ = ["Lost", "Span", "Unnumbered", "append", "declare", "spans", "take_seqs"]
+__all__ = [
+    "Lost",
+    "Name",
+    "NamedSpan",
+    "Span",
+    "Unnumbered",
+    "append",
+    "declare",
+    "declare_names",
+    "declare_spans",
+    "named_spans",
+    "read_spans",
+    "spans",
+    "take_seqs",
+]
 
 Lost = tuple[int, str, int | None]
 """A seq that will not come: its number, its type, and its UTC in ms where it had one."""
 
+Name = tuple[str, int]
+"""What an item is called for ever: its epoch and its seq."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unnumbered:
-    """An item complete but for its seq."""
+    """An item complete but for its seq.
+
+    `name` is one that it was given early; `instead_of` are those that it is the sum of, which go with it for ever, so
+    that the cloud never has the one without knowing that the others will not come.
+    """
 
     body: Mapping[str, JsonValue]
     origin: Origin
     moment: Moment
+    name: Name | None = None
+    instead_of: "Sequence[NamedSpan]" = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,6 +82,27 @@ class Span:
         self.counts.update(other.counts)
 
 
+NamedSpan = tuple[str, Span]
+"""Consecutive seqs of an epoch."""
+
+
+def named_spans(lost: Iterable[tuple[str, int, str, int | None]]) -> list[NamedSpan]:
+    """Join what is consecutive of names of any epochs: (epoch, seq, type, UTC in ms)."""
+    return [(epoch, span) for epoch, rows in _by_epoch(lost).items() for span in spans(rows)]
+
+
+def _by_epoch(lost: Iterable[tuple[str, int, str, int | None]]) -> dict[str, list[Lost]]:
+    found: dict[str, list[Lost]] = defaultdict(list)
+    for epoch, seq, kind, at_ms in lost:
+        found[epoch].append((seq, kind, at_ms))
+    return found
+
+
+def read_spans(stored: str | None) -> list[NamedSpan]:
+    """What an item is the sum of, from its column."""
+    return [(epoch, Span.of(*columns)) for epoch, *columns in json.loads(stored or "[]")]
+
+
 def spans(lost: Iterable[Lost]) -> list[Span]:
     """Join what is consecutive."""
     found: list[Span] = []
@@ -79,13 +124,13 @@ def take_seqs(connection: sqlite3.Connection, epoch: str, count: int) -> int:
 
 
 def append(connection: sqlite3.Connection, epoch: str, items: Sequence[Unnumbered]) -> None:
-    """Number and store items in order."""
-    if not items:
-        return
-    first = take_seqs(connection, epoch, len(items))
+    """Store items in order, and number those that have no name yet."""
+    nameless = sum(item.name is None for item in items)
+    seqs = count(take_seqs(connection, epoch, nameless)) if nameless else count()
     connection.executemany(
-        "INSERT INTO item (epoch, seq, type, venue, config, mode, at_ms, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (_row(epoch, first + index, item) for index, item in enumerate(items)),
+        "INSERT INTO item (epoch, seq, type, venue, config, mode, at_ms, body, instead_of)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (_row(*(item.name or (epoch, next(seqs))), item) for item in items),
     )
 
 
@@ -102,6 +147,20 @@ def declare(
     range then covers more seqs than were lost, and the counts by type say how many were.
     """
     for span in spans(lost):
+        _lay_gap(connection, epoch, reason, span)
+
+
+def declare_names(
+    connection: sqlite3.Connection, lost: Iterable[tuple[str, int, str, int | None]], reason: GapReason
+) -> None:
+    """Declare names of any epochs as never coming: (epoch, seq, type, UTC in ms)."""
+    for epoch, rows in _by_epoch(lost).items():
+        declare(connection, epoch, reason=reason, lost=rows)
+
+
+def declare_spans(connection: sqlite3.Connection, lost: Iterable[NamedSpan], reason: GapReason) -> None:
+    """Declare spans as never coming."""
+    for epoch, span in lost:
         _lay_gap(connection, epoch, reason, span)
 
 
@@ -130,8 +189,9 @@ def _lay_gap(connection: sqlite3.Connection, epoch: str, reason: GapReason, span
     )
 
 
-def _row(epoch: str, seq: int, item: Unnumbered) -> tuple[str, int, str, str, str, str, int | None, str]:
+def _row(epoch: str, seq: int, item: Unnumbered) -> tuple[str, int, str, str, str, str, int | None, str, str | None]:
     sealed = seal(item.body, seq=seq, origin=item.origin, moment=item.moment)
     at_ms = None if sealed.at is None else round(sealed.at.timestamp() * 1000)
     origin = item.origin
-    return (epoch, seq, sealed.type, origin.venue, origin.config, str(origin.mode), at_ms, sealed.to_json())
+    of = json.dumps([(other, *span.columns()) for other, span in item.instead_of]) if item.instead_of else None
+    return (epoch, seq, sealed.type, origin.venue, origin.config, str(origin.mode), at_ms, sealed.to_json(), of)

@@ -5,13 +5,27 @@ Knows pages and bytes; knows nothing of what is in them.
 
 import sqlite3
 from contextlib import suppress
+from pathlib import Path
 
 from edge.errors import ExchangeFull
-from edge.exchange.schema import writing
+from edge.exchange.ballast import BALLAST_BYTES, Ballast
+from edge.exchange.schema import connect, writing
 
-__all__ = ["free_bytes", "keep_size", "restart_log", "take_room", "used_bytes"]
+__all__ = ["free_bytes", "keep_size", "opened", "restart_log", "spend", "used_bytes"]
 
 _MOST_PAGES = 2**30
+
+
+def opened(path: Path, ballast: Ballast) -> sqlite3.Connection:
+    """Open the exchange, on a full disk also, where that costs the ballast; raises ExchangeError."""
+    try:
+        return connect(path)
+    except ExchangeFull:
+        if not ballast.give_up():
+            raise
+    connection = connect(path)
+    _take_room(connection, BALLAST_BYTES * 3 // 8)
+    return connection
 
 
 def used_bytes(connection: sqlite3.Connection) -> int:
@@ -24,13 +38,23 @@ def free_bytes(connection: sqlite3.Connection) -> int:
     return _pragma(connection, "freelist_count") * _pragma(connection, "page_size")
 
 
-def restart_log(connection: sqlite3.Connection) -> None:
-    """Move what the log holds into the file, so that the log is written over instead of growing."""
+def restart_log(connection: sqlite3.Connection) -> bool:
+    """Move what the log holds into the file, so that the log is written over instead of growing; whether it will be."""
     with suppress(sqlite3.OperationalError):  # it needs room itself, or a reader is in its way: then it stays as it is
-        connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+        return bool(connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()[0] == 0)
+    return False
 
 
-def take_room(connection: sqlite3.Connection, size_bytes: int) -> None:
+def spend(connection: sqlite3.Connection, ballast: Ballast) -> bool:
+    """Give up the ballast, and let file and log have its room before others take it; whether there was one."""
+    had_one = ballast.give_up()
+    restart_log(connection)
+    if had_one:
+        _take_room(connection, BALLAST_BYTES * 3 // 8)
+    return had_one
+
+
+def _take_room(connection: sqlite3.Connection, size_bytes: int) -> None:
     """Let file and log grow by this much each and leave it free, so that nobody else can take it."""
     with suppress(ExchangeFull):  # others were quicker
         with writing(connection):

@@ -1,34 +1,47 @@
 """Making room: what is settled goes first, then equal things merge, then the least valuable is dropped and declared.
 
-What still waits for UTC or for its bucket to close has no seq yet: dropped, it takes one for its declaration. It never
-merges, as nobody can say yet which minutes share a bucket.
+What still waits for UTC or for its bucket to close never merges, as nobody can say yet which minutes share a bucket.
 Merging touches only rows of this run that were never claimed, so the cloud cannot have them; it might have those of
-an earlier run, if this exchange is an older copy that was put back. The sum takes a new seq and the old ones are
-declared `merged`. Dropping declares `dropped`. Visits and certificates never merge, and go last; configurations never
-go.
+an earlier run, if this exchange is an older copy that was put back. The sum takes a new seq and is sent together with
+the declaration that the old ones are `merged`: were it to go with the disk in between, an older copy would still have
+them. Dropping declares `dropped`. Visits and certificates never merge, and go last; configurations never go.
+What was settled and is gone is remembered by its seqs alone, and so is what was merged between it, so that weeks of
+both are one line.
 Rows are deleted before anything is written in their place, so that a file which may not grow has room for it.
 """
 
 import json
 import sqlite3
-from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
 
 from edge.anonymity import Moment, Origin
 from edge.clock import to_utc
-from edge.exchange.numbering import Lost, Span, Unnumbered, append, declare, spans, take_seqs
+from edge.exchange import again
+from edge.exchange.numbering import (
+    NamedSpan,
+    Span,
+    Unnumbered,
+    append,
+    declare_names,
+    declare_spans,
+    named_spans,
+    read_spans,
+)
 from edge.exchange.schema import State, get_meta, set_meta
 from edge.exchange.summing import SumKey, sum_bodies, sum_key
 from protocol.catalogue import ITEM_TYPES
 from protocol.envelope import GapReason
 from protocol.modes import Mode
+from protocol.wire import early_epoch
 
 __all__ = ["drop_oldest", "drop_stretch", "merge_equal", "purge_settled"]
 
 _CHUNK = 500
 _STRETCH = 4_000
 _EVER = 2**62
+_MOST_MERGED = 100
+"""So many spans of seqs one sum stands for at most: their declaration must fit into its envelope."""
 _LOOKED = "merge.looked"
 _DROP_ORDER = (
     ("tile",),
@@ -36,6 +49,25 @@ _DROP_ORDER = (
     ("visit", "camera-certificate"),
 )
 
+
+_NEIGHBOURS = (
+    (
+        (
+            "SELECT from_seq, to_seq, start_ms, end_ms, counts FROM history WHERE epoch = ?1"
+            " AND from_seq IN ((SELECT max(from_seq) FROM history WHERE epoch = ?1 AND from_seq < ?2), ?3)"
+        ),
+        "DELETE FROM history WHERE epoch = ? AND from_seq = ? AND to_seq = ?",
+    ),
+    (
+        (
+            "SELECT from_seq, to_seq, start_ms, end_ms, '{}' FROM gap"
+            " WHERE epoch = ?1 AND settled = 1 AND reason = 'merged'"
+            " AND from_seq IN ((SELECT max(from_seq) FROM gap WHERE epoch = ?1 AND from_seq < ?2), ?3)"
+        ),
+        "DELETE FROM gap WHERE epoch = ? AND from_seq = ? AND to_seq = ? AND settled = 1 AND reason = 'merged'",
+    ),
+)
+"""How to find what may border on a span, with what was lost in it, and how to forget it in favour of the span."""
 
 _Named = tuple[int, str, int, str, int | None]
 """A row to drop: id, epoch, seq, type, UTC in ms."""
@@ -52,25 +84,24 @@ class _Row:
     origin: Origin
     at_ms: int
     body: str
+    instead_of: str | None
 
 
 def purge_settled(connection: sqlite3.Connection, *, settled_before_ms: int | None) -> int:
     """Delete a chunk of settled items, oldest first, leaving their ranges and counts; how many went.
 
     `settled_before_ms` (the exchange's age) spares newer ones; None spares none. A configuration stays while any
-    item made under it does.
+    item made under it does, and so does what a new store may lack.
     """
+    bounds = (settled_before_ms, again.reached_ms(connection))
     rows = connection.execute(
         "SELECT id, epoch, seq, type, at_ms FROM item WHERE state >= ? AND settled_ms < ?"
         " AND NOT (type = 'configuration' AND EXISTS"
         "   (SELECT 1 FROM item AS other WHERE other.config = item.config AND other.type <> 'configuration'))"
         " ORDER BY settled_ms LIMIT ?",
-        (State.SETTLED, _EVER if settled_before_ms is None else settled_before_ms, _CHUNK),
+        (State.SETTLED, min((bound for bound in bounds if bound is not None), default=_EVER), _CHUNK),
     ).fetchall()
-    connection.executemany("DELETE FROM item WHERE id = ?", [(row[0],) for row in rows])
-    for epoch in {row[1] for row in rows}:
-        for span in spans((seq, kind, at_ms) for _, e, seq, kind, at_ms in rows if e == epoch):
-            _remember(connection, epoch, span)
+    _delete_and_remember(connection, rows)
     return len(rows)
 
 
@@ -92,21 +123,22 @@ def merge_equal(connection: sqlite3.Connection, epoch: str) -> int:
     return saved
 
 
-def drop_oldest(connection: sqlite3.Connection, epoch: str) -> int:
+def drop_oldest(connection: sqlite3.Connection) -> int:
     """Drop and declare a chunk of the least valuable unsent items or waiting parts; how many went."""
     for kinds in _DROP_ORDER:
         rows = sorted(row for kind in kinds for row in _oldest(connection, kind))[:_CHUNK]
         if rows:
             return _drop(connection, rows)
-        if dropped := _drop_parts(connection, epoch, kinds):
+        if dropped := _drop_parts(connection, kinds):
             return dropped
     return 0
 
 
-def drop_stretch(connection: sqlite3.Connection, epoch: str) -> int:
+def drop_stretch(connection: sqlite3.Connection) -> int:
     """Drop and declare the oldest unsent items, else waiting parts, whatever they are worth; how many went.
 
     Neighbours free whole pages and need a line of declaration. It is for when there is no room to declare many holes.
+    Last goes what a new store of the cloud may lack.
     """
     rows: list[_Named] = connection.execute(
         "SELECT id, epoch, seq, type, at_ms FROM item WHERE state = ? AND type <> 'configuration' ORDER BY id LIMIT ?",
@@ -114,31 +146,62 @@ def drop_stretch(connection: sqlite3.Connection, epoch: str) -> int:
     ).fetchall()
     if rows:
         return _drop(connection, rows)
-    return next((dropped for kinds in _DROP_ORDER if (dropped := _drop_parts(connection, epoch, kinds))), 0)
+    parts = (dropped for kinds in _DROP_ORDER if (dropped := _drop_parts(connection, kinds)))
+    return next(parts, 0) or _let_expire(connection)
 
 
-def _drop(connection: sqlite3.Connection, rows: list[_Named]) -> int:
-    connection.executemany("DELETE FROM item WHERE id = ?", [(row[0],) for row in rows])
-    _declare_by_epoch(connection, (row[1:] for row in rows), GapReason.DROPPED)
+def _let_expire(connection: sqlite3.Connection) -> int:
+    """Delete and declare what a new store may lack and does not wait again yet; how many went."""
+    if not again.is_under_way(connection):
+        return 0
+    rows = [(row[1], row[2], row[3], row[4], row[5]) for row in again.held_back(connection, _CHUNK)]
+    merged = _delete_and_remember(connection, rows)
+    declare_names(connection, (row[1:] for row in rows), GapReason.EXPIRED)
+    declare_spans(connection, merged, GapReason.EXPIRED)
     return len(rows)
 
 
-def _drop_parts(connection: sqlite3.Connection, epoch: str, kinds: tuple[str, ...]) -> int:
+def _delete_and_remember(connection: sqlite3.Connection, rows: list[_Named]) -> list[NamedSpan]:
+    """Delete settled items, and remember them; what they were the sums of, which counts for nothing beside them."""
+    merged = [(epoch, replace(span, counts=Counter())) for epoch, span in _delete(connection, rows)]
+    for epoch, span in (*named_spans(row[1:] for row in rows), *merged):
+        _remember(connection, epoch, replace(span, counts=span.counts.copy()))
+    return merged
+
+
+def _drop(connection: sqlite3.Connection, rows: list[_Named]) -> int:
+    merged = _delete(connection, rows)
+    declare_names(connection, (row[1:] for row in rows), GapReason.DROPPED)
+    declare_spans(connection, merged, GapReason.MERGED)
+    return len(rows)
+
+
+def _delete(connection: sqlite3.Connection, rows: list[_Named]) -> list[NamedSpan]:
+    """Delete items; what they were the sums of."""
+    ids = [row[0] for row in rows]
+    sums = connection.execute(
+        "SELECT instead_of FROM item WHERE id IN (SELECT value FROM json_each(?)) AND instead_of IS NOT NULL",
+        (json.dumps(ids),),
+    ).fetchall()
+    connection.executemany("DELETE FROM item WHERE id = ?", [(identity,) for identity in ids])
+    return [named for (stored,) in sums for named in read_spans(stored)]
+
+
+def _drop_parts(connection: sqlite3.Connection, kinds: tuple[str, ...]) -> int:
     """Drop a chunk of the oldest tile increments, or drafts of these types, that wait to be placed."""
     if kinds == ("tile",):
-        parts = connection.execute("SELECT id, 'tile' FROM tile_part ORDER BY id LIMIT ?", (_CHUNK,)).fetchall()
-        connection.executemany("DELETE FROM tile_part WHERE id = ?", [(identity,) for identity, _ in parts])
+        parts = connection.execute(
+            "SELECT id, epoch, seq, 'tile', NULL FROM tile_part ORDER BY id LIMIT ?", (_CHUNK,)
+        ).fetchall()
+        connection.executemany("DELETE FROM tile_part WHERE id = ?", [(part[0],) for part in parts])
     else:
         parts = connection.execute(
-            "SELECT id, json_extract(body, '$.type') AS type FROM part"
+            "SELECT id, epoch, seq, json_extract(body, '$.type') AS type, NULL FROM part"
             " WHERE type IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT ?",
             (json.dumps(kinds), _CHUNK),
         ).fetchall()
-        connection.executemany("DELETE FROM part WHERE id = ?", [(identity,) for identity, _ in parts])
-    if parts:
-        first = take_seqs(connection, epoch, len(parts))
-        rows = [(seq, kind, None) for seq, (_, kind) in enumerate(parts, start=first)]
-        declare(connection, epoch, reason=GapReason.DROPPED, lost=rows)
+        connection.executemany("DELETE FROM part WHERE id = ?", [(part[0],) for part in parts])
+    declare_names(connection, (part[1:] for part in parts), GapReason.DROPPED)
     return len(parts)
 
 
@@ -152,54 +215,56 @@ def _oldest(connection: sqlite3.Connection, kind: str) -> list[_Named]:
 def _merge(connection: sqlite3.Connection, epoch: str, rows: list[_Row], *, bucket_ms: int) -> int:
     rows = sorted(rows, key=lambda row: (row.at_ms, row.identity))
     body = sum_bodies(rows[0].type, [json.loads(row.body) for row in rows])
-    if body is None:
+    merged = named_spans((row.epoch, row.seq, row.type, row.at_ms) for row in rows)
+    merged += [named for row in rows for named in read_spans(row.instead_of)]
+    if body is None or len(merged) > _MOST_MERGED:
         return 0
     moment = Moment(at=to_utc(bucket_ms))
     connection.executemany("DELETE FROM item WHERE id = ?", [(row.identity,) for row in rows])
-    _declare_by_epoch(connection, ((row.epoch, row.seq, row.type, row.at_ms) for row in rows), GapReason.MERGED)
-    append(connection, epoch, [Unnumbered(body=body, origin=rows[0].origin, moment=moment)])
+    append(connection, epoch, [Unnumbered(body=body, origin=rows[0].origin, moment=moment, instead_of=merged)])
     return len(rows) - 1
 
 
 def _next_stretch(connection: sqlite3.Connection, epoch: str) -> list[_Row]:
-    """The next items of this epoch that might merge; notes how far it looked."""
+    """The next items of this run that might merge; notes how far it looked."""
     looked = int(get_meta(connection, _LOOKED) or 0)
-    own = connection.execute("SELECT id FROM item WHERE epoch = ? ORDER BY seq LIMIT 1", (epoch,)).fetchone()
-    first = _EVER if own is None else int(own[0])
+    epochs = (epoch, early_epoch(epoch))
+    own = [
+        connection.execute("SELECT id FROM item WHERE epoch = ? ORDER BY seq LIMIT 1", (one,)).fetchone()
+        for one in epochs
+    ]
+    first = min((int(row[0]) for row in own if row is not None), default=_EVER)
     rows = connection.execute(
-        "SELECT id, epoch, seq, type, venue, config, mode, at_ms, body FROM item"
+        "SELECT id, epoch, seq, type, venue, config, mode, at_ms, body, instead_of FROM item"
         " WHERE state = ? AND id > ? AND attempts = 0 AND at_ms IS NOT NULL"
-        " AND type IN ('tile', 'occupancy', 'crossing') ORDER BY id LIMIT ?",
-        (State.WAITING, max(looked, first - 1), _STRETCH),
+        " AND type IN ('tile', 'occupancy', 'crossing') AND epoch IN (?, ?) ORDER BY id LIMIT ?",
+        (State.WAITING, max(looked, first - 1), *epochs, _STRETCH),
     ).fetchall()
     if rows:
         set_meta(connection, _LOOKED, str(rows[-1][0]))
     return [
-        _Row(row[0], row[1], row[2], row[3], Origin(venue=row[4], config=row[5], mode=Mode(row[6])), row[7], row[8])
+        _Row(row[0], row[1], row[2], row[3], Origin(venue=row[4], config=row[5], mode=Mode(row[6])), *row[7:10])
         for row in rows
     ]
 
 
-def _declare_by_epoch(
-    connection: sqlite3.Connection, lost: Iterable[tuple[str, int, str, int | None]], reason: GapReason
-) -> None:
-    by_epoch: dict[str, list[Lost]] = defaultdict(list)
-    for epoch, seq, kind, at_ms in lost:
-        by_epoch[epoch].append((seq, kind, at_ms))
-    for epoch, rows in by_epoch.items():
-        declare(connection, epoch, reason=reason, lost=rows)
-
-
 def _remember(connection: sqlite3.Connection, epoch: str, span: Span) -> None:
-    for neighbour in connection.execute(
-        "SELECT from_seq, to_seq, start_ms, end_ms, counts FROM history WHERE epoch = ? AND from_seq IN"
-        " ((SELECT max(from_seq) FROM history WHERE epoch = ? AND from_seq < ?), ?)",
-        (epoch, epoch, span.first, span.last + 1),
-    ).fetchall():
-        if span.borders_on(other := Span.of(*neighbour)):
-            span.take(other)
-            connection.execute("DELETE FROM history WHERE epoch = ? AND from_seq = ?", (epoch, neighbour[0]))
+    """Keep a span as gone, together with its neighbours that are."""
+    while _take_neighbours(connection, epoch, span):
+        continue
     connection.execute(
         "INSERT INTO history (epoch, from_seq, to_seq, start_ms, end_ms, counts) VALUES (?, ?, ?, ?, ?, ?)",
         (epoch, *span.columns()),
     )
+
+
+def _take_neighbours(connection: sqlite3.Connection, epoch: str, span: Span) -> bool:
+    """Let a span grow by what is gone beside it, and by what was merged there and need not be said any more."""
+    grown = False
+    for find, forget in _NEIGHBOURS:
+        for neighbour in connection.execute(find, (epoch, span.first, span.last + 1)).fetchall():
+            if span.borders_on(other := Span.of(*neighbour)):
+                span.take(other)
+                connection.execute(forget, (epoch, *neighbour[:2]))
+                grown = True
+    return grown

@@ -29,7 +29,8 @@ def sum_key(kind: str, at_ms: int, body: str, mode: Mode) -> tuple[int, SumKey] 
         return at_ms, (kind, *(data[name] for name in _TILE_KEY))
     if kind == "occupancy":
         cameras = (str(row["camera"]) for row in data["cameras"])
-        return start, (kind, data["scene"], *sorted(cameras))
+        drift = data.get("drift", 0)
+        return start, (kind, data["scene"], (drift > 0) - (drift < 0), *sorted(cameras))
     if kind == "crossing":
         return start, (kind, data["scene"])
     return None
@@ -68,7 +69,7 @@ def _sum_reports(bodies: Sequence[JsonObject]) -> JsonObject | None:
     drifts = [_int(body["drift"]) for body in bodies if "drift" in body]
     counted = [body["inside"] for body in bodies if "inside" in body]
     if counted:
-        summed["inside"] = counted[-1]
+        summed["inside"] = max(_int(number) for number in counted)
     if drifts:
         summed["drift"] = sum(drifts)
     return summed

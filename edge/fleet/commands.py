@@ -21,6 +21,7 @@ __all__ = ["add_commands"]
 MOST_BOXES, MOST_CAMERAS = 1000, 64
 _REPORT_SECONDS = 10.0
 _DRAIN_SECONDS = 60.0
+_LAST_PORT = 65_535
 _KEY_VARIABLE = "FOOTFALL_FLEET_KEY"
 _PASSWORD_VARIABLE = "FOOTFALL_FLEET_PASSWORD"  # noqa: S105  a variable's name
 
@@ -65,7 +66,7 @@ def _simulate(arguments: argparse.Namespace) -> None:
         register(cloud=arguments.cloud, key=_key(), boxes=arguments.boxes)
     traffic = ShopTraffic(cameras=arguments.cameras, seed=arguments.seed)
     settings = FleetSettings(boxes=arguments.boxes, address=address, traffic=traffic, speed=speed)
-    with tempfile.TemporaryDirectory(prefix="footfall-fleet-", dir=arguments.folder) as folder, stopping() as stop:
+    with _folder_within(arguments.folder) as folder, stopping() as stop:
         _run(settings, Path(folder), seconds, stop)
 
 
@@ -95,8 +96,10 @@ def _words(standing: Standing, boxes: int) -> str:
 
 def _address(arguments: argparse.Namespace) -> Address:
     host, _, port = arguments.broker.rpartition(":")
-    if not host or not port.isdecimal():
+    if not host or not port.isdecimal() or not 0 < int(port) <= _LAST_PORT:
         raise ConfigurationError(f"--broker: found {arguments.broker!r}; allowed is HOST:PORT, as in 127.0.0.1:1883")
+    if arguments.ca_file is not None and not arguments.ca_file.is_file():
+        raise ConfigurationError(f"--ca-file: {arguments.ca_file} is not there")
     return Address(
         host=host,
         port=int(port),
@@ -107,10 +110,19 @@ def _address(arguments: argparse.Namespace) -> Address:
     )
 
 
+def _folder_within(folder: Path | None) -> "tempfile.TemporaryDirectory[str]":
+    try:
+        return tempfile.TemporaryDirectory(prefix="footfall-fleet-", dir=folder)
+    except OSError as error:
+        raise ConfigurationError(f"--folder: nothing can be made in {folder}: {error.strerror}") from error
+
+
 def _key() -> str:
     key = os.environ.get(_KEY_VARIABLE)
     if not key:
         raise ConfigurationError(f"--cloud needs a key that may make venues and boxes, in ${_KEY_VARIABLE}")
+    if not key.isascii() or not key.isprintable():
+        raise ConfigurationError(f"${_KEY_VARIABLE} is no key of a cloud: those are of ASCII characters alone")
     return key
 
 

@@ -2,6 +2,7 @@
 
 import secrets
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
@@ -140,7 +141,8 @@ class _Box:
         self._folder = folder / box_name(number)
         self._boot = clock.boot_id()
         self._told = 0
-        self._not_empty_since: float | None = None
+        self._commits: deque[tuple[int, float]] = deque()
+        """How many items were told by the end of a commit, and when it was: of those that may still wait."""
         self._uplink = Uplink(self._uplink_settings(settings.address), monotonic=clock.monotonic)
         self._thread = threading.Thread(target=self._uplink.run, args=(self.stop,), name=box_name(number), daemon=True)
         self._stack = ExitStack()
@@ -174,20 +176,21 @@ class _Box:
         self._commit(list(self._traffic.minute(self.number, minute, now=clock.monotonic())))
 
     def standing(self) -> Standing:
-        """How it does; waiting counts from when it last had nothing to send."""
+        """How it does; what is acknowledged is taken to be what was told first."""
         waiting = self._outbox.standing().waiting
-        now = clock.monotonic()
-        self._not_empty_since = (self._not_empty_since or now) if waiting else None
+        while self._commits and self._commits[0][0] <= self._told - waiting:
+            self._commits.popleft()
         return Standing(
             connected=int(self._uplink.tally.connected),
             told=self._told,
             waiting=waiting,
-            oldest_seconds=now - (self._not_empty_since or now),
+            oldest_seconds=clock.monotonic() - self._commits[0][1] if self._commits else 0.0,
         )
 
     def _commit(self, drafts: list[Draft]) -> None:
         self._writer.commit(Batch(origin=self._origin, drafts=drafts, live={"vision": {"config": self._origin.config}}))
         self._told += len(drafts)
+        self._commits.append((self._told, clock.monotonic()))
 
     def _uplink_settings(self, address: Address) -> UplinkSettings:
         name = box_name(self.number)

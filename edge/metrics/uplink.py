@@ -53,6 +53,9 @@ class _TallyCollector(Collector):
         yield CounterMetricFamily(
             "footfall_uplink_rejected_items", "Items that the cloud took as dead letters.", tally.rejected_items
         )
+        yield CounterMetricFamily(
+            "footfall_uplink_set_aside_gaps", "Declared gaps that the cloud could not read.", tally.set_aside_gaps
+        )
 
 
 class _ExchangeCollector(Collector):

@@ -1,8 +1,8 @@
 """What to send, what has been sent, and what an acknowledgement means. Knows the outbox; knows nothing of MQTT.
 
 Claims are packed into envelopes of one epoch and one topic. Each envelope in flight is remembered by the SHA-256 of
-its payload, so that one the cloud could not read can be halved until the unreadable item stands alone, and by when it
-was sent, so that a lost answer is told from a slow one.
+its payload, so that one the cloud could not read can be halved until the unreadable item or gap stands alone, and by
+when it was sent, so that a lost answer is told from a slow one.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from edge.clock import cloud_fix, to_utc
 from edge.exchange.outbox import Claimed, Outbox, Verdict
 from edge.uplink.bulletin import clock_of
+from edge.uplink.roll_call import RollCall
 from edge.uplink.tally import Tally
 from protocol.acks import Ack
 from protocol.envelope import Gap, Header, compose
@@ -30,6 +31,9 @@ _SMOOTHING = 0.2
 _GAPS_AN_ENVELOPE = 64
 _HELLO_SECONDS = 60.0
 _HELLO_WITHOUT_UTC_SECONDS = 5.0
+_HEADER_BYTES = 3 * 1024
+_GAP_BYTES = 256
+"""No gap that says what went into a sum is longer."""
 _SUREST_NEEDED_MS = 10_000
 """A fix from an answer that took longer than twice this is worth less than waiting for the next."""
 
@@ -38,12 +42,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
-    """An envelope to publish, and the items in it."""
+    """An envelope to publish, and the items or the declared gaps in it."""
 
     leaf: Leaf
     payload: bytes
     epoch: str
     items: tuple[Claimed, ...] = ()
+    gaps: tuple[Gap, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,16 +68,20 @@ class Delivery:
         self._tally = tally or Tally()
         self._in_flight: dict[str, _InFlight] = {}
         self._halves: deque[tuple[Claimed, ...]] = deque()
+        self._gap_halves: deque[tuple[Gap, ...]] = deque()
         self._gaps_sent: dict[tuple[str, int, int, str], float] = {}
         self._usual_seconds = 1.0
         self._last_sent = float("-inf")
+        self._roll_call = RollCall(outbox)
 
     def connected(self) -> None:
         """A new connection knows nothing of the old one's envelopes."""
         self._in_flight.clear()
         self._halves.clear()
+        self._gap_halves.clear()
         self._gaps_sent.clear()
         self._last_sent = float("-inf")
+        self._roll_call.connected()
         self._outbox.release_claims()
 
     def due(self, now: float) -> list[Outgoing]:
@@ -81,17 +90,21 @@ class Delivery:
         if head is None:
             return []
         claimed = self._claims(now)
-        # A sum follows the gap of what it was made of: else the cloud could count both, if this exchange went and an
-        # older copy of it came back.
         envelopes = self._gap_envelopes(head, now)
+        envelopes += [self._composed(head, gaps[0].epoch, (), gaps, now) for gaps in self._gap_halves]
+        self._gap_halves.clear()
         envelopes += [self._envelope(head, part, now) for part in claimed]
         if not envelopes and now - self._last_sent >= self._hello_seconds():
             envelopes = [self._composed(head, head, (), (), now)]
+        called = self._roll_call.due(now, besides={outgoing.epoch for outgoing in envelopes})
+        if called is not None:
+            envelopes.append(self._composed(head, called, (), (), now))
         return envelopes
 
     def sent(self, outgoing: Outgoing, now: float) -> None:
         """This envelope has left."""
         self._last_sent = now
+        self._roll_call.said(outgoing.epoch, now)
         self._tally.sent += 1
         # The same bytes may be sent twice; an answer may then be to the first, so that one's time stays.
         self._in_flight.setdefault(hashlib.sha256(outgoing.payload).hexdigest(), _InFlight(outgoing=outgoing, at=now))
@@ -120,6 +133,7 @@ class Delivery:
             _log.warning("The cloud has a new store %s; sending everything held again", ack.store)
             self._in_flight.clear()
             self._halves.clear()
+            self._gap_halves.clear()
             self._gaps_sent.clear()
         if ack.refused is not None:
             self._halve(ack.refused, now)
@@ -144,7 +158,7 @@ class Delivery:
     def _gap_envelopes(self, head: str, now: float) -> list[Outgoing]:
         due: dict[str, list[Gap]] = {}
         sent_before, self._gaps_sent = self._gaps_sent, {}
-        for gap in self._outbox.gaps(_GAPS_AN_ENVELOPE * 4):
+        for gap in self._outbox.gaps():
             key = (gap.epoch, gap.from_seq, gap.to_seq, str(gap.reason))
             self._gaps_sent[key] = sent_before.get(key, float("-inf"))
             if now - self._gaps_sent[key] >= _LAPSE_MINIMUM_SECONDS:
@@ -166,11 +180,11 @@ class Delivery:
             head=head,
             sent_at=None if fix is None else to_utc(_ms(now) + fix.offset_ms),
             clock=clock_of(fix),
-            seen=self._outbox.seen(),
-            gaps=gaps,
+            seen=self._outbox.seen(epoch),
+            gaps=(*gaps, *(gap for item in items for gap in item.instead_of)),
         )
         payload = compose(header, [item.body for item in items])
-        return Outgoing(leaf=_leaf(items), payload=payload, epoch=epoch, items=items)
+        return Outgoing(leaf=_leaf(items), payload=payload, epoch=epoch, items=items, gaps=gaps)
 
     def _hello_seconds(self) -> float:
         return _HELLO_SECONDS if self._outbox.fix() else _HELLO_WITHOUT_UTC_SECONDS
@@ -186,9 +200,12 @@ class Delivery:
             _log.info("Learnt UTC from the cloud, within %d ms", fix.uncertainty_ms, extra={"action": "clock"})
 
     def _halve(self, digest: str, now: float) -> None:
-        """Send the halves of an unreadable envelope; an item unreadable alone is set aside."""
+        """Send the halves of an unreadable envelope; an item or a gap unreadable alone is set aside."""
         self._tally.refused += 1
         flight = self._in_flight.pop(digest, None)
+        if flight is not None and flight.outgoing.gaps:
+            self._halve_gaps(flight.outgoing.gaps)
+            return
         if flight is None or not flight.outgoing.items:
             _log.error("The cloud cannot read payload %s", digest, extra={"action": "ack"})
             return
@@ -200,6 +217,23 @@ class Delivery:
             return
         middle = len(items) // 2
         self._halves.extend((items[:middle], items[middle:]))
+
+    def _halve_gaps(self, gaps: tuple[Gap, ...]) -> None:
+        if len(gaps) > 1:
+            middle = len(gaps) // 2
+            self._gap_halves.extend((gaps[:middle], gaps[middle:]))
+            return
+        gap = gaps[0]
+        self._tally.set_aside_gaps += 1
+        self._outbox.set_aside(gap)
+        _log.error(
+            "The cloud cannot read that seqs %d to %d of epoch %s will not come (%s); that is set aside",
+            gap.from_seq,
+            gap.to_seq,
+            gap.epoch,
+            gap.reason,
+            extra={"action": "ack"},
+        )
 
     def _land(self, ack: Ack, now: float) -> None:
         """Forget envelopes that this answer settles, and learn how long answers usually take."""
@@ -213,9 +247,14 @@ class Delivery:
 def _is_answered(ack: Ack, outgoing: Outgoing) -> bool:
     """Whether an answer speaks of all that was sent in an envelope."""
     through, rejected = ack.through or 0, set(ack.rejected)
-    return outgoing.epoch == ack.epoch and all(
+    if outgoing.epoch != ack.epoch:
+        return False
+    return all(
         item.seq <= through or item.seq in rejected or any(span.first <= item.seq <= span.last for span in ack.received)
         for item in outgoing.items
+    ) and all(
+        gap.to_seq <= through or any(span.first <= gap.from_seq and gap.to_seq <= span.last for span in ack.received)
+        for gap in outgoing.gaps
     )
 
 
@@ -228,17 +267,19 @@ def _packed(claimed: Sequence[Claimed]) -> list[tuple[Claimed, ...]]:
     groups: dict[tuple[str, Leaf], list[Claimed]] = {}
     for item in claimed:
         groups.setdefault((item.epoch, _leaf([item])), []).append(item)
-    room = MAX_MESSAGE_BYTES - 1024
+    room = MAX_MESSAGE_BYTES - _HEADER_BYTES
     packed: list[tuple[Claimed, ...]] = []
     for group in groups.values():
         batch: list[Claimed] = []
-        size = 0
+        size = gaps = 0
         for item in group:
-            if batch and (size + len(item.body) + 1 > room or len(batch) >= _WINDOW):
+            more = len(item.body) + 1 + _GAP_BYTES * len(item.instead_of)
+            is_full = size + more > room or len(batch) >= _WINDOW or gaps + len(item.instead_of) > _GAPS_AN_ENVELOPE
+            if batch and is_full:
                 packed.append(tuple(batch))
-                batch, size = [], 0
+                batch, size, gaps = [], 0, 0
             batch.append(item)
-            size += len(item.body) + 1
+            size, gaps = size + more, gaps + len(item.instead_of)
         packed.append(tuple(batch))
     # Events go first, since among them may be the configuration that tiles were made under.
     return sorted(packed, key=lambda batch: _leaf(batch) is Leaf.TILES)

@@ -6,6 +6,7 @@ one is sent behind uplink's back. A publish that paho did not take returns False
 
 import queue
 import ssl
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -19,12 +20,19 @@ from paho.mqtt.reasoncodes import ReasonCode
 from edge.errors import EdgeError
 from protocol.wire import MAX_MESSAGE_BYTES
 
-__all__ = ["Address", "Link", "LinkLost", "Message", "MqttLink", "Post"]
+__all__ = ["Address", "Link", "LinkLost", "Message", "MqttLink", "Post", "clock_hint"]
 
 _KEEPALIVE_SECONDS = 30
 _CONNECT_SECONDS = 20.0
 _INFLIGHT = 200
 _UNSUPPORTED_VERSION = 132
+_REFUSED = (
+    "; before it answered, so it may refuse this box's certificate, as one that was revoked or whose time is over:"
+    " `footfall edge check` says more"
+)
+"""In TLS 1.3 the refusal comes after the handshake, and paho calls it an unspecified error."""
+_NOT_YET_VALID = 9
+"""X509_V_ERR_CERT_NOT_YET_VALID"""
 
 
 class LinkLost(EdgeError):
@@ -66,6 +74,13 @@ class Address:
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
+
+
+def clock_hint(error: Exception) -> str:
+    """What to look at where a certificate is said to begin in the future."""
+    if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code == _NOT_YET_VALID:
+        return "; is this box's clock right? `timedatectl` shows it"
+    return ""
 
 
 class Link(Protocol):
@@ -130,6 +145,7 @@ class MqttLink:
         if will is not None:
             client.will_set(will.topic, will.payload, qos=will.qos, retain=will.retain)
         opened: queue.SimpleQueue[LinkLost | None] = queue.SimpleQueue()
+        is_welcome = threading.Event()
 
         def on_connect(
             _: mqtt.Client, __: object, ___: mqtt.ConnectFlags, reason: ReasonCode, ____: Properties | None
@@ -138,6 +154,7 @@ class MqttLink:
                 kind = _VersionRefused if reason.value == _UNSUPPORTED_VERSION else LinkLost
                 opened.put(kind(f"broker {self._address} refused the connection: {reason}"))
             else:
+                is_welcome.set()
                 client.subscribe(subscribe, qos=1)
 
         def on_subscribe(
@@ -149,7 +166,8 @@ class MqttLink:
         def on_disconnect(
             _: mqtt.Client, __: object, ___: mqtt.DisconnectFlags, reason: ReasonCode, ____: Properties | None
         ) -> None:
-            lost = LinkLost(f"connection to broker {self._address} ended: {reason}")
+            hint = "" if is_welcome.is_set() or self._address.certificate_file is None else _REFUSED
+            lost = LinkLost(f"connection to broker {self._address} ended: {reason}{hint}")
             opened.put(lost)
             arrived.put(lost)
 
@@ -162,7 +180,7 @@ class MqttLink:
             client.loop_start()
             problem = opened.get(timeout=_CONNECT_SECONDS)
         except (OSError, ValueError) as error:
-            msg = f"broker {self._address} is not reachable: {error}"
+            msg = f"broker {self._address} is not reachable: {error}{clock_hint(error)}"
             raise LinkLost(msg) from error
         except queue.Empty as error:
             problem = LinkLost(f"broker {self._address} did not answer within {_CONNECT_SECONDS:.0f} s")

@@ -15,3 +15,4 @@ class Tally:
     acknowledged: int = 0
     refused: int = 0
     rejected_items: int = 0
+    set_aside_gaps: int = 0

@@ -123,3 +123,66 @@ def test_the_example_is_an_inventory_that_the_role_would_take() -> None:
     checked = variables("meta/argument_specs.yml")["argument_specs"]["main"]["options"]
     assert {name for name in host if name.startswith("edge_box_")} <= checked.keys()
     assert host["edge_box_configuration"].keys() <= checked["edge_box_configuration"]["options"].keys()
+
+
+def test_cameras_passwords_go_to_vision_alone(tmp_path: Path) -> None:
+    given = {"edge_box_environment": {"DOOR": 'a"b$c', "FOOTFALL_EDGE_BROKER__PASSWORD": "of the broker"}}
+    files = {name: rules(rendered(name, given, tmp_path)) for name in ("cameras.env", "edge.env")}
+    assert files == {
+        "cameras.env": ['DOOR="a\\"b\\$c"'],
+        "edge.env": ['FOOTFALL_EDGE_BROKER__PASSWORD="of the broker"'],
+    }
+
+
+PROGRAM = """#!/bin/sh
+echo "$@" >> {folder}/asked
+read code
+echo "$code" >> {folder}/codes
+if [ "$code" = spent ]; then echo "footfall edge: the cloud does not know this code" >&2; exit 1; fi
+"""
+
+
+def enrolled(folder: Path, code: str, *words: str) -> tuple[int, str]:
+    """How the role's enrolment ends, and all that Ansible says, with a program in Footfall's place."""
+    program_file, play = folder / "footfall", folder / "play.yml"
+    program_file.write_text(PROGRAM.format(folder=folder))
+    program_file.chmod(0o755)
+    handler = {"name": "Restart uplink", "ansible.builtin.debug": {"msg": "restarted"}}
+    tasks = [{"ansible.builtin.include_tasks": str(ROLE / "tasks/enrolment.yml")}]
+    given = {
+        "edge_box_program": str(program_file),
+        "edge_box_cloud": "https://cloud.example",
+        "edge_box_enrolment_code": code,
+        "edge_box_enrolment_mark": variables("vars/main.yml")["edge_box_enrolment_mark"].replace(
+            "/etc/footfall", str(folder)
+        ),
+    }
+    hosts = {"hosts": "localhost", "gather_facts": False, "vars": given, "tasks": tasks, "handlers": [handler]}
+    play.write_text(yaml.safe_dump([hosts]))
+    ended = subprocess.run(
+        [program("ansible-playbook"), "-i", "localhost,", "-c", "local", play, *words],
+        cwd=ROOT / "ansible",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+def test_a_code_enrols_the_box_once_and_another_one_anew(tmp_path: Path) -> None:
+    code, said = enrolled(tmp_path, "FIRST-CODE", "-vvv")
+    assert (code, "restarted" in said, "FIRST-CODE" in said) == (0, True, False)
+    assert (tmp_path / "asked").read_text() == "edge enrol --cloud https://cloud.example --code-file -\n"
+    code, said = enrolled(tmp_path, "FIRST-CODE")
+    assert (code, "changed=0" in said) == (0, True)
+    code, said = enrolled(tmp_path, "SECOND-CODE")
+    assert (code, "changed=0" in said) == (0, False)
+    assert (tmp_path / "codes").read_text() == "FIRST-CODE\nSECOND-CODE\n"
+
+
+def test_a_code_that_the_cloud_refuses_is_told_with_the_reason_and_tried_again(tmp_path: Path) -> None:
+    for _ in range(2):
+        code, said = enrolled(tmp_path, "spent")
+        assert code != 0
+        assert "the cloud does not know this code" in said
+    assert (tmp_path / "codes").read_text() == "spent\nspent\n"

@@ -2,12 +2,15 @@
 
 Two boxes, mosquitto and a cloud run as real processes, on SQLite and on PostgreSQL, and have a thousand faults, a
 hundred in each world, by fixed seeds: each is killed, also between a commit and its ack; the broker restarts, with its
-store and without; connections are cut, left half-open, slow, repeated and reordered; clocks jump by an hour and by a
-day; disks fill up; old disks and back-ups come back, and a box is cloned. When all is mended, each item that was ever
-appended must be at the cloud once, with its content, and sums and tiles must be those of a slow recount.
+store and without; lines are down, cut, half-open, slow, and repeat and reorder either way; clocks jump by an hour and
+by a day, and boots learn UTC late or never; disks fill up; exchanges that are epochs old and back-ups come back, the
+latter while all else goes on, and boxes are cloned. When all is mended, each thing that was ever in an exchange must
+be at the cloud once, with its content, gaps must declare exactly what is absent, and sums and tiles must be those of a
+slow recount.
 
-Declared are items that the box with little room said it had to drop, or that a cloud which was restored could no longer
-get. Gone with a disk are those that nobody had seen when an exchange was thrown away for an older copy.
+Declared are things that the box with little room said it had to drop, or that a cloud which was restored could no
+longer get; merged are those that came in a sum instead. Gone with a disk are those that nobody else had when an
+exchange was thrown away.
 """
 
 import json
@@ -36,7 +39,9 @@ def main() -> int:
         "lost": total.lost,
         "doubled": total.doubled,
         "declared": total.declared,
+        "undeclared": total.undeclared,
         "overdeclared": total.overdeclared,
+        "merged": total.merged,
         "items": total.items,
         "gone_with_a_disk": total.gone_with_a_disk,
         "other_findings": len(total.wrong) - total.lost - total.doubled,

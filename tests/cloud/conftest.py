@@ -67,7 +67,9 @@ def empty_engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Eng
 
 
 def _empty(engine: Engine) -> None:
-    names = ", ".join(f'"{name}"' for name in SQLModel.metadata.tables)
+    """Without the order that foreign keys ask for; TRUNCATE of so many tables takes twenty times as long."""
+    emptied = "; ".join(f'DELETE FROM "{name}"' for name in SQLModel.metadata.tables)  # noqa: S608  names of our own
     with writing(engine) as connection:
-        connection.execute(text(f"TRUNCATE {names} CASCADE"))
+        connection.execute(text(f"SET LOCAL session_replication_role = replica; {emptied}"))
+        connection.execute(text("SET LOCAL session_replication_role = origin"))
         create_identity(connection, utc_now())

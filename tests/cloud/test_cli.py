@@ -1,12 +1,14 @@
 import json
 import os
 import re
+import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +16,10 @@ import httpx
 import paho.mqtt.publish
 import pytest
 
-from tests.support.envelopes import envelope, occupancy, topic, visit
+from cloud.ingest.commit import Committer
+from cloud.store.engine import open_engine
+from tests.support.command_line import typed
+from tests.support.envelopes import deliver, enrol, envelope, occupancy, topic, visit
 from tests.support.mosquitto import Mosquitto
 from tests.support.ports import free_port, is_listening
 from tests.support.prometheus import scrape
@@ -39,6 +44,11 @@ def _run(tmp_path: Path, *arguments: str, **variables: str) -> subprocess.Comple
         timeout=60,
         check=False,
     )
+
+
+def _typed(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The same for commands that only do something and say so."""
+    return typed("cloud", *arguments, environment=_environment(tmp_path))
 
 
 @contextmanager
@@ -110,6 +120,53 @@ def test_serve_ends_although_a_page_listens(tmp_path: Path, number: signal.Signa
         output, _ = process.communicate(timeout=20)
     assert process.returncode == 0, output
     assert "Traceback" not in output
+
+
+def test_idle_connections_of_strangers_keep_nobody_out_for_long_and_fill_no_log(tmp_path: Path) -> None:
+    """More than the process has descriptors for, of many addresses, and of one more than it may have."""
+    with ExitStack() as held:
+        with _few_files(160):
+            process, client = held.enter_context(_serving(tmp_path, "--no-ingest"))
+        base_url = client.base_url
+        client.close()
+
+        def crowd(count: int, source: str) -> None:
+            for _ in range(count):
+                connection = held.enter_context(socket.socket())
+                connection.bind((source, 0))
+                connection.setblocking(False)
+                connection.connect_ex((base_url.host, base_url.port or 0))
+
+        def answers() -> bool:
+            with httpx.Client(base_url=base_url) as newcomer:
+                return _answers(newcomer)
+
+        crowd(300, "127.0.0.2")
+        assert answers(), "one address has its share and no more"
+        began = time.monotonic()
+        for number in range(3, 13):
+            crowd(60, f"127.0.0.{number}")
+        _wait_for(answers, process=process)
+        assert time.monotonic() - began < 15
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=20)
+    assert process.returncode == 0, output
+    assert "may open 160 files, so it takes 120 connections" in output
+    assert output.count("Connections of 127.0.0.2 are refused") == 1
+    assert output.count("Connections are refused: there are 120") == 1
+    assert "Too many open files" not in output
+    assert len(output.splitlines()) < 30, output
+
+
+@contextmanager
+def _few_files(count: int) -> Iterator[None]:
+    """What is started meanwhile may open so many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_an_empty_database_file_is_as_good_as_none(tmp_path: Path) -> None:
@@ -222,9 +279,9 @@ def test_migrate_says_what_there_is_and_admin_key_where_it_lies(tmp_path: Path) 
     for _ in range(2):
         ended = _run(tmp_path, "migrate")
         assert ended.returncode == 0, ended.stderr
-        assert ended.stdout == f"sqlite:///{tmp_path}/data/footfall.sqlite has schema 0006.\n"
-    assert _run(tmp_path, "admin-key").stdout == f"The admin key lies in {tmp_path}/data/admin.key.\n"
-    assert _run(tmp_path, "admin-key", "--show").stdout == (tmp_path / "data" / "admin.key").read_text()
+        assert ended.stdout == f"sqlite:///{tmp_path}/data/footfall.sqlite has schema 0009.\n"
+    assert _typed(tmp_path, "admin-key").stdout == f"The admin key lies in {tmp_path}/data/admin.key.\n"
+    assert _typed(tmp_path, "admin-key", "--show").stdout == (tmp_path / "data" / "admin.key").read_text()
     assert json.dumps(sorted(path.name for path in (tmp_path / "data").iterdir())) == '["admin.key", "footfall.sqlite"]'
 
 
@@ -235,19 +292,35 @@ def test_a_database_that_was_not_migrated_is_not_served(tmp_path: Path, postgres
 
 
 def test_jobs_are_told_of_and_done(tmp_path: Path) -> None:
-    assert _run(tmp_path, "jobs").stdout.splitlines() == [
+    assert _typed(tmp_path, "migrate").returncode == 0
+    assert _typed(tmp_path, "jobs").stdout.splitlines() == [
+        "sums        not yet done",
         "retention   not yet done",
         "compaction  not yet done",
         "vacuum      not yet done",
     ]
-    assert _run(tmp_path, "jobs", "retention", "compaction").stdout.splitlines() == [
+    assert _typed(tmp_path, "jobs", "retention", "compaction").stdout.splitlines() == [
         "retention   0 raw rows went",
         "compaction  0 fine tiles went",
     ]
-    retention, compaction, vacuum = _run(tmp_path, "jobs").stdout.splitlines()
+    sums, retention, compaction, vacuum = _typed(tmp_path, "jobs").stdout.splitlines()
     assert re.fullmatch(r"retention   done \d{4}-\d\d-\d\dT[\d:.]+Z, 0 raw rows went", retention)
     assert compaction.endswith("0 fine tiles went")
-    assert vacuum == "vacuum      not yet done"
-    wrong = _run(tmp_path, "jobs", "retenton")
+    assert (sums, vacuum) == ("sums        not yet done", "vacuum      not yet done")
+    wrong = _typed(tmp_path, "jobs", "retenton")
     assert wrong.returncode == 2
-    assert "jobs: there is no retenton; there are retention, compaction, vacuum" in wrong.stderr
+    assert "jobs: there is no retenton; there are sums, retention, compaction, vacuum" in wrong.stderr
+
+
+def test_retention_doubts_a_clock_by_which_nothing_would_stay_until_somebody_vouches_for_it(tmp_path: Path) -> None:
+    assert _typed(tmp_path, "migrate").returncode == 0
+    engine = open_engine(f"sqlite:///{tmp_path}/data/footfall.sqlite")
+    enrol(engine)
+    then = datetime(2020, 5, 4, tzinfo=UTC)
+    Committer(engine, lambda: then).commit(deliver(envelope([visit(1, at=then)])))
+    engine.dispose()
+    doubted = _typed(tmp_path, "jobs", "retention")
+    assert doubted.returncode == 1
+    assert "Nothing was deleted: by this machine's clock, " in doubted.stderr
+    assert "Nothing was deleted" in _typed(tmp_path, "jobs").stdout
+    assert _typed(tmp_path, "jobs", "retention", "--clock-is-right").stdout == "retention   1 raw rows went\n"

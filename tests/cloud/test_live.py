@@ -77,6 +77,15 @@ def test_when_all_are_silent_their_last_words_are_shown_as_such(two_boxes: Engin
     assert (found.freshness, found.people, found.at) == (Freshness.STALE, 3, "2026-11-20T13:00:00+01:00")
 
 
+def test_a_word_from_the_future_is_not_current(two_boxes: Engine) -> None:
+    """As it was kept while the clock of the cloud ran ahead."""
+    ahead = NOW + timedelta(days=3650)
+    Committer(two_boxes, lambda: ahead).commit(deliver(live(people=9, at=ahead), leaf="live"))
+    assert figures(two_boxes).freshness is Freshness.STALE
+    say(two_boxes, live(box="box-2", people=4), box="box-2")
+    assert (figures(two_boxes).freshness, figures(two_boxes).people) == (Freshness.PARTIAL, 4)
+
+
 def test_only_scenes_that_count_are_counted(two_boxes: Engine) -> None:
     store_room = item(2, "configuration", at=NOW - timedelta(hours=1), layout={
         "mode": "statistics", "k": 5, "cameras": [], "spaces": [],

@@ -1,14 +1,17 @@
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from edge.clock import Fix
-from edge.errors import ExchangeError, ExchangeFull
+from edge.errors import ExchangeBusy, ExchangeError, ExchangeFull
 from edge.exchange.batch import Batch
+from edge.exchange.schema import FILE_NAME
 from edge.exchange.writer import Writer
 from edge.journal import Journal
 from tests.support.exchange import NTP, ORIGIN, Exchange, configuration, opened, tile_part, visit
@@ -88,15 +91,83 @@ def test_a_batch_that_is_stored_is_not_stored_again_when_tidying_up_finds_the_di
 
 
 def test_a_full_disk_at_the_end_does_not_keep_it_from_ending(
-    exchange: Exchange, writer: Writer, caplog: pytest.LogCaptureFixture
+    exchange: Exchange, caplog: pytest.LogCaptureFixture
 ) -> None:
-    FullFor(writer)
-    with Journal(writer, system_fix=lambda: None) as journal:
+    with exchange.writer() as writer, Journal(writer, system_fix=lambda: None) as journal:
+        FullFor(writer)
         journal.put(Batch(origin=ORIGIN, drafts=[visit(), visit()], tiles=[tile_part({1: 1000})]))
         journal.put(Batch(origin=ORIGIN, drafts=[visit()]))
     assert exchange.bodies() == []
     assert exchange.gaps() == []
-    assert "not even declared: 1 tile, 3 visit" in caplog.text
+    assert "let go and noted, to be declared by the next run: 1 tile, 3 visit" in caplog.text
+    for _ in range(2):
+        with exchange.writer():
+            pass
+    assert exchange.gaps() == [(f"{2:016x}", 1, 4, "dropped", {"visit": 3, "tile": 1})]
+
+
+def test_a_note_that_outlived_its_declaration_is_not_declared_again(exchange: Exchange) -> None:
+    with exchange.writer() as writer:
+        writer.note_lost({"visit": 2})
+        note = exchange.folder / "exchange.lost"
+        before = note.read_bytes()
+    with exchange.writer():
+        note.write_bytes(before)  # as if it had been killed before it could clear it
+    with exchange.writer() as another:
+        assert exchange.gaps() == [(f"{2:016x}", 1, 2, "dropped", {"visit": 2})]
+        assert another.note_lost({"visit": 1})
+        assert another.note_lost({"visit": 1, "tile": 3})
+    note.with_name("torn").write_bytes(note.read_bytes()[:30])
+    with exchange.writer():
+        assert [lost for *_, lost in exchange.gaps()] == [{"visit": 2}, {"visit": 2, "tile": 3}]
+        note.write_bytes(note.with_name("torn").read_bytes())
+    with exchange.writer():
+        assert len(exchange.gaps()) == 2
+
+
+def test_a_lock_that_another_holds_for_long_is_waited_for(
+    exchange: Exchange, writer: Writer, caplog: pytest.LogCaptureFixture
+) -> None:
+    writer._connection.execute("PRAGMA busy_timeout = 1")
+    other = sqlite3.connect(exchange.folder / FILE_NAME, isolation_level=None)
+    with closing(other), Journal(writer, system_fix=lambda: NTP) as journal:
+        other.execute("BEGIN IMMEDIATE")
+        for number in range(3):
+            journal.put(Batch(origin=ORIGIN, drafts=[visit(frames=number)]))
+        until(lambda: "another process has held it" in caplog.text)
+        other.execute("ROLLBACK")
+    assert [body["frames_seen"] for body in exchange.bodies()] == [0, 1, 2]
+    assert exchange.gaps() == []
+
+
+def test_a_batch_that_is_stored_is_not_stored_again_when_the_lock_is_taken_right_after(
+    exchange: Exchange, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy() -> None:
+        raise ExchangeBusy
+
+    monkeypatch.setattr(writer, "tend", busy)
+    with Journal(writer, system_fix=lambda: None) as journal:
+        journal.put(Batch(origin=ORIGIN, drafts=[visit()]))
+    assert len(exchange.bodies()) == 1
+
+
+def test_it_ends_in_time_when_another_holds_the_lock(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[Batch] = []
+
+    def busy(batch: Batch) -> None:
+        tried.append(batch)
+        raise ExchangeBusy
+
+    monkeypatch.setattr("edge.journal._RETRY_SECONDS", 20.0)
+    with exchange.writer() as writer, Journal(writer, system_fix=lambda: None) as journal:
+        monkeypatch.setattr(writer, "commit", busy)
+        for _ in range(50):
+            journal.put(Batch(origin=ORIGIN, drafts=[visit()]))
+        until(lambda: bool(tried))
+    assert len(tried) <= 3
+    with exchange.writer():
+        assert exchange.gaps() == [(f"{2:016x}", 1, 50, "dropped", {"visit": 50})]
 
 
 def test_what_waits_in_memory_when_it_ends_on_a_full_disk_is_declared(

@@ -31,8 +31,8 @@ def test_visits_end_as_interrupted_under_what_they_were_made_under() -> None:
         "before": ["interrupted"],
     }
     assert {boot: [(one.scene, one.visits) for one in batch.checkpoints] for boot, batch in batches.items()} == {
-        "this": [("door", ())],
-        "before": [("till", ())],
+        "this": [("door", {})],
+        "before": [("till", {})],
     }
 
 

@@ -24,6 +24,7 @@ from protocol.envelope import read_item
 from protocol.events import Crossing, Ended, Item, Occupancy, Visit
 from protocol.modes import Mode
 from protocol.tiles import TILE_SIDE, Layer, Tile
+from protocol.wire import early_epoch
 from tests.support.films import write_film
 from tests.support.mot import read_mot
 from tests.support.people import boxes_at
@@ -264,8 +265,12 @@ def test_the_seed_names_the_epoch_and_nothing_else(tmp_path: Path) -> None:
     assert (first.tracks, first.summary) == (other.tracks, other.summary)
     assert first.tracks.count(b"\n") > 60
     lines, others = ([json.loads(line) for line in one.events.splitlines()] for one in (first, other))
-    (epoch,), (other_epoch,) = ({line.pop("epoch") for line in each} for each in (lines, others))
+    names, other_names = ([(line.pop("epoch"), line["seq"]) for line in each] for each in (lines, others))
+    assert lines == others
+    epoch, other_epoch = names[0][0], other_names[0][0]
     assert epoch != other_epoch
     assert re.fullmatch("[0-9a-f]{16}", epoch)
-    assert lines == others
-    assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))
+    assert {epoch for epoch, _ in names} == {epoch, early_epoch(epoch)}
+    assert len(set(names)) == len(names)
+    own = [seq for of, seq in names if of == epoch]
+    assert own == list(range(1, len(own) + 1))

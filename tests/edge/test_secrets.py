@@ -44,3 +44,11 @@ def test_a_file_of_passwords_that_others_may_read_is_a_warning_with_what_to_do(
     ] == warned
     assert all(one.verdict is Verdict.WARN and "chmod 6" in one.advice for one in found)
     assert PASSWORD not in str(found)
+
+
+def test_the_cameras_own_file_of_passwords_is_looked_at_too(tmp_path: Path) -> None:
+    (tmp_path / "edge.toml").write_text("")
+    (tmp_path / "cameras.env").write_text(f'DOOR="{PASSWORD}"')
+    (tmp_path / "cameras.env").chmod(0o604)
+    (found,) = check_secrets(tmp_path / "edge.toml")
+    assert f"the passwords in {tmp_path}/cameras.env" in found.said

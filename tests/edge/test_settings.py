@@ -74,7 +74,8 @@ def test_the_sample_loads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOP_CAMERA_PASSWORD", "three")
     settings = load(SAMPLE, places=True)
     door, shop = settings.cameras
-    assert door.url == "rtsp://viewer:one%40two@192.0.2.10:554/stream2"
+    assert door.address is not None
+    assert door.address.text == "rtsp://viewer:one%40two@192.0.2.10:554/stream2"
     assert [zone.id for camera in settings.cameras for zone in camera.zones] == ["welcome-mat", "line", "till"]
     assert [line.id for line in door.lines] == ["entrance"]
     assert shop.calibration is not None
@@ -132,7 +133,11 @@ def test_no_representation_holds_a_secret(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("door_password", PASSWORD)
     file = write(tmp_path / "edge.toml", '[[camera]]\nid = "till"\nurl = "rtsp://viewer:${door_password}@192.0.2.1/"')
     settings = load(file)
-    assert settings.cameras[1].url == f"rtsp://viewer:{PASSWORD}@192.0.2.1/"
+    assert settings.cameras[1].url == "rtsp://viewer:${door_password}@192.0.2.1/"
+    address = settings.cameras[1].address
+    assert address is not None
+    assert address.text == f"rtsp://viewer:{PASSWORD}@192.0.2.1/"
+    assert PASSWORD not in f"{address!r} {address}"
     assert settings.broker.password == SecretStr(PASSWORD)
     assert PASSWORD not in f"{settings!r} {settings} {settings.cameras[1]!r} {settings.broker!r}"
 

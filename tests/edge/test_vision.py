@@ -151,7 +151,7 @@ FIRST_ACTS: list[tuple[str, Callable[[Bench], None]]] = [
 
 def offline(at: float) -> HealthChange:
     return HealthChange(
-        camera="till", at=at, state=HealthState.OFFLINE, reason=Trouble.WRONG_PASSWORD, detail="till: rtsp://***@x"
+        camera="till", at=at, state=HealthState.OFFLINE, reason=Trouble.WRONG_PASSWORD, detail="till: rtsp://x"
     )
 
 
@@ -372,7 +372,7 @@ def test_visits_that_outlast_the_film_are_interrupted() -> None:
     (visit,) = box.drafts("visit")
     assert visit.body["ended"] == "interrupted"
     assert visit.body["dwell_seconds"] == pytest.approx(9.9, abs=0.11)
-    assert [(one.scene, one.visits) for one in box.batches[-1].checkpoints] == [("door", [])]
+    assert [(one.scene, one.visits) for one in box.batches[-1].checkpoints] == [("door", {})]
 
 
 def test_dropped_frames_are_those_since_the_last_report() -> None:

@@ -52,6 +52,7 @@ def test_a_stay_is_measured_from_first_to_last_sighting() -> None:
     assert begun.tolist() == [True]
     assert visit == Visit(
         scene="shop",
+        number=1,
         first_seen=99.3,
         last_seen=101.0,
         began="appeared",

@@ -39,6 +39,7 @@ MODEL = "/var/lib/footfall/models/people.onnx"
 SIZE = (320, 240)
 FILES = {
     "/etc/footfall/edge.toml": ("root", "footfall", 0o640),
+    "/etc/footfall/cameras.env": ("root", "root", 0o600),
     "/etc/footfall/edge.env": ("root", "root", 0o600),
     "/etc/footfall/vision.nft": ("root", "root", 0o644),
     "/etc/systemd/system/footfall-firewall.service": ("root", "root", 0o644),
@@ -54,7 +55,7 @@ ENABLED = {
     "footfall-vision.service.requires/footfall-firewall.service",
 }
 AS_VISION = (
-    "set -a; . /etc/footfall/edge.env; export FOOTFALL_MODELS=/var/lib/footfall/models; "
+    "set -a; . /etc/footfall/edge.env; . /etc/footfall/cameras.env; export FOOTFALL_MODELS=/var/lib/footfall/models; "
     "exec setpriv --reuid=footfall-vision --regid=footfall-vision --init-groups /opt/footfall/bin/footfall edge "
 )
 """As docs/systemd.md has it, with what systemd would do for vision."""

@@ -3,12 +3,15 @@
 import json
 import os
 import pwd
+import re
+import shlex
 import shutil
 import sqlite3
 import ssl
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -24,6 +27,7 @@ from tests.support.processes import Command, footfall, until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.needs_mosquitto, pytest.mark.timeout(600)]
 
+PAGE = Path(__file__).parents[2] / "docs" / "devices.md"
 VENUE, BOX = "harbour-shop", "harbour-box"
 ADMIN_KEY = "an-admin-key-for-tests-only-0123456789"
 EFFECTIVE_SECONDS = 60.0
@@ -38,15 +42,15 @@ class Site:
         self.broker_port, self.api_port = free_port(), free_port()
         self.broker, self.enrolment = folder / "broker", folder / "enrolment"
         self.exchange = folder / "exchange"
+        self.page = self.here(PAGE.read_text(encoding="utf-8"))
         self.environment = {
             "FOOTFALL_CLOUD_DATA_DIR": str(folder / "cloud"),
+            "FOOTFALL_CLOUD_CONFIG": str(folder / "cloud.toml"),
             "FOOTFALL_CLOUD_ADMIN_KEY": ADMIN_KEY,
-            "FOOTFALL_CLOUD_BROKER__PORT": str(self.broker_port),
             "FOOTFALL_CLOUD_BROKER__PUBLIC_PORT": str(self.broker_port),
-            "FOOTFALL_CLOUD_BROKER__OWN_AUTHORITY": "true",
-            "FOOTFALL_CLOUD_LISTEN__PORT": str(self.api_port),
-            "FOOTFALL_CLOUD_LISTEN__CERTIFICATE_FILE": str(folder / "api.pem"),
         }
+        (folder / "cloud").mkdir()
+        (folder / "cloud.toml").write_text(self.block("[broker]\nhost"))
         self.url = f"https://127.0.0.1:{self.api_port}"
         self.settings = folder / "edge.toml"
         self.settings.write_text(
@@ -54,6 +58,29 @@ class Site:
             f'[enrolment]\nfolder = "{self.enrolment}"\n[clock]\ntrust = "always"\n'
             '[[camera]]\nid = "door"\nsynthetic = {}\n'
         )
+
+    def here(self, text: str) -> str:
+        """What the page says, for this machine: cloud and broker by its own address, at free ports, in this folder."""
+        for there, here in (
+            ("/var/lib/footfall", str(self.folder)),
+            ("cloud.example", "127.0.0.1"),
+            ("mqtt.example", "127.0.0.1"),
+            ("192.168.20.5", "localhost"),
+            ("8443", str(self.api_port)),
+            ("8883", str(self.broker_port)),
+        ):
+            text = text.replace(there, here)
+        return text
+
+    def block(self, beginning: str) -> str:
+        """A block of the page, without its indent."""
+        blocks = re.findall(r"(?:^    .*\n|^\n(?=    ))+", self.page, re.MULTILINE)
+        return next(found for each in blocks if (found := textwrap.dedent(each).strip() + "\n").startswith(beginning))
+
+    def told(self, beginning: str) -> list[str]:
+        """The words of a command that the page shows, from a word on."""
+        line = next(line for line in self.page.splitlines() if line.startswith("    $ ") and beginning in line)
+        return ["cloud", *shlex.split(line[line.index(beginning) :])]
 
     def say(self, *words: str | Path) -> str:
         """Run a command that must succeed; what it printed."""
@@ -127,15 +154,16 @@ def site() -> Iterator[Site]:
 
 
 def test_a_box_gets_in_delivers_is_shut_out_within_a_minute_and_comes_back(site: Site) -> None:
-    setup = site.say("cloud", "broker", "setup", "--name", "127.0.0.1", "--port", str(site.broker_port),
-                     "--folder", site.broker)  # fmt: skip
+    site.say(*site.told("ca server-certificate"))
+    setup = site.say(*site.told("broker setup"), "--port", str(site.broker_port), "--folder", site.broker)
     assert f"sudo ln -sf {site.broker}/footfall.conf /etc/mosquitto/conf.d/footfall.conf" in setup
-    site.say("cloud", "ca", "server-certificate", "--name", "127.0.0.1", "--out", site.folder / "api.pem")
+    asked = site.block("# sudo systemctl edit footfall-broker").rpartition("FOOTFALL_CLOUD_URL=")[2].strip()
+    assert asked == f"https://localhost:{site.api_port}"
     follow: list[str | Path] = [
         "--folder",
         site.broker,
         "--cloud",
-        site.url,
+        asked,
         "--pid-file",
         site.folder / "run/mosquitto.pid",
     ]
@@ -168,6 +196,7 @@ def test_a_box_gets_in_delivers_is_shut_out_within_a_minute_and_comes_back(site:
             until(lambda: "connection to broker" in uplink.log, seconds=EFFECTIVE_SECONDS, what="the end of it")
             until(lambda: "certificate verify failed" in mosquitto.log, seconds=EFFECTIVE_SECONDS, what="the refusal")
             assert time.monotonic() - began < EFFECTIVE_SECONDS
+            until(lambda: "may refuse this box's certificate" in uplink.log, seconds=EFFECTIVE_SECONDS, what="a hint")
             refused = finding(site, "broker")
             assert (refused["verdict"], "certificate revoked" in str(refused["said"])) == ("fail", True), refused
             site.fill(10, seed=2)

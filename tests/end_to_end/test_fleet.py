@@ -10,7 +10,7 @@ from tests.support.mosquitto import Mosquitto
 from tests.support.processes import Command, footfall
 from tests.support.product import ADMIN_KEY, Cloud
 
-pytestmark = pytest.mark.needs_mosquitto
+pytestmark = [pytest.mark.acceptance, pytest.mark.needs_mosquitto]
 
 
 @pytest.fixture(scope="module")

@@ -84,10 +84,13 @@ def until_committed(box: Box, state: str) -> None:
 
 
 def issued(box: Box) -> set[Name]:
-    """Every name that the exchange ever gave."""
+    """Every name that the exchange ever gave, but to what is not whole yet."""
     with box.look() as exchange:
         epochs = exchange.execute("SELECT epoch, next_seq FROM epoch").fetchall()
-    return {(epoch, seq) for epoch, next_seq in epochs for seq in range(1, next_seq)}
+        waiting = exchange.execute(
+            "SELECT epoch, seq FROM part UNION SELECT epoch, seq FROM tile_part UNION SELECT epoch, seq FROM checkpoint"
+        ).fetchall()
+    return {(epoch, seq) for epoch, next_seq in epochs for seq in range(1, next_seq)} - set(waiting)
 
 
 def declared(cloud: Cloud, reason: str) -> set[Name]:

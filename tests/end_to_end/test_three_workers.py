@@ -33,7 +33,7 @@ from tests.support.mosquitto import Mosquitto
 from tests.support.processes import Command, footfall, until
 from tests.support.traffic import EPOCHS, Traffic, traffic
 
-pytestmark = [pytest.mark.needs_mosquitto, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.needs_mosquitto, pytest.mark.timeout(240)]
 
 ALONE = "worker-alone"
 TOGETHER = ("worker-1", "worker-2", "worker-3")
@@ -157,12 +157,7 @@ class Clouds:
             assert worker.stop(30) == 0, worker.log
 
 
-@pytest.fixture(
-    params=[
-        pytest.param("sqlite", marks=pytest.mark.acceptance),
-        pytest.param("postgresql", marks=pytest.mark.needs_postgres),
-    ]
-)
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.needs_postgres)])
 def clouds(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Clouds]:
     urls = {"alone": f"sqlite:///{tmp_path / 'alone.sqlite'}", "together": f"sqlite:///{tmp_path / 'together.sqlite'}"}
     if request.param == "postgresql":
@@ -184,7 +179,6 @@ def clouds(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Clouds]:
         yield Clouds(broker=broker, boxes=boxes, workers=workers, **engines)
 
 
-@pytest.mark.acceptance
 def test_three_workers_leave_what_one_leaves(clouds: Clouds) -> None:
     clouds.start()
     clouds.send_traffic()

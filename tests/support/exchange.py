@@ -12,6 +12,7 @@ from pathlib import Path
 from edge.anonymity import Draft, Origin, draft
 from edge.clock import Fix
 from edge.exchange.batch import Batch, TilePart
+from edge.exchange.numbering import read_spans
 from edge.exchange.outbox import Outbox
 from edge.exchange.schema import FILE_NAME
 from edge.exchange.writer import Budget, ThisBoot, Writer
@@ -98,8 +99,19 @@ class Exchange:
         return {int(str(seq)): int(str(state)) for seq, state in rows}
 
     def gaps(self) -> list[tuple[str, int, int, str, Counter[str]]]:
-        """(epoch, first, last, reason, lost by type) of every declared gap."""
+        """(epoch, first, last, reason, lost by type) of every gap that is declared by itself."""
         return list(self._gaps())
+
+    def merged(self) -> list[tuple[str, int, int, Counter[str]]]:
+        """(epoch, first, last, types) of all that sums are declared with to be made of."""
+        stored = self.rows("SELECT instead_of FROM item WHERE instead_of IS NOT NULL ORDER BY id")
+        spans = (named for (text,) in stored for named in read_spans(str(text)))
+        return [(epoch, span.first, span.last, span.counts) for epoch, span in spans]
+
+    def forgotten(self) -> list[tuple[str, int, int]]:
+        """(epoch, first, last) of what is remembered as gone."""
+        rows = self.rows("SELECT epoch, from_seq, to_seq FROM history ORDER BY epoch, from_seq")
+        return [(str(epoch), int(str(first)), int(str(last))) for epoch, first, last in rows]
 
     def _gaps(self) -> Iterator[tuple[str, int, int, str, Counter[str]]]:
         for epoch, first, last, reason, lost in self.rows(

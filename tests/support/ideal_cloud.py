@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from protocol.acks import Ack, SeqRange
+from protocol.envelope import Header
 from protocol.wire import JsonObject
 from tests.support.exchange import STORES
 
@@ -24,6 +25,7 @@ class IdealCloud:
         self.order: list[Name] = []
         self.headers: list[JsonObject] = []
         self.position = 0
+        self.was_put_back = False
         self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
         self._store = 1
         self._unreadable = unreadable
@@ -40,6 +42,8 @@ class IdealCloud:
         assert len(payload) < 64 * 1024
         items, gaps = data.pop("items"), data.pop("gaps", [])
         self.headers.append(data)
+        if self._lacks_what(data):
+            self._renew()
         for item in items:
             self._receive((data["epoch"], item["seq"]), item)
         for gap in gaps:
@@ -59,8 +63,27 @@ class IdealCloud:
     def restore(self, backup: tuple[dict[Name, JsonObject], dict[Name, str]]) -> None:
         """Become what the backup held, under a new store."""
         self.items, self.gaps = copy.deepcopy(backup)
+        self._renew()
+
+    def restore_unnoticed(self, backup: tuple[dict[Name, JsonObject], dict[Name, str]]) -> None:
+        """Become what the backup held, as if nothing had been: under the same store, and as if boxes had gone on."""
+        self.items, self.gaps = copy.deepcopy(backup)
+        self.was_put_back = True
+
+    def _renew(self) -> None:
         self._store += 1
         self.position = 0
+        self.was_put_back = False
+
+    def _lacks_what(self, header: JsonObject) -> bool:
+        """Whether the box holds something of this store for settled that is not here; only a restored cloud may."""
+        seen, epoch = Header.read(header).seen, str(header["epoch"])
+        if seen.store != self.store:
+            return False
+        believed = {seq for one in seen.settled or () for seq in range(one.first, one.last + 1)}
+        lacking = believed - self.settled(epoch)
+        assert self.was_put_back or not lacking, f"a false alarm: {lacking} of {epoch}"
+        return bool(lacking)
 
     def _receive(self, name: Name, item: JsonObject) -> None:
         if name in self.items:

@@ -1,7 +1,7 @@
 """What may happen to a TCP connection between an MQTT client and its broker, made to happen.
 
-The proxy knows MQTT's packets by their frames alone. What it duplicates or reorders is what clients publish with
-QoS 1, which a broker takes as it comes; what goes the other way comes late or not at all, but once and in order.
+The proxy knows MQTT's packets by their frames alone. What it duplicates or reorders, either way, is what is published
+with QoS 1: whoever receives it takes it as it comes.
 """
 
 import asyncio
@@ -26,9 +26,13 @@ _HELD_PACKETS = 6
 
 
 class Conduct(StrEnum):
-    """How the connections behave: `HALF_OPEN` ones swallow whatever either end says, and tell nobody."""
+    """How the connections behave: `HALF_OPEN` ones swallow whatever either end says, and tell nobody.
+
+    `DOWN` there are none, and new ones are closed at once.
+    """
 
     FAIR = "fair"
+    DOWN = "down"
     HALF_OPEN = "half-open"
     SLOW = "slow"
     REPEATING = "repeating"
@@ -63,7 +67,7 @@ class MqttProxy:
     def behave(self, conduct: Conduct) -> None:
         """Treat what comes from now on like this. A connection that swallowed something is beyond repair, and cut."""
         was, self._conduct = self._conduct, conduct
-        if was is Conduct.HALF_OPEN:
+        if was is Conduct.HALF_OPEN or conduct is Conduct.DOWN:
             self.cut()
 
     def cut(self) -> None:
@@ -80,13 +84,16 @@ class MqttProxy:
             await asyncio.wait(tasks, timeout=0.1)
 
     async def _accept(self, from_client: StreamReader, to_client: StreamWriter) -> None:
+        if self._conduct is Conduct.DOWN:
+            to_client.close()
+            return
         try:
             from_broker, to_broker = await asyncio.open_connection(self.host, self._port_behind)
         except OSError:
             to_client.close()
             return
         self._open |= {to_client, to_broker}
-        both = (self._pass_up(from_client, to_broker), self._pass_down(from_broker, to_client))
+        both = (self._pass_on(from_client, to_broker), self._pass_on(from_broker, to_client))
         tasks = [asyncio.ensure_future(one) for one in both]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -98,7 +105,7 @@ class MqttProxy:
             to_client.close()
             to_broker.close()
 
-    async def _pass_up(self, reader: StreamReader, writer: StreamWriter) -> None:
+    async def _pass_on(self, reader: StreamReader, writer: StreamWriter) -> None:
         held: list[bytes] = []
         with suppress(OSError, asyncio.IncompleteReadError):
             following = asyncio.ensure_future(_read_packet(reader))
@@ -120,7 +127,7 @@ class MqttProxy:
         """Pass a packet on, or hold it too; what is held now."""
         is_publish = packet[0] & 0xF6 == _PUBLISH | _QOS_1
         match self._conduct:
-            case Conduct.HALF_OPEN:
+            case Conduct.HALF_OPEN | Conduct.DOWN:
                 return []
             case Conduct.REORDERING if is_publish:
                 return [*held, packet]
@@ -130,15 +137,6 @@ class MqttProxy:
                 await asyncio.sleep(_SLOW_SECONDS)
         writer.write(b"".join(reversed(held)) + packet)
         return []
-
-    async def _pass_down(self, reader: StreamReader, writer: StreamWriter) -> None:
-        with suppress(OSError):
-            while data := await reader.read(2**16):
-                if self._conduct is Conduct.SLOW:
-                    await asyncio.sleep(_SLOW_SECONDS)
-                if self._conduct is not Conduct.HALF_OPEN:
-                    writer.write(data)
-                    await writer.drain()
 
     def _reset(self) -> None:
         for writer in self._open:

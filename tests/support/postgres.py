@@ -27,14 +27,16 @@ class PostgresServer:
     """A server on 127.0.0.1 that trusts whoever asks; its data goes when it is closed.
 
     With `durable`, it keeps its promises over a `kill`; without, it is fast. Root may not run it, so then an
-    unprivileged user of the system does.
+    unprivileged user of the system does, who must be able to reach `folder` where one is given.
     """
 
-    def __init__(self, *, durable: bool = False, settings: dict[str, str | int] | None = None) -> None:
+    def __init__(
+        self, *, durable: bool = False, settings: dict[str, str | int] | None = None, folder: Path | None = None
+    ) -> None:
         self.host = "127.0.0.1"
         self.port = free_port()
         self._settings = [*(() if durable else _NOT_DURABLE), *(f"{k}={v}" for k, v in (settings or {}).items())]
-        self._folder = Path(tempfile.mkdtemp(prefix="footfall-postgres-"))
+        self._folder = folder or Path(tempfile.mkdtemp(prefix="footfall-postgres-"))
         self._owner = _unprivileged_user()
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count(1)

@@ -15,6 +15,7 @@ import httpx
 from sqlalchemy import text
 
 from cloud.store.engine import open_engine, reading
+from edge.exchange import again
 from protocol.wire import JsonObject
 from tests.support.mosquitto import Mosquitto
 from tests.support.ports import free_port, is_listening
@@ -209,9 +210,10 @@ class Box:
         assert appender.wait(120) == 0, appender.log
 
     def waiting(self) -> int:
-        """Items that the cloud has not settled."""
+        """Items that the cloud has not settled, those too that a new store of it may lack."""
         with self.look() as connection:
-            return int(connection.execute("SELECT count(*) FROM item WHERE state < 2").fetchone()[0])
+            open_ones = connection.execute("SELECT count(*) FROM item WHERE state < 2").fetchone()[0]
+            return int(open_ones) + again.left(connection)
 
     def has_no_open_bucket(self) -> bool:
         """Whether every tile has become an item."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cloud.settings import ListenSettings
 from edge.check.egress import unit_rules
 from tests.support.debian import systemd_programs
 from tests.support.two_users import Users, share
@@ -106,6 +107,20 @@ def test_a_back_up_is_made_each_night_by_who_may_read_the_database() -> None:
     ended = systemd("analyze", "calendar", "--iterations=2", when)
     days = re.findall(r"\d{4}-\d\d-(\d\d) 03:30:00 UTC", ended.stdout)
     assert len(set(days)) == 2, ended.stdout
+
+
+def test_cameras_passwords_are_visions_alone_and_no_memory_lands_in_a_file() -> None:
+    files = {unit: settings(unit)["EnvironmentFile"] for unit in EDGE_UNITS}
+    assert files == {
+        "footfall-uplink.service": ["-/etc/footfall/edge.env"],
+        "footfall-vision.service": ["-/etc/footfall/edge.env", "-/etc/footfall/cameras.env"],
+    }
+    assert {unit for unit in [*PROCESSES, BACKUP] if settings(unit)["LimitCORE"] != ["0"]} == set()
+
+
+def test_the_cloud_may_open_as_many_files_as_its_connections_take() -> None:
+    (files,) = settings("footfall-cloud.service")["LimitNOFILE"]
+    assert int(files) * 3 // 4 >= ListenSettings().connections
 
 
 @pytest.mark.parametrize("unit", EDGE_UNITS)

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from tools.bench import Result, about, page, read_result
+from tools.bench import Result, about, page, read_result, with_section
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,19 @@ def test_the_page_holds_the_machine_and_a_table_for_each_benchmark() -> None:
         "| figure | value |\n| --- | --- |\n| hota | 0.5432 |\n\n"
         "| pets | ids | cpu ms |\n| --- | --- | --- |\n| ours | 19 |  |\n| theirs | 30 | 0.5 |\n| other | absent |  |\n"
     )
+
+
+@pytest.mark.parametrize("name", ["drain", "exchange", "tracking"])
+def test_one_that_is_measured_by_itself_takes_its_own_place_on_the_page(name: str) -> None:
+    def result(name: str, figure: int) -> Result:
+        return Result(name=name, about=f"About {name}.", figures={"figure": figure})
+
+    others = [result(other, 1) for other in ("exchange", "tracking")]
+    before = page(others, machine={}, on=date(2026, 1, 2))
+    after = with_section(before, result(name, 2), on=date(2026, 2, 3))
+    whole = page([*(other for other in others if other.name != name), result(name, 2)], machine={}, on=date(2026, 1, 2))
+    assert after == whole.replace(f"## {name}\n\n", f"## {name}\n\nMeasured by itself on 2026-02-03.\n\n")
+    assert with_section(after, result(name, 2), on=date(2026, 2, 3)) == after
 
 
 @pytest.mark.parametrize("name", ["exchange", "stages", "tracking"])

@@ -180,6 +180,7 @@ def test_what_cannot_be_shown_is_told_before_anything_starts(tmp_path: Path, wan
     assert len(errors.splitlines()) == 1
 
 
+@pytest.mark.acceptance
 def test_a_camera_that_never_came_online_is_said_at_the_end(tmp_path: Path) -> None:
     with started(tmp_path, SOURCE=f"rtsp://127.0.0.1:{free_port()}/live", SECONDS="6") as demo:
         said, errors = demo.communicate(timeout=90)

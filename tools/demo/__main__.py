@@ -19,8 +19,8 @@ from typing import Self
 
 from rich.console import Console
 
+from edge.address import is_stream
 from edge.assembly import MOTION
-from edge.camera_settings import is_stream
 from edge.errors import ModelError
 from edge.models.manifest import load_manifest
 from edge.models.store import ModelStore, default_folder

@@ -11,9 +11,11 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 
 from cloud.access.audit import list_audit
-from cloud.access.keys import caller_of_key
-from cloud.store.engine import open_engine, reading
+from cloud.access.keys import caller_of_key, make_key
+from cloud.store.engine import open_engine, reading, writing
 from cloud.store.moments import to_ms, utc_now
+from cloud.store.schema import migrate
+from tests.support.command_line import typed
 
 ROOT = Path(__file__).parents[3]
 PASSWORD = "correct horse battery"
@@ -22,23 +24,15 @@ PASSWORD = "correct horse battery"
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     outside = {name: value for name, value in os.environ.items() if not name.startswith("FOOTFALL_CLOUD_")}
+    migrate(opened(tmp_path))
     return outside | {"FOOTFALL_CLOUD_DATA_DIR": str(tmp_path)}
 
 
 def run(environment: dict[str, str], *words: str, said: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "footfall.py", "cloud", *words],
-        cwd=ROOT,
-        env=environment,
-        input=said,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return typed("cloud", *words, environment=environment, said=said)
 
 
-def at_a_terminal(environment: dict[str, str], *words: str, typed: list[str]) -> tuple[int, str]:
+def at_a_terminal(environment: dict[str, str], *words: str, lines: list[str]) -> tuple[int, str]:
     """The exit code, and all that the terminal shows; each line is typed when a question stands there."""
     terminal, end = pty.openpty()
     command = ["setsid", "--ctty", "--wait", sys.executable, "footfall.py", "cloud", *words]
@@ -50,8 +44,8 @@ def at_a_terminal(environment: dict[str, str], *words: str, typed: list[str]) ->
                 shown += os.read(terminal, 1024)
             except OSError:  # how a terminal ends on Linux
                 break
-            if typed and shown.endswith(b": "):
-                os.write(terminal, f"{typed.pop(0)}\n".encode())
+            if lines and shown.endswith(b": "):
+                os.write(terminal, f"{lines.pop(0)}\n".encode())
     os.close(terminal)
     return process.returncode, shown.decode()
 
@@ -76,11 +70,11 @@ def test_a_user_is_added_listed_given_a_password_and_removed(environment: dict[s
 
 
 def test_a_password_is_typed_twice_and_never_shown(environment: dict[str, str]) -> None:
-    code, shown = at_a_terminal(environment, "user", "add", "ada", typed=[PASSWORD, PASSWORD])
+    code, shown = at_a_terminal(environment, "user", "add", "ada", lines=[PASSWORD, PASSWORD])
     assert (code, "ada may sign in now" in shown) == (0, True), shown
     assert "Password of ada:" in shown
     assert PASSWORD not in shown
-    code, shown = at_a_terminal(environment, "user", "password", "ada", typed=[PASSWORD, "something else"])
+    code, shown = at_a_terminal(environment, "user", "password", "ada", lines=[PASSWORD, "something else"])
     assert (code, "the two passwords are not the same" in shown) == (1, True), shown
 
 
@@ -122,3 +116,17 @@ def test_a_key_is_printed_once_and_void_when_revoked(environment: dict[str, str]
     assert works()
     assert run(environment, "key", "revoke", id_).stdout == f"The key {id_} is void.\n"
     assert not works()
+
+
+def test_with_a_key_those_end_that_it_made_and_are_named(environment: dict[str, str], tmp_path: Path) -> None:
+    key = run(environment, "key", "add", "first", "--role", "admin").stdout.strip()
+    now_ms = to_ms(utc_now())
+    with writing(opened(tmp_path)) as connection, Session(connection) as session:
+        maker = caller_of_key(session, presented=key, address="127.0.0.1", now_ms=now_ms)
+        assert maker is not None
+        made = make_key(
+            session, name="second", grant=maker.grant, networks=None, expires_ms=None, by=maker, now_ms=now_ms
+        )
+    said = run(environment, "key", "revoke", key.split("_")[1]).stdout
+    assert said.splitlines()[1] == f"Void with it are the keys that it made: {made.id}."
+    assert run(environment, "key", "list").stdout == "There are no keys yet.\n"

@@ -1,6 +1,9 @@
+from contextlib import nullcontext
+
 import pytest
 from sqlmodel import Session
 
+from cloud.access.callers import Caller
 from cloud.access.keys import (
     NewKey,
     caller_of_key,
@@ -14,7 +17,7 @@ from cloud.access.keys import (
 )
 from cloud.access.networks import is_loopback, is_within, prefix_of, read_networks
 from cloud.access.roles import Grant, Role
-from cloud.errors import Invalid, NotFound
+from cloud.errors import Conflict, Invalid, NotFound
 from cloud.store.moments import to_ms
 from cloud.store.tables import ApiKey
 from tests.support.envelopes import NOW
@@ -24,9 +27,24 @@ GRANT = Grant(role=Role.ANALYST, venues=frozenset({"corner-shop"}))
 DAY = 86_400_000
 
 
-def make(session: Session, *, networks: tuple[str, ...] | None = None, expires_ms: int | None = None) -> NewKey:
+ADA = Caller(name="user ada", grant=Grant(role=Role.ADMIN))
+
+
+def make(
+    session: Session,
+    *,
+    networks: tuple[str, ...] | None = None,
+    expires_ms: int | None = None,
+    by: Caller = ADA,
+) -> NewKey:
     return make_key(
-        session, name="screen", grant=GRANT, networks=networks, expires_ms=expires_ms, by="user ada", now_ms=NOW_MS
+        session,
+        name="screen",
+        grant=GRANT,
+        networks=networks,
+        expires_ms=expires_ms,
+        by=by,
+        now_ms=NOW_MS,
     )
 
 
@@ -63,6 +81,45 @@ def test_a_key_is_void_when_its_time_is_over_and_when_it_is_revoked(session: Ses
     assert not key_lives(session, id_=made.id, now_ms=NOW_MS)
     with pytest.raises(NotFound, match=f"there is no key {made.id}"):
         revoke_key(session, id_=made.id)
+
+
+def holder(session: Session, made: NewKey) -> Caller:
+    found = caller_of_key(session, presented=made.key, address="10.0.0.7", now_ms=NOW_MS)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("networks", "days", "refused"),
+    [
+        pytest.param(("10.0.0.0/8", "2001:db8::/32"), 30, None, id="as limited as itself"),
+        pytest.param(("10.0.0.7/32",), 29, None, id="more limited"),
+        pytest.param(("2001:db8:1::/48", "10.0.0.0/9"), 1, None, id="parts of both networks"),
+        pytest.param(("10.0.0.0/8",), 31, "not last longer .* until 2026-12-20T12:00:00Z", id="longer"),
+        pytest.param(("10.0.0.0/8",), None, "not last longer", id="for ever"),
+        pytest.param(None, 30, "only from 10.0.0.0/8, 2001:db8::/32", id="from anywhere"),
+        pytest.param(("10.0.0.0/7",), 30, "from elsewhere", id="from a wider network"),
+        pytest.param(("10.0.0.0/8", "192.0.2.0/24"), 30, "from elsewhere", id="from one more network"),
+    ],
+)
+def test_a_key_makes_only_keys_within_its_time_and_its_networks(
+    session: Session, networks: tuple[str, ...] | None, days: int | None, refused: str | None
+) -> None:
+    limited = make(session, networks=("10.0.0.0/8", "2001:db8::/32"), expires_ms=key_expiry_ms(30, now_ms=NOW_MS))
+    expires_ms = key_expiry_ms(days, now_ms=NOW_MS)
+    with nullcontext() if refused is None else pytest.raises(Conflict, match=refused):
+        make(session, networks=networks, expires_ms=expires_ms, by=holder(session, limited))
+
+
+def test_with_a_key_all_end_that_it_made_and_that_these_made(session: Session) -> None:
+    first, other = make(session), make(session)
+    second = make(session, by=holder(session, first))
+    third, fourth = (make(session, by=holder(session, second)) for _ in range(2))
+    gone = holder(session, second)
+    assert revoke_key(session, id_=first.id) == (second.id, *sorted((third.id, fourth.id)))
+    assert [opens(session, one.key) for one in (first, second, third, fourth, other)] == [False] * 4 + [True]
+    with pytest.raises(Conflict, match="is void"):
+        make(session, by=gone)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-from cloud.access.limits import MovingWindow
+from cloud.access.limits import MovingWindow, Places, Taken
 
 SECOND, MINUTE = 1_000, 60_000
 START = 1_000 * MINUTE
@@ -43,3 +43,16 @@ def test_those_who_were_quiet_for_a_minute_are_forgotten() -> None:
     for number in range(5_000):
         window.take(number, now_ms=START + number * SECOND)
     assert len(window._taken) < 1_100
+
+
+def test_places_are_so_many_for_one_and_so_many_for_all() -> None:
+    places = Places(of_one=2, of_all=3)
+    assert [places.take(name) for name in ("ada", "ada", "ada", "bob", "bob")] == [
+        Taken.YOURS, Taken.YOURS, Taken.TOO_MANY_OF_YOURS, Taken.YOURS, Taken.ALL_TAKEN,
+    ]  # fmt: skip
+    assert places.take("owner", is_limited=False) is Taken.ALL_TAKEN
+    places.leave("ada")
+    assert places.take("ada") is Taken.YOURS
+    for name in ("ada", "ada", "bob"):
+        places.leave(name)
+    assert not places._taken

@@ -1,13 +1,15 @@
 import statistics
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from argon2 import PasswordHasher
 from pydantic import SecretStr
 
 from cloud.access.passwords import Passwords, check_password
-from cloud.errors import Invalid
+from cloud.errors import Busy, Invalid
+from tests.support.processes import until
 
 GOOD = SecretStr("correct horse battery")
 
@@ -80,3 +82,23 @@ def test_a_password_that_is_too_easy_is_told_why(password: str, says: str) -> No
     with pytest.raises(Invalid, match=says):
         check_password(SecretStr(password), user="ada.lovelace")
     check_password(GOOD, user="ada.lovelace")
+
+
+def test_more_than_a_few_do_not_wait_for_their_turn() -> None:
+    """Each that waits holds a thread, and all others need one too."""
+    may_go_on, began = threading.Event(), threading.Semaphore(0)
+
+    class Slow(PasswordHasher):
+        def hash(self, password: str | bytes, *, salt: bytes | None = None) -> str:
+            began.release()
+            assert may_go_on.wait(20)
+            return super().hash(password, salt=salt)
+
+    passwords = Passwords(Slow(time_cost=1, memory_cost=8, parallelism=1))
+    with ThreadPoolExecutor(40) as pool:
+        asked = [pool.submit(passwords.hash, SecretStr("correct horse battery")) for _ in range(40)]
+        assert began.acquire(timeout=20)
+        until(lambda: sum(one.done() for one in asked) == 32, seconds=20, what="those who were refused")
+        may_go_on.set()
+    assert sum(isinstance(one.exception(), Busy) for one in asked) == 32
+    assert passwords.hash(SecretStr("correct horse battery"))

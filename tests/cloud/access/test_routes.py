@@ -1,7 +1,12 @@
 """Every route against everybody: what is expected follows from what the route declares."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+import json
+import re
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -15,7 +20,8 @@ from cloud.access.roles import Grant, Role
 from cloud.access.sessions import Lifetime, begin_session
 from cloud.access.users import add_user
 from cloud.api.guard import GuardedRoute, guarded
-from cloud.api.needs import needs, open_to_all
+from cloud.api.needs import BoxProof, needs, open_to_all
+from cloud.api.origins import SAFE_METHODS
 from cloud.settings import Settings
 from cloud.store.engine import writing
 from cloud.store.moments import to_ms
@@ -43,6 +49,27 @@ OPEN = {
 }  # fmt: skip
 SECRETS = ("corner-shop", "Corner shop", "box-1", PATH_VALUES["alert"])
 Ask = Callable[..., httpx.Response]
+Values = dict[str, Any]
+NAMED: Values = {
+    "venue": ("corner-shop", "no-such-shop"),
+    "venues": (["corner-shop"], ["no-such-shop"]),
+    "box": ("box-1", "no-such-box"),
+}
+"""Parts of a query or a body that name a venue or a box: one that is not granted, and one that never was."""
+FILLED: Values = {
+    "box": "box-10",
+    "venue": "other-shop",
+    "venues": ["other-shop"],
+    "reason": "unknown-type",
+    "role": "viewer",
+    "name": "x",
+    "user": "eve",
+    "timezone": "UTC",
+    "kind": "shop",
+}
+"""What else such a query or body must hold."""
+MAKES_ANEW = {("POST /api/v1/boxes", "box")}
+"""Ids are unique in a deployment: whoever wants to give one must be told that it is taken."""
 
 
 @pytest.fixture
@@ -74,21 +101,18 @@ def site(engine: Engine) -> FastAPI:
 def ask(site: FastAPI, engine: Engine) -> Ask:
     """A request over TLS from far away, by a user who has just signed in, or by a stranger."""
 
-    async def send(method: str, path: str, headers: Mapping[str, str]) -> httpx.Response:
+    async def send(
+        method: str, path: str, headers: Mapping[str, str], query: Values | None, body: Values | None
+    ) -> httpx.Response:
         transport = httpx.ASGITransport(app=site, raise_app_exceptions=False, client=("192.0.2.7", 1))
         async with httpx.AsyncClient(transport=transport, base_url="https://footfall.example") as client:
-            return await client.request(method, path, headers=dict(headers))
+            return await client.request(method, path, headers=dict(headers), params=query or None, json=body or None)
 
-    def requested(method: str, path: str, *, user: str | None) -> httpx.Response:
-        if user is None:
-            return asyncio.run(send(method, path, {}))
-        lifetime = Lifetime(idle_ms=60_000, absolute_ms=60_000)
-        with writing(engine) as connection, Session(connection) as session:
-            token, _ = begin_session(
-                session, user=user.replace(" ", "-"), address="", browser="", now_ms=to_ms(NOW), lifetime=lifetime
-            )
-        headers = {"Cookie": f"__Host-footfall={token}", "X-CSRF-Token": form_token(token)}
-        return asyncio.run(send(method, path, headers))
+    def requested(
+        method: str, path: str, *, user: str | None, query: Values | None = None, body: Values | None = None
+    ) -> httpx.Response:
+        headers = {} if user is None else _signed_in(engine, user.replace(" ", "-"))
+        return asyncio.run(send(method, path, headers, query, body))
 
     return requested
 
@@ -165,6 +189,72 @@ def test_what_is_not_granted_is_as_if_it_were_not_there(site: FastAPI, ask: Ask,
             assert not [secret for secret in SECRETS if secret in there.text], str(route)
 
 
+@ON_SQLITE
+@pytest.mark.parametrize("user", ["viewer elsewhere", "admin elsewhere"])
+def test_what_is_named_in_a_query_or_a_body_and_not_granted_is_as_if_it_were_not_there(
+    site: FastAPI, ask: Ask, engine: Engine, user: str
+) -> None:
+    Api(engine).make_box("box-9", "other-shop")
+    found = list(_named(site.openapi()))
+    assert {(place, name) for _, place, name, _ in found} >= {
+        ("query", "venue"), ("query", "box"), ("body", "venue"), ("body", "venues"), ("body", "box"),
+    }  # fmt: skip
+    for route, place, name, others in found:
+        if (route, name) in MAKES_ANEW:
+            continue
+        method, path = route.split(" ")
+        address = re.sub(
+            r"{(\w+)}", lambda part: (PATH_VALUES | {"box": "box-9", "venue": "other-shop"})[part[1]], path
+        )
+        texts = []
+        for value in NAMED[name]:
+            values = {**others, name: [others[name], value] if isinstance(others.get(name), str) else value}
+            answer = ask(method, address, user=user, **{place: values})
+            assert answer.status_code != 422, f"{route}: fill in what it needs: {answer.text}"
+            texts.append((answer.status_code, answer.text.replace(str(NAMED[name][0]), str(NAMED[name][1]))))
+        assert texts[0] == texts[1], f"{route}: {name} in the {place}"
+
+
+@ON_SQLITE
+def test_nothing_is_locked_while_a_body_is_waited_for(site: FastAPI, engine: Engine, tmp_path: Path) -> None:
+    """So that one who sends slowly keeps nobody else from writing, on whichever route."""
+    api = Api(engine, settings={"data_dir": tmp_path})
+    device_key, _ = api.make_box("box-7"), api.make_box("box-8")
+    looked: list[bool] = []
+
+    async def slowly() -> AsyncIterator[bytes]:
+        for piece in (b'{"venue": ', b'"x"}'):
+            looked.append(_is_free(engine))
+            yield piece
+
+    async def send(route: Served, headers: Mapping[str, str]) -> None:
+        transport = httpx.ASGITransport(app=site, raise_app_exceptions=False, client=("192.0.2.7", 1))
+        async with httpx.AsyncClient(transport=transport, base_url="https://footfall.example") as client:
+            query: dict[str, str | float] = {"name": "x", "metres_per_pixel": 0.1, "origin_x_px": 0, "origin_y_px": 0}
+            await client.request(
+                route.method,
+                route.address(),
+                headers={"Content-Type": "application/json", **headers},
+                content=slowly(),
+                params=query if "/plans/" in route.path else None,
+            )
+
+    def shown(route: Served) -> Mapping[str, str]:
+        match route.need.box_proof:
+            case BoxProof.DEVICE_KEY:
+                return {"Authorization": f"Bearer {device_key}"}
+            case BoxProof.ENROLMENT_CODE:
+                return {"Authorization": f"Bearer {api.write('POST', '/boxes/box-8/enrolment-codes')['code']}"}
+            case None:
+                return _signed_in(engine, "admin-of-all")
+
+    for route in routes(site):
+        if route.method not in SAFE_METHODS:
+            looked.clear()
+            asyncio.run(send(route, shown(route)))
+            assert looked == [True, True], str(route)
+
+
 def test_a_route_that_declares_nothing_cannot_be_made() -> None:
     router = APIRouter(route_class=GuardedRoute)
 
@@ -187,9 +277,55 @@ def test_a_router_without_the_guard_is_not_served() -> None:
         guarded(router)
 
 
+def _named(description: Values) -> Iterator[tuple[str, str, str, Values]]:
+    """Each part of a query or a body that names a venue or a box: its route, place and name, and what goes with it.
+
+    Fails for one whose like this test does not know.
+    """
+    for path, ways in description["paths"].items():
+        for method, operation in ways.items():
+            if {"key": []} not in operation.get("security", []):
+                continue
+            asked = [one for one in operation.get("parameters", []) if one["in"] == "query"]
+            query = {one["name"]: one["schema"] | {"description": one.get("description", "")} for one in asked}
+            needed = [one["name"] for one in asked if one["required"]]
+            content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+            body = _resolved(content.get("schema", {}), description)
+            for place, parts, required in (
+                ("query", query, needed),
+                ("body", body.get("properties", {}), body.get("required", [])),
+            ):
+                for name, schema in parts.items():
+                    whole = f"{name} {json.dumps(_expanded(schema, description))}"
+                    if name not in NAMED:
+                        assert not _NAMES.search(whole), f"{method} {path}: teach this test to fill in {name}"
+                        continue
+                    others = {other: FILLED[other] for other in required if other != name}
+                    if schema.get("type") == "array" and place == "query":
+                        others[name] = FILLED[name]
+                    yield f"{method.upper()} {path}", place, name, others
+
+
+_NAMES = re.compile("venue|box|alert")
+
+
+def _resolved(schema: Values, description: Values) -> Values:
+    """A schema itself, where it stands elsewhere."""
+    name = schema.get("$ref", "").rpartition("/")[2]
+    return dict(description["components"]["schemas"][name]) if name else schema
+
+
+def _expanded(schema: Values, description: Values) -> Values:
+    """The names of all parts of a schema, however deep, and what is said of it."""
+    schema = _resolved(schema, description)
+    inner = [*schema.get("properties", {}).items(), *(("", one) for one in schema.get("anyOf", []))]
+    inner += [("", schema[key]) for key in ("items", "additionalProperties") if isinstance(schema.get(key), dict)]
+    return {"parts": [[name, _expanded(one, description)] for name, one in inner]}
+
+
 def _expected(route: Served, grant: Grant) -> int | None:
     """What must be answered; None where it is allowed."""
-    if route.need.is_for_boxes:
+    if route.need.box_proof is not None:
         return 401
     if route.need.role is None:
         return None
@@ -197,3 +333,25 @@ def _expected(route: Served, grant: Grant) -> int | None:
         return 403
     is_elsewhere = grant.venues == ELSEWHERE
     return 404 if is_elsewhere and any(f"{{{name}}}" in route.path for name in ("venue", "box", "alert")) else None
+
+
+def _signed_in(engine: Engine, user: str) -> dict[str, str]:
+    """What the browser of somebody who has just signed in sends."""
+    lifetime = Lifetime(idle_ms=60_000, absolute_ms=60_000)
+    with writing(engine) as connection, Session(connection) as session:
+        token, _ = begin_session(
+            session, user=user, password_hash="x", address="", browser="", now_ms=to_ms(NOW), lifetime=lifetime
+        )
+    return {"Cookie": f"__Host-footfall={token}", "X-CSRF-Token": form_token(token)}
+
+
+def _is_free(engine: Engine) -> bool:
+    """Whether somebody else could write now."""
+    other = sqlite3.connect(engine.url.database or "", timeout=0)
+    try:
+        other.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError:
+        return False
+    finally:
+        other.close()
+    return True

@@ -44,8 +44,11 @@ def add(session: Session, user: str = "ada", grant: Grant = VIEWER, password_has
     return add_user(session, user=user, grant=grant, password_hash=password_hash, now_ms=NOW_MS)
 
 
-def begin(session: Session, user: str = "ada", *, now_ms: int = NOW_MS) -> str:
-    token, _ = begin_session(session, user=user, address="::1", browser="b" * 300, now_ms=now_ms, lifetime=LIFETIME)
+def begin(session: Session, user: str = "ada", *, password_hash: str = "hash", now_ms: int = NOW_MS) -> str:  # noqa: S107  no password
+    token, _ = begin_session(
+        session, user=user, password_hash=password_hash, address="::1", browser="b" * 300, now_ms=now_ms,
+        lifetime=LIFETIME,
+    )  # fmt: skip
     return token
 
 
@@ -111,6 +114,32 @@ def test_a_password_is_proved_and_a_hash_of_other_parameters_is_renewed(engine: 
     assert prove_user(engine, passwords, user="ada", password=PASSWORD)
     for user, password in (("ada", "correct horse batterz"), ("nobody", "correct horse battery"), ("invited", "")):
         assert not prove_user(engine, passwords, user=user, password=SecretStr(password))
+
+
+@pytest.mark.parametrize("is_outdated", [False, True])
+def test_a_password_that_is_changed_while_it_is_proved_stays_changed(
+    engine: Engine, passwords: Passwords, monkeypatch: pytest.MonkeyPatch, is_outdated: bool
+) -> None:
+    made_with = Passwords(PasswordHasher(time_cost=2, memory_cost=8, parallelism=1)) if is_outdated else passwords
+    with writing(engine) as connection, Session(connection) as session:
+        add(session, password_hash=made_with.hash(PASSWORD))
+    matches = passwords.matches
+
+    def slowly(password: SecretStr, stored: str | None) -> bool:
+        with writing(engine) as connection, Session(connection) as session:
+            set_password_hash(session, user="ada", password_hash="new")
+        return matches(password, stored)
+
+    monkeypatch.setattr(passwords, "matches", slowly)
+    proved = prove_user(engine, passwords, user="ada", password=PASSWORD)
+    assert proved is not None
+    assert [row["password_hash"] for row in rows_of(engine, User, box=None)] == ["new"]
+    with writing(engine) as connection, Session(connection) as session:
+        with pytest.raises(Conflict, match="changed meanwhile"):
+            begin(session, password_hash=proved)
+        with pytest.raises(Conflict, match="changed meanwhile"):
+            set_password_hash(session, user="ada", password_hash="newer", instead_of=proved)
+        assert begin(session, password_hash="new")
 
 
 def test_a_session_is_kept_as_a_hash_alone(session: Session) -> None:
@@ -214,6 +243,27 @@ def test_a_set_up_link_is_void_after_a_day_after_a_newer_one_and_once_there_is_a
     add(session, grant=CHIEF)
     with pytest.raises(NotFound):
         open_link(session, token=second, now_ms=NOW_MS)
+
+
+@pytest.mark.parametrize("way", ["added", "granted", "given a password"])
+def test_a_set_up_link_stays_void_when_the_admin_is_removed(session: Session, way: str) -> None:
+    token = token_of(make_setup_link(session, now_ms=NOW_MS))
+    match way:
+        case "added":
+            add(session, grant=CHIEF)
+        case "granted":
+            add(session)
+            assert open_link(session, token=token, now_ms=NOW_MS).user is None
+            change_grant(session, user="ada", grant=CHIEF)
+        case _:
+            add(session, grant=CHIEF, password_hash=None)
+            assert open_link(session, token=token, now_ms=NOW_MS).user is None
+            set_password_hash(session, user="ada", password_hash="hash")
+    remove_user(session, user="ada")
+    session.expire_all()
+    assert not has_chief_admin(session)
+    with pytest.raises(NotFound):
+        open_link(session, token=token, now_ms=NOW_MS)
 
 
 def test_a_users_link_gives_that_user_a_password(session: Session) -> None:

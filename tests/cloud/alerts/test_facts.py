@@ -38,7 +38,8 @@ def say_live(api: Api, *scenes: JsonObject, box: str = BOX, seconds_ago: float =
         "box": box, "venue": VENUE, "at": format_utc(NOW - timedelta(seconds=seconds_ago)),
         "mode": "live", "scenes": list(scenes),
     }  # fmt: skip
-    Committer(api.engine, lambda: NOW).commit(deliver(json.dumps(told).encode(), box=box, leaf="live"))
+    received = max(NOW, NOW - timedelta(seconds=seconds_ago))
+    Committer(api.engine, lambda: received).commit(deliver(json.dumps(told).encode(), box=box, leaf="live"))
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def test_a_scene_that_does_not_count_adds_nobody(api: Api, key: str) -> None:
     assert people_in(api.engine) == 12
 
 
-@pytest.mark.parametrize(("seconds_ago", "people"), [(90, 12), (91, None)])
+@pytest.mark.parametrize(("seconds_ago", "people"), [(90, 12), (91, None), (-90, 12), (-91, None)])
 def test_a_live_message_is_believed_for_as_long_as_the_page_calls_it_current(
     seconds_ago: float, people: int | None, api: Api, key: str
 ) -> None:

@@ -7,12 +7,22 @@ from datetime import timedelta
 import httpx
 import pytest
 from pydantic import JsonValue
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event, text
+from sqlmodel import Session
 
+from cloud.access.callers import Caller
+from cloud.access.keys import make_key
+from cloud.access.roles import Grant, Role
 from cloud.api import create_app
+from cloud.devices.codes import find_code
 from cloud.settings import Settings
+from cloud.store.engine import writing
+from cloud.store.moments import to_ms
+from cloud.web import create_site
+from edge.enrolment.identity import make_request
 from tests.support.api import ADMIN_KEY, ON_SQLITE, Api, Clock
-from tests.support.envelopes import BOX, NOW, item, visit
+from tests.support.envelopes import BOX, NOW, JsonObject, item, visit
+from tests.support.visitor import Visitor, add_person
 from tools.venue_picture import serving
 
 OUTSIDE = "https://footfall.example"
@@ -93,6 +103,105 @@ def test_wrong_keys_are_limited_by_address_and_the_right_one_still_opens(api: Ap
     assert len(log(api, who="nobody")) == 10
 
 
+@ON_SQLITE
+def test_all_sessions_of_a_user_are_limited_together(engine: Engine, api: Api) -> None:
+    for user in ("ada", "bob"):
+        add_person(engine, user)
+    settings = Settings.model_validate({"admin_key": ADMIN_KEY, "access": {"requests_per_minute": 5}})
+    site = create_site(settings, engine, clock=api.clock)
+    here, there, other = Visitor(site), Visitor(site), Visitor(site)
+    for visitor, user in ((here, "ada"), (there, "ada"), (other, "bob")):
+        assert visitor.sign_in(user).status_code == 303
+    assert [one.get("/api/v1/me").status_code for one in (here, there) * 3] == [200] * 5 + [429]
+    assert other.get("/api/v1/me").status_code == 200
+
+
+@ON_SQLITE
+def test_wrong_keys_and_codes_of_boxes_are_limited_and_recorded_like_any(api: Api, device_key: str) -> None:
+    api.make_box("box-2")
+    code = api.write("POST", "/boxes/box-2/enrolment-codes")["code"]
+    wrong = code[:9] + "A" * 16 + code[25:]
+    shown = [
+        ("/events", f"{BOX}.wrong"), ("/events", "wrong"), ("/enrolment/renewal", f"{BOX}.wrong"),
+        ("/enrolment", wrong), ("/enrolment", "wrong"),
+    ]  # fmt: skip
+    statuses = [api.request("POST", path, key=key, content=b"{}").status_code for path, key in shown * 3]
+    assert statuses == [401] * 10 + [429] * 5
+    assert {what for _, what, *_ in log(api, who="nobody")} == {f"POST {path}" for path, _ in shown}
+    assert len(log(api, who="nobody")) == 10
+    assert api.request("POST", "/events", key="", content=b"{}").status_code == 401
+    api.send(device_key, visit(1))
+    asked: JsonValue = {"request": make_request().pem}
+    enrolled = api.request("POST", "/enrolment", key=code, json=asked)
+    assert enrolled.status_code == 201
+    assert api.request("POST", "/enrolment/renewal", key=enrolled.json()["key"], json=asked).status_code == 201
+    assert log(api, who="box box-2") == [
+        ("box box-2", "POST /enrolment", "box-2", None, "done"),
+        ("box box-2", "POST /enrolment/renewal", "box-2", None, "done"),
+    ]
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("code", ["wrong", "A" * 8 + "-" + "A" * 16 + "-" + "A" * 26], ids=["no code", "nobody's code"])
+def test_a_code_that_nobody_has_locks_nothing(api: Api, engine: Engine, code: str) -> None:
+    began = []
+    event.listen(engine, "begin", lambda connection: began.append(connection.get_execution_options()))
+    assert find_code(engine, code, now=NOW) is None
+    assert not [options for options in began if "footfall_writes" in options]
+
+
+@ON_SQLITE
+def test_keys_end_with_the_user_who_made_them_by_whatever_way(api: Api, engine: Engine) -> None:
+    """A key that was made by a key is of the same user."""
+    for venue in ("corner-shop", "other"):
+        api.make_venue(venue)
+    for user in ("ada", "eve"):
+        api.write("POST", "/users", {"user": user, "role": "admin", "venues": None})
+    kept = api.make_key("admin")
+
+    def made(user: str, role: str, *venues: str) -> str:
+        with writing(engine) as connection, Session(connection) as session:
+            first = make_key(
+                session, name="first", grant=Grant(role=Role.ADMIN), networks=None, expires_ms=None,
+                by=Caller(name=f"user {user}", grant=Grant(role=Role.ADMIN), answers=user), now_ms=to_ms(NOW),
+            )  # fmt: skip
+        wanted: JsonValue = {"name": "second", "role": role, "venues": list(venues) or None}
+        second = api.request("POST", "/keys", key=first.key, json=wanted).json()["key"]
+        firsts.append(first.key)
+        return str(second)
+
+    def opens(key: str) -> bool:
+        return api.request("GET", "/me", key=key).status_code == 200
+
+    firsts: list[str] = []
+    within, beyond, of_eve = made("ada", "viewer", "corner-shop"), made("ada", "viewer"), made("eve", "viewer")
+    grant: JsonValue = {"role": "viewer", "venues": ["corner-shop"]}
+    changed = api.write("PUT", "/users/ada/grant", grant)
+    void = sorted(key[3:15] for key in (*firsts[:2], beyond))
+    assert (changed["user"], changed["role"], changed["revoked_keys"]) == ("ada", "viewer", void)
+    assert [opens(key) for key in (within, beyond, *firsts, of_eve, kept)] == [
+        True, False, False, False, True, True, True,
+    ]  # fmt: skip
+    removed = api.request("DELETE", "/users/ada")
+    assert (removed.status_code, removed.json()) == (200, {"user": "ada", "revoked_keys": [within[3:15]]})
+    assert [opens(key) for key in (within, of_eve, kept)] == [False, True, True]
+    told = {subject for _, what, subject, _, _ in log(api) if what.startswith(("PUT /users", "DELETE /users"))}
+    assert told == {" ".join(["ada", *(f"key {id_}" for id_ in void)]), f"ada key {within[3:15]}"}
+
+
+@ON_SQLITE
+def test_a_limited_key_makes_no_key_without_limits_and_what_it_made_ends_with_it(api: Api) -> None:
+    first = api.make_key("admin", networks=["127.0.0.0/8"], days=30)
+    wanted: JsonObject = {"name": "second", "role": "admin", "venues": None}
+    assert api.request("POST", "/keys", key=first, json=wanted).status_code == 409
+    within: JsonObject = {**wanted, "networks": ["127.0.0.1"], "days": 7}
+    second = str(api.request("POST", "/keys", key=first, json=within).json()["key"])
+    assert api.request("GET", "/me", key=second).status_code == 200
+    assert api.request("DELETE", f"/keys/{first[3:15]}").status_code == 204
+    assert api.request("GET", "/me", key=second).status_code == 401
+    assert ("owner", "DELETE /keys/{key}", f"{first[3:15]} key {second[3:15]}", None, "done") in log(api)
+
+
 def test_lists_show_what_is_granted_and_nothing_of_where_a_box_was_before(api: Api, device_key: str) -> None:
     api.make_venue("other")
     api.make_box("stray", None)
@@ -110,6 +219,10 @@ def test_lists_show_what_is_granted_and_nothing_of_where_a_box_was_before(api: A
     assert [group["venue"] for group in api.request("GET", "/held", key=there).json()] == ["other"]
     shown = api.request("GET", f"/boxes/{BOX}", key=there).json()
     assert [one["venue"] for one in shown["enrolments"]] == ["other"]
+    assert shown["held"] == {"unknown-type": 1}
+    (listed,) = api.request("GET", "/boxes", key=there).json()["boxes"]
+    assert listed == shown
+    assert api.read(f"/boxes/{BOX}")["held"] == {"unknown-type": 2}
     assert [one["venue"] for one in api.read(f"/boxes/{BOX}")["enrolments"]] == ["corner-shop", "other"]
 
 
@@ -135,6 +248,26 @@ def test_an_admin_of_a_venue_decides_on_what_is_its_own_alone(api: Api, device_k
         assert api.request("POST", f"/held/{verb}", key=elsewhere, json=decision).status_code == 404
     comparison = "/comparison?venue=corner-shop&venue=other"
     assert api.request("GET", comparison, key=key).json()["detail"] == "there is no venue other"
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("reason", ["unknown-type", "newer-schema", "future", "not-enrolled"])
+def test_an_admin_of_a_venue_lets_in_what_is_its_own_alone(api: Api, device_key: str, reason: str) -> None:
+    """Of one box that has been in two venues, and of another box in the other."""
+    api.make_venue("other")
+    other_key = api.make_box("box-2", "other")
+    limited = api.make_key("admin", "corner-shop")
+    here, there = visit(1, at=NOW + timedelta(hours=2)), {**visit(2, at=NOW + timedelta(hours=2)), "venue": "other"}
+    api.send(device_key, here, there)
+    api.send(other_key, {**there, "seq": 1}, box="box-2")
+    with writing(api.engine) as connection:
+        # as if they had been held for this by a version that knew less
+        connection.execute(text("UPDATE held SET reason = :reason, due_ms = 0"), {"reason": reason})
+    api.clock.now = NOW + timedelta(hours=3)
+    decision: JsonValue = {"box": BOX, "reason": reason}
+    released = api.request("POST", "/held/release", key=limited, json=decision)
+    assert released.json() == {"counted": 1, "discarded": 0}
+    assert {(one["box"], one["venue"]) for one in api.read("/held")} == {(BOX, "other"), ("box-2", "other")}
 
 
 def test_the_log_tells_writes_exports_and_refusals_and_no_reading(api: Api, device_key: str) -> None:
@@ -166,17 +299,18 @@ def test_metrics_are_told_on_this_machine_and_to_keys_for_all_venues(api: Api) -
     api.make_venue()
     here = "http://localhost:8080"
 
-    def status(
-        key: str | None = None, *, address: str = "127.0.0.1", origin: str = here, forwarded: str | None = None
-    ) -> int:
+    def status(key: str | None = None, *, address: str = "127.0.0.1", origin: str = here, **headers: str) -> int:
         sent = {"Authorization": f"Bearer {key}"} if key else {}
-        sent |= {"X-Forwarded-For": forwarded} if forwarded else {}
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         return ask(api.engine, "/metrics", address=address, origin=origin, headers=sent).status_code
 
     assert status() == 200
     assert status(address="::1", origin="http://[::1]:8080") == 200
     assert status(address="192.0.2.7") == 401
-    assert status(forwarded="192.0.2.7") == 401
+    for header in ("X_Forwarded_For", "X_Forwarded_Proto", "X_Forwarded_Host", "X_Real_IP", "Forwarded", "Via"):
+        assert status(**{header: "192.0.2.7"}) == 401, header
+    behind = {"trusted_proxies": ["192.0.2.0/24"]}
+    assert ask(api.engine, "/metrics", address="127.0.0.1", origin=here, headers={}, access=behind).status_code == 401
     assert status(origin="http://evil.example") == 401
     assert status(api.make_key("viewer"), address="192.0.2.7") == 200
     assert status(api.make_key("viewer", "corner-shop"), address="192.0.2.7") == 403

@@ -50,6 +50,32 @@ def test_the_first_enrolment_counts_what_was_sent_before(api: Api) -> None:
     assert api.read("/venues/corner-shop/summary")["visits"] == 2
 
 
+@pytest.mark.parametrize("withdrawn", [False, True], ids=["standing there", "withdrawn from there"])
+def test_nobody_takes_a_box_of_a_venue_that_is_not_theirs(api: Api, withdrawn: bool) -> None:
+    """One that wrote before anyone registered it has no key, and yet stands somewhere."""
+    for venue in ("corner-shop", "other"):
+        api.make_venue(venue)
+    Committer(api.engine, api.clock).commit(deliver(envelope([visit(1)])))
+    api.write("PUT", f"/boxes/{BOX}/venue", {"venue": "other"})
+    if withdrawn:
+        api.write("DELETE", f"/boxes/{BOX}/venue")
+    before = api.read(f"/boxes/{BOX}")
+    body: JsonValue = {"box": BOX, "venue": "corner-shop"}
+    refused = api.request("POST", "/boxes", key=api.make_key("admin", "corner-shop"), json=body)
+    assert (refused.status_code, refused.json()["detail"]) == (404, f"there is no box {BOX}")
+    assert api.read(f"/boxes/{BOX}") == before
+    both = api.make_key("admin", "corner-shop", "other")
+    assert api.request("POST", "/boxes", key=both, json=body).status_code == 201
+
+
+def test_an_admin_of_a_venue_registers_a_box_that_has_stood_nowhere(api: Api) -> None:
+    api.make_venue()
+    Committer(api.engine, api.clock).commit(deliver(envelope([visit(1)])))
+    body: JsonValue = {"box": BOX, "venue": "corner-shop"}
+    made = api.request("POST", "/boxes", key=api.make_key("admin", "corner-shop"), json=body)
+    assert (made.status_code, made.json()["venue"]) == (201, "corner-shop")
+
+
 def test_a_move_splits_the_numbers_at_its_moment(api: Api, device_key: str) -> None:
     api.make_venue("other")
     api.clock.now = NOW + timedelta(minutes=20)

@@ -5,21 +5,31 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from sqlalchemy import Engine, func, select, text
-from sqlmodel import SQLModel
+from sqlmodel import Session, SQLModel
 
+from cloud.auth import sha256_of
+from cloud.devices.enrolment import RenewedBox, renew
+from cloud.devices.follower import http_source
+from cloud.devices.following import FOLLOWER_HEADER
+from cloud.errors import Conflict
 from cloud.ingest.commit import Committer
 from cloud.ingest.intake import intake
-from cloud.store.engine import reading
+from cloud.settings import Settings
+from cloud.store.engine import reading, writing
+from cloud.web import create_site
 from edge.enrolment.identity import make_request
 from protocol.enrolment import fingerprint
-from tests.support.api import ON_SQLITE, Api
-from tests.support.envelopes import BOX, VENUE, envelope, live, topic, visit
+from tests.support.api import ADMIN_KEY, ON_SQLITE, Api
+from tests.support.envelopes import BOX, NOW, VENUE, envelope, live, topic, visit
+from tests.support.visitor import Visitor, add_person
+from tools.venue_picture import serving
 
 
 def make_code(api: Api, box: str = BOX) -> str:
@@ -40,6 +50,11 @@ def serials(api: Api) -> set[int]:
     """What the broker is told to be void."""
     listed = x509.load_pem_x509_crl(api.read("/broker/access")["revocation_list"].encode())
     return {entry.serial_number for entry in listed}
+
+
+def ask_as_follower(api: Api) -> None:
+    with serving(api.app) as root, httpx.Client(base_url=f"{root}/api/v1/") as client:
+        http_source(client)()
 
 
 def certificate_of(answer: Any) -> x509.Certificate:
@@ -148,6 +163,67 @@ def test_a_device_key_renews_and_both_certificates_are_good_meanwhile(api: Api, 
     assert serials(api) == set()
 
 
+def test_a_key_that_was_shown_renews_only_while_it_is_the_boxs(api: Api, device_key: str) -> None:
+    """As the renewal's own transaction finds it: the guard has looked before."""
+    first = enrolled(api)["key"]
+    second = enrolled(api)["key"]
+    authority = api.app.state.surroundings.devices.open_authority()
+
+    def renewed(key_sha256: str | None) -> RenewedBox:
+        with writing(api.engine) as connection, Session(connection) as session:
+            return renew(
+                session, authority, box=BOX, key_sha256=key_sha256, request=make_request().pem, now=NOW, days=365
+            )
+
+    assert renewed(sha256_of(second)).box == BOX
+    for void in (sha256_of(first), None):
+        with pytest.raises(Conflict, match="another key by now"):
+            renewed(void)
+    api.write("POST", f"/boxes/{BOX}/revocation")
+    with pytest.raises(Conflict, match="enrol it anew"):
+        renewed(None)
+
+
+def renewed(api: Api, key: str) -> Any:
+    answer = api.request("POST", "/enrolment/renewal", key=key, json={"request": make_request().pem})
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def test_a_box_renews_a_few_times_a_day_and_then_is_told_when_again(api: Api, device_key: str) -> None:
+    key = enrolled(api)["key"]
+    for _ in range(5):
+        api.clock.now += timedelta(hours=1)
+        renewed(api, key)
+    api.clock.now += timedelta(hours=1)
+    noted = len(api.read("/audit"))
+    refused = api.request("POST", "/enrolment/renewal", key=key, json={"request": make_request().pem})
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, str(18 * 3600))
+    assert refused.json()["detail"] == f"box {BOX} was given 6 certificates within a day"
+    assert len(api.read("/audit")) == noted, "whoever asks without end fills no log"
+    api.clock.now += timedelta(hours=18)
+    renewed(api, key)
+    api.clock.now -= timedelta(days=30)
+    renewed(api, key)
+    api.make_box("box-2")
+    renewed(api, enrolled(api, "box-2")["key"])
+
+
+def test_of_what_a_box_was_given_and_did_not_use_the_newest_two_are_good(api: Api, device_key: str) -> None:
+    """The box that crashed before it stored an answer, however often, holds what it held."""
+    first = enrolled(api)
+    api.clock.now += timedelta(days=300)
+    given = []
+    for _ in range(4):
+        api.clock.now += timedelta(hours=1)
+        given.append(certificate_of(renewed(api, first["key"])).serial_number)
+    assert serials(api) == set(given[:2])
+    assert {one["user"] for one in api.read("/broker/access")["revoked"]} == {BOX}
+    api.clock.now += timedelta(days=250)
+    last = certificate_of(renewed(api, first["key"])).serial_number
+    assert not {*given[2:], last} & serials(api), "the one that it stored is old by now, and so is the one before"
+
+
 def test_a_revoked_box_has_no_key_no_code_no_certificate(api: Api, device_key: str) -> None:
     given, code = enrolled(api), make_code(api)
     revoked = api.write("POST", f"/boxes/{BOX}/revocation")
@@ -229,3 +305,31 @@ def test_a_spoilt_authority_is_said_and_not_replaced(engine: Engine, tmp_path: P
     path.write_text("spoilt")
     assert Api(engine, settings={"data_dir": tmp_path}).get("/authority").status_code == 500
     assert path.read_text() == "spoilt"
+
+
+def test_health_tells_when_the_program_beside_the_broker_last_asked(api: Api) -> None:
+    assert api.read("/health")["broker_asked"] is None
+    ask_as_follower(api)
+    api.clock.now += timedelta(seconds=90)
+    found = api.read("/health")
+    assert (found["broker_asked"], found["broker_asked_age_seconds"]) == ("2026-11-20T12:00:00Z", 90)
+    assert api.scrape().value("footfall_broker_follower_word_timestamp_seconds") > 0
+    ask_as_follower(api)
+    assert api.read("/health")["broker_asked_age_seconds"] == 0
+    assert "broker_asked" not in api.request("GET", "/health", key=None).json()
+
+
+def test_whoever_else_looks_at_the_list_is_not_taken_for_the_program_beside_the_broker(
+    api: Api, engine: Engine, tmp_path: Path
+) -> None:
+    add_person(engine)
+    settings = Settings.model_validate({"admin_key": ADMIN_KEY, "data_dir": tmp_path})
+    site = create_site(settings, engine, clock=api.clock)
+    ada = Visitor(site)
+    ada.sign_in()
+    assert ada.get("/api/v1/broker/access", **{FOLLOWER_HEADER: "yes"}).status_code == 200
+    key = api.make_key("viewer")
+    assert api.request("GET", "/broker/access", key=key).status_code == 200
+    assert api.read("/health")["broker_asked"] is None
+    assert api.request("GET", "/broker/access", key=key, headers={FOLLOWER_HEADER: "yes"}).status_code == 200
+    assert api.read("/health")["broker_asked_age_seconds"] == 0

@@ -1,13 +1,18 @@
+import base64
 import csv
 import hashlib
 import io
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from pydantic import JsonValue
+from sqlalchemy import Connection
 
+from cloud import exports
 from cloud.store.tables import DeadLetter, Event
-from tests.support.api import ADMIN_KEY, ON_SQLITE, Api
+from tests.support.api import ADMIN_KEY, Api
 from tests.support.envelopes import (
     BOX,
     EPOCH,
@@ -144,6 +149,24 @@ def test_csv_has_a_column_for_each_field_and_streams_more_than_a_page(api: Api, 
     assert limited.splitlines() == response.text.splitlines()[:1006]
 
 
+def test_csv_breaks_off_when_its_key_is_revoked(api: Api, device_key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    api.send(device_key, *(visit(seq) for seq in range(1, 8)))
+    key = api.make_key("analyst", "corner-shop")
+    read = exports._rows
+
+    def then_revoked(connection: Connection, query: exports.EventQuery, **page: Any) -> list[exports._Row]:
+        found = read(connection, query, **page)
+        if page["after"] is not None:
+            api.request("DELETE", f"/keys/{key[3:15]}")
+        return found
+
+    monkeypatch.setattr(exports, "MAX_PAGE", 2)
+    whole = api.request("GET", "/venues/corner-shop/events", query={"format": "csv"}).text
+    monkeypatch.setattr(exports, "_rows", then_revoked)
+    broken = api.request("GET", "/venues/corner-shop/events", key=key, query={"format": "csv"}).text
+    assert broken.splitlines() == whole.splitlines()[:5], "the line of names, the first page, and the second"
+
+
 def test_csv_of_all_types_holds_the_items_whole(api: Api, device_key: str) -> None:
     sent = [visit(1), crossing(2), occupancy(3)]
     api.send(device_key, *sent)
@@ -161,11 +184,24 @@ def test_no_cell_of_a_csv_is_a_formula(api: Api, device_key: str) -> None:
     assert row["inside"] == "-3"
 
 
-@ON_SQLITE
+def cursor_of(found: JsonValue) -> str:
+    return base64.urlsafe_b64encode(json.dumps(found).encode()).decode().rstrip("=")
+
+
 @pytest.mark.parametrize(
     "cursor",
-    ["x", "bm9uc2Vuc2U", "W10", "WzEsMiwzLDRd", "WyJhIiwiYiIsImMiLDFd", "ÄÖÜ", "W251bGwsIiIsIiIsbnVsbF0"],
-)
+    [
+        "x", "bm9uc2Vuc2U", "W10", "WzEsMiwzLDRd", "WyJhIiwiYiIsImMiLDFd", "ÄÖÜ", "W251bGwsIiIsIiIsbnVsbF0",
+        pytest.param(cursor_of([1, "\ud800", "x", 1]), id="half a character"),
+        pytest.param(cursor_of([1, "a", "\udfff", 1]), id="half an epoch"),
+        pytest.param(cursor_of([1, "a\0", "b", 1]), id="a NUL"),
+        pytest.param(cursor_of([True, "a", "b", False]), id="booleans"),
+        pytest.param(cursor_of([1, "a", "b", True]), id="one boolean"),
+        pytest.param(cursor_of([1.0, "a", "b", 1]), id="no whole number"),
+        pytest.param(cursor_of([2**62, "a", "b", 1]), id="beyond all time"),
+        pytest.param(cursor_of({"at": 1}), id="an object"),
+    ],
+)  # fmt: skip
 def test_a_cursor_that_is_none_is_refused(api: Api, device_key: str, cursor: str) -> None:
     response = api.get("/venues/corner-shop/events", cursor=cursor)
     assert response.status_code == 422

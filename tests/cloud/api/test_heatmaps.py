@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import JsonValue
 
+from cloud.turns import Turns
 from tests.support.api import ON_SQLITE, Api
 from tests.support.envelopes import JsonObject, item, tile
 
@@ -188,6 +190,43 @@ def test_tiles_too_far_apart_are_no_grid_but_still_tiles(api: Api, device_key: s
     response = api.get("/venues/corner-shop/heatmap", space="ground-1", **query)
     assert (response.status_code, response.json()["title"]) == (409, "Conflict")
     assert api.get("/venues/corner-shop/heatmap/ground-1/presence/0/0/0.png", **query).status_code == 200
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    ("layer", "form", "scale", "tx", "status", "says"),
+    [
+        pytest.param("flow", "json", 1, 243, 200, "", id="flow, the widest"),
+        pytest.param("flow", "json", 1, 244, 409, "7840 × 32 cells of 8 directions each", id="flow, too wide"),
+        pytest.param("flow", "png", 1, 244, 409, "ask for its tiles instead", id="flow as a picture, too wide"),
+        pytest.param("presence", "npy", 1, 1952, 200, "", id="presence, the widest"),
+        pytest.param("presence", "npy", 1, 1953, 409, "at most 2,000,000 numbers", id="presence, too wide"),
+        pytest.param("presence", "png", 16, 121, 200, "", id="the largest picture"),
+        pytest.param("presence", "png", 16, 122, 422, "at most 15 is allowed", id="too large a picture"),
+        pytest.param("presence", "png", 4, 1952, 200, "", id="the usual scale suits every map"),
+    ],
+)
+def test_no_map_is_larger_than_the_server_bears(
+    api: Api, device_key: str, layer: str, form: str, scale: int, tx: int, status: int, says: str
+) -> None:
+    send(api, device_key, [tile(0, at=DAY, layer=layer), tile(0, at=DAY, layer=layer, tx=tx)])
+    query: dict[str, str | float] = {"from_": "2026-11-18", "to": "2026-11-18", "space": "ground-1"}
+    response = api.get("/venues/corner-shop/heatmap", layer=layer, format=form, scale=scale, **query)
+    assert response.status_code == status
+    if status != 200:
+        assert says in response.json()["detail"]
+
+
+@ON_SQLITE
+def test_more_maps_at_a_time_than_the_server_bears_come_back_later(api: Api, device_key: str) -> None:
+    send(api, device_key, [tile(0, at=DAY)])
+    turns, around = Turns(at_once=1, waiting=0), api.app.state.surroundings
+    api.app.state.surroundings = replace(around, limits=replace(around.limits, maps=turns))
+    with turns.take("never"):
+        refused = api.get("/venues/corner-shop/heatmap", space="ground-1")
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+        assert api.get("/venues/corner-shop/heatmap/ground-1/presence/0/0/-1.png").status_code == 200
+    assert api.get("/venues/corner-shop/heatmap", space="ground-1").status_code == 200
 
 
 @ON_SQLITE

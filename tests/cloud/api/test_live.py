@@ -1,6 +1,7 @@
 import json
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from sqlalchemy import Engine, QueuePool
 
 from cloud.api import create_app
+from cloud.api.surroundings import STREAMS
 from cloud.ingest.commit import Committer
 from cloud.settings import Settings
 from tests.support.api import ADMIN_KEY, ON_SQLITE, Api, Clock
@@ -107,3 +109,35 @@ def test_an_open_stream_does_not_keep_the_server_from_ending(engine: Engine, dev
         began = time.monotonic()
         assert [line for line in response.iter_lines() if line.startswith("event")] == ["event: live"]
         assert time.monotonic() - began < 10
+
+
+@ON_SQLITE
+def test_a_key_has_so_many_streams_at_once_and_another_has_its_own(api: Api, address: str, engine: Engine) -> None:
+    key, other = ({"Authorization": f"Bearer {api.make_key('viewer')}"} for _ in range(2))
+    with ExitStack() as streams:
+        opened = [streams.enter_context(httpx.stream("GET", address, headers=key, timeout=20)) for _ in range(10)]
+        assert {response.status_code for response in opened} == {200}
+        refused = httpx.get(address, headers=key)
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")
+        assert refused.headers["content-type"] == "application/problem+json"
+        assert streams.enter_context(httpx.stream("GET", address, headers=other, timeout=20)).status_code == 200
+
+    def opens() -> bool:
+        with httpx.stream("GET", address, headers=key, timeout=20) as response:
+            return response.status_code == 200
+
+    until(opens, seconds=20, what="the places of streams that were closed")
+
+
+@ON_SQLITE
+def test_where_all_places_are_taken_it_is_said_when_to_come_again(api: Api, device_key: str) -> None:
+    streams = api.app.state.surroundings.limits.streams
+    for number in range(STREAMS):
+        streams.take(number)
+    refused = api.get("/venues/corner-shop/live")
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+    streams.leave(0)
+    for _ in range(2):  # the first has given its place back
+        assert api.get("/venues/corner-shop/live").status_code == 200
+    assert api.get("/venues/nowhere/live").status_code == 404
+    assert api.get("/venues/corner-shop/live").status_code == 200

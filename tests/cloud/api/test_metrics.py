@@ -4,6 +4,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
+from cloud.devices.following import FOLLOWER_HEADER
 from cloud.errors import StoreError
 from cloud.ingest.commit import Committer
 from cloud.metrics.process import CloudMetrics
@@ -124,12 +125,12 @@ def test_what_the_database_holds_is_read_when_somebody_asks(api: Api, device_key
 
 def test_without_its_database_the_process_still_tells_of_itself(api: Api) -> None:
     with writing(api.engine) as connection:
-        connection.execute(text("ALTER TABLE dead_letter RENAME TO dead_letter_elsewhere"))
+        connection.execute(text("ALTER TABLE held RENAME TO held_elsewhere"))
     try:
         found = api.scrape()
     finally:
         with writing(api.engine) as connection:
-            connection.execute(text("ALTER TABLE dead_letter_elsewhere RENAME TO dead_letter"))
+            connection.execute(text("ALTER TABLE held_elsewhere RENAME TO held"))
     assert found.value("footfall_store_up") == 0
     assert "footfall_boxes" not in found
     assert "footfall_ingest_commit_seconds" in found
@@ -139,6 +140,7 @@ def test_the_page_names_every_metric_with_its_type_and_labels(api: Api, device_k
     api.send(device_key)
     for job in jobs_of(retention_months=13):
         run_job(api.engine, job, now=NOW)
+    api.request("GET", "/broker/access", headers={FOLLOWER_HEADER: "yes"})
     found = api.scrape()
     assert found.value("footfall_job_last_success_timestamp_seconds", job="retention") == to_ms(NOW) / 1000
     told = {name: (kind, found.labels[name]) for name, kind in found.types.items()}

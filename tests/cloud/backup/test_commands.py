@@ -3,14 +3,16 @@
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from cloud.backup.target import Target
+from cloud.backup.turn import alone
+from cloud.store.engine import open_engine
+from tests.support.command_line import typed
 from tests.support.s3_server import S3Server
 
-ROOT = Path(__file__).parents[3]
 ULID = r"[0-9A-Z]{26}"
 
 
@@ -31,10 +33,7 @@ class Operator:
         return ended.stdout
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "footfall.py", "cloud", *words]
-        return subprocess.run(
-            command, cwd=ROOT, env=self._environment, capture_output=True, text=True, timeout=60, check=False
-        )
+        return typed("cloud", *words, environment=self._environment)
 
 
 @pytest.fixture
@@ -67,9 +66,13 @@ def test_keys_are_kept_and_laid_only_where_asked_for(operator: Operator) -> None
     (operator.data / "authority").mkdir()
     (operator.data / "authority" / "authority.pem").write_text("another secret")
     plain = operator.types("backup")[:26]
+    (operator.data / "another.sqlite").write_text("of somebody else")
+    (operator.data / "archives").mkdir()
+    (operator.data / "archives" / "manifest.json").touch()
     assert "with keys" in operator.types("backup", "--full", "--with-keys")
     for path in (operator.data / "admin.key", operator.data / "authority" / "authority.pem"):
         path.unlink()
+    (operator.data / "another.sqlite").unlink()
     operator.types("restore")
     assert not (operator.data / "admin.key").exists()
     (operator.data / "authority" / "authority.pem").write_text("a newer secret")
@@ -97,6 +100,28 @@ def test_old_back_ups_go(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "archives").iterdir()] != [first]
 
 
+def test_which_back_ups_belong_together_is_told_where_there_are_those_of_several_databases(
+    operator: Operator, tmp_path: Path
+) -> None:
+    operator.types("migrate")
+    first = operator.types("backup")[:26]
+    another = Operator(tmp_path / "another", FOOTFALL_CLOUD_BACKUP__TARGET=f"file://{tmp_path}/archives")
+    another.types("migrate")
+    second = another.types("backup")[:26]
+    third = operator.types("backup")[:26]
+    listed = dict(line.split("  ", 1) for line in operator.types("list").splitlines())
+    assert list(listed) == [first, second, third]
+    of_database = [re.sub(".*; of database ", "", described) for described in listed.values()]
+    assert [re.fullmatch(r"[0-9A-Z]{10}", one) is None for one in of_database] == [False] * 3
+    assert of_database[0] == of_database[2] != of_database[1]
+    refused = operator.run("restore", "--replace")
+    assert refused.returncode == 1
+    assert re.search(
+        f"{second} of .* database {of_database[1]}; {third} of .* database {of_database[0]}", refused.stderr
+    )
+    assert "1 rows" in operator.types("restore", "--replace", third)
+
+
 def test_a_damaged_back_up_is_told_by_verify_and_refused_by_restore(operator: Operator, tmp_path: Path) -> None:
     operator.types("migrate")
     made = operator.types("backup")[:26]
@@ -108,6 +133,25 @@ def test_a_damaged_back_up_is_told_by_verify_and_refused_by_restore(operator: Op
         assert f"{made}/store-000001.jsonl.gz: it is missing" in ended.stdout + ended.stderr
     unknown = operator.run("restore", "01KAG")
     assert unknown.stderr.endswith(f"There is no back-up 01KAG in file://{tmp_path}/archives; the newest is {made}\n")
+
+
+def test_two_back_ups_at_once_into_one_target_are_one(operator: Operator, tmp_path: Path) -> None:
+    operator.types("migrate")
+    engine = open_engine(f"sqlite:///{operator.data}/footfall.sqlite")
+    with alone(engine, Target(f"file://{tmp_path}/archives")):
+        ended = operator.run("backup")
+        operator.types("backup", "--target", f"file://{tmp_path}/elsewhere")
+    assert ended.returncode == 1
+    assert f"Another back-up into file://{tmp_path}/archives is being made" in ended.stderr
+    assert not (tmp_path / "archives").exists()
+    operator.types("backup")
+    engine.dispose()
+
+
+def test_verifying_where_there_is_nothing_is_no_success(operator: Operator, tmp_path: Path) -> None:
+    ended = operator.run("verify")
+    assert ended.returncode == 1
+    assert ended.stderr.endswith(f"There is no back-up in file://{tmp_path}/archives\n")
 
 
 def test_without_a_target_it_is_said_what_one_is(tmp_path: Path) -> None:

@@ -1,19 +1,22 @@
 """Which archives go, and that none goes that another needs."""
 
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
-from cloud.backup.archive import Manifest, read_catalogue
+from cloud.backup.archive import Manifest, Part, read_catalogue
 from cloud.backup.dump import back_up
 from cloud.backup.keeping import remove, superfluous
 from cloud.backup.restore import restore
 from cloud.backup.target import Target
 from cloud.backup.verification import verify
-from cloud.store.engine import writing
+from cloud.errors import BackupError
+from cloud.store.engine import open_engine, writing
 from cloud.store.identity import replace_identity
+from cloud.store.schema import migrate
 from tests.support.envelopes import NOW, enrol
 from tests.support.tables import contents
 
@@ -22,9 +25,12 @@ def kept(engine: Engine, target: Target, *, day: float, every: float = 7) -> Man
     return back_up(engine, target, now=NOW + timedelta(days=day), full_after=timedelta(days=every))
 
 
-def let_go(target: Target, *, keep: int, now: datetime = NOW) -> list[str]:
+def let_go(target: Target, *, keep: int, now: datetime = NOW, lineage: str | None = None) -> list[str]:
+    """Of the one database that there is, or of the one named."""
     catalogue = read_catalogue(target)
-    gone = superfluous(catalogue, keep=keep, now=now)
+    if lineage is None:
+        (lineage,) = catalogue.newest
+    gone = superfluous(target, catalogue, lineage=lineage, keep=keep, now=now)
     remove(target, catalogue, gone)
     return list(gone)
 
@@ -72,6 +78,56 @@ def test_the_newest_full_archives_stay_with_what_builds_upon_them(
     assert contents(fresh) == contents(source)
 
 
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[Engine]:
+    """A database that `serve` made since the disk of the real one died."""
+    engine = open_engine(f"sqlite:///{tmp_path / 'empty.sqlite'}")
+    migrate(engine)
+    yield engine
+    engine.dispose()
+
+
+def test_back_ups_of_an_empty_database_make_none_of_the_real_one_go(
+    source: Engine, empty: Engine, folder: Target
+) -> None:
+    enrol(source)
+    real = [kept(source, folder, day=day, every=2) for day in range(3)]
+    made = [kept(empty, folder, day=day, every=0) for day in range(3, 9)]
+    assert let_go(folder, keep=4, lineage=made[0].lineage) == [made[1].id, made[0].id]
+    assert let_go(folder, keep=1, lineage=real[0].lineage) == [real[1].id, real[0].id]
+    assert left(folder) == [one.id for one in (real[2], *made[2:])]
+
+
+def test_the_newest_of_several_databases_has_to_be_named(source: Engine, empty: Engine, folder: Target) -> None:
+    enrol(source)
+    real = [kept(source, folder, day=day) for day in range(2)]
+    other = kept(empty, folder, day=2)
+    said = f"of 2 databases: .*{real[1].id} of 2026-11-21T12:00:00.*, 4 rows, .*{real[0].lineage}; {other.id} of "
+    with pytest.raises(BackupError, match=said):
+        read_catalogue(folder).find(None)
+    assert read_catalogue(folder).find(real[1].id) == real[1]
+
+
+def test_databases_that_take_turns_build_upon_their_own(source: Engine, empty: Engine, folder: Target) -> None:
+    made = [kept(engine, folder, day=day) for day in range(3) for engine in (source, empty)]
+    assert [one.base for one in made] == [None, None, *[made[0].id, made[1].id] * 2]
+
+
+def test_a_restored_database_is_the_one_that_was_kept(
+    source: Engine, fresh: Engine, empty: Engine, folder: Target
+) -> None:
+    enrol(source)
+    made = [kept(source, folder, day=0)]
+    restore(fresh, folder, made[0], now=NOW)
+    made.append(kept(fresh, folder, day=1))
+    restore(empty, folder, made[1], now=NOW, replace=True)
+    made.append(kept(empty, folder, day=2))
+    assert {one.base for one in made} == {None}
+    assert len({one.store for one in made}) == 3
+    assert read_catalogue(folder).find(None) == made[2]
+    assert let_go(folder, keep=2) == [made[0].id]
+
+
 def test_the_last_good_full_archive_stays_whatever_became_of_later_ones(
     source: Engine, folder: Target, tmp_path: Path
 ) -> None:
@@ -82,6 +138,88 @@ def test_the_last_good_full_archive_stays_whatever_became_of_later_ones(
     good = kept(source, folder, day=4, every=0)
     assert let_go(folder, keep=1) == [one.id for one in reversed(made)]
     assert left(folder) == [good.id]
+
+
+@pytest.fixture
+def spoil(tmp_path: Path) -> Callable[[Manifest], None]:
+    """Change a part of an archive and leave its size as it was."""
+
+    def change(manifest: Manifest) -> None:
+        part = tmp_path / "archives" / manifest.id / "venue-000001.jsonl.gz"
+        part.write_bytes(part.read_bytes()[:-4] + bytes(4))
+
+    return change
+
+
+def test_an_archive_that_is_damaged_unseen_does_not_count_as_kept(
+    source: Engine, folder: Target, spoil: Callable[[Manifest], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    enrol(source)
+    made = [kept(source, folder, day=day, every=0) for day in range(3)]
+    spoil(made[1])
+    spoil(made[2])
+    assert let_go(folder, keep=1) == []
+    assert f"Back-up {made[2].id} does not count as kept: " in caplog.text
+    kept(source, folder, day=4, every=0)
+    assert let_go(folder, keep=2) == []
+    assert let_go(folder, keep=1) == [one.id for one in reversed(made)]
+
+
+@pytest.mark.parametrize("damaged", [1, 2], ids=["one between", "the newest"])
+def test_a_full_archive_does_not_count_as_kept_where_one_that_builds_upon_it_is_damaged(
+    source: Engine, folder: Target, spoil: Callable[[Manifest], None], caplog: pytest.LogCaptureFixture, damaged: int
+) -> None:
+    old = kept(source, folder, day=0, every=0)
+    made = [kept(source, folder, day=1, every=0)]
+    for number, box in enumerate(("box-2", "box-3"), 2):
+        enrol(source, box=box, venue=f"venue-{number}")
+        made.append(kept(source, folder, day=number))
+    assert [one.base for one in made] == [None, made[0].id, made[0].id]
+    spoil(made[damaged])
+    assert let_go(folder, keep=1) == []
+    said = f"Back-up {made[0].id} does not count as kept: {made[damaged].id}, which builds upon it: "
+    assert said in caplog.text
+    last = kept(source, folder, day=20)
+    assert last.base is None
+    assert let_go(folder, keep=1) == [one.id for one in (*reversed(made), old)]
+
+
+def test_an_incremental_archive_holds_anew_what_became_damaged(
+    source: Engine, fresh: Engine, folder: Target, spoil: Callable[[Manifest], None]
+) -> None:
+    enrol(source)
+    first = kept(source, folder, day=0)
+    spoil(first)
+    second, third = kept(source, folder, day=1), kept(source, folder, day=2)
+    assert (second.base, third.base) == (first.id, first.id)
+    assert [part.path for part in second.parts if part.path.startswith(second.id)] == [
+        f"{second.id}/venue-000001.jsonl.gz"
+    ]
+    assert third.own_bytes == 0
+    found = verify(folder, read_catalogue(folder), [first.id, second.id, third.id])
+    assert [bool(one.troubles) for one in found] == [True, False, False]
+    restore(fresh, folder, second, now=NOW)
+    assert contents(fresh) == contents(source)
+
+
+def test_folders_of_others_stay(source: Engine, folder: Target, tmp_path: Path) -> None:
+    made = [kept(source, folder, day=day, every=0) for day in range(2)]
+    for name in ("zzz", "lost+found"):
+        (tmp_path / "archives" / name).mkdir()
+    assert let_go(folder, keep=1) == [made[0].id]
+    found = sorted(path.name for path in (tmp_path / "archives").iterdir())
+    assert found == sorted([made[1].id, "zzz", "lost+found"])
+
+
+def test_a_newest_archive_that_cannot_be_read_is_not_passed_over(source: Engine, folder: Target) -> None:
+    made = [kept(source, folder, day=day) for day in range(3)]
+    text = folder.read(f"{made[2].id}/manifest.json")
+    folder.write(f"{made[2].id}/manifest.json", text.replace(b"event", b"evens"))
+    catalogue = read_catalogue(folder)
+    with pytest.raises(BackupError, match=f"{made[2].id}, which is the newest: its manifest is damaged.*{made[1].id}"):
+        catalogue.find(None)
+    assert catalogue.find(made[1].id) == made[1]
+    assert catalogue.next_id(NOW) > made[2].id
 
 
 def test_what_was_never_completed_goes_after_two_days(source: Engine, folder: Target) -> None:
@@ -125,6 +263,10 @@ def test_verifying_reads_all_parts_and_names_those_that_are_wrong(
         ('{"format": 2, "wholly": "different"}', "it was made by a newer Footfall"),
         ("", "its manifest is damaged: "),
         ("[]", "its manifest is damaged: "),
+        (
+            '{"format": 1, "id": "01KAGAGGM0FX3N5V2C8R6T9W4Y"}',
+            "its manifest is damaged: it does not begin with its SHA",
+        ),
     ],
 )
 def test_a_manifest_that_cannot_be_read_spoils_no_other(source: Engine, folder: Target, text: str, said: str) -> None:
@@ -135,3 +277,15 @@ def test_a_manifest_that_cannot_be_read_spoils_no_other(source: Engine, folder: 
     catalogue = read_catalogue(folder)
     assert list(catalogue.archives) == [made.id]
     assert catalogue.unreadable[other].startswith(said)
+
+
+@pytest.mark.parametrize("path", ["../../etc/shadow", "/etc/shadow", "01KAGAGGM0FX3N5V2C8R6T9W4Y/../a", "store.gz"])
+def test_a_part_lies_in_a_folder_of_the_target_or_is_never_opened(source: Engine, folder: Target, path: str) -> None:
+    made = kept(source, folder, day=0)
+    outside = made.tables[0].model_copy(
+        update={"parts": (Part.model_construct(path=path, rows=1, bytes=1, sha256=""),)}
+    )
+    folder.write(f"{made.id}/manifest.json", made.model_copy(update={"tables": (outside,)}).to_json())
+    said = read_catalogue(folder).unreadable[made.id]
+    assert said.startswith("its manifest is damaged: tables.0.parts.0.path: ")
+    assert path not in said

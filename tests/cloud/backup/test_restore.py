@@ -1,6 +1,7 @@
 """What was kept comes back: on either database, from either, whatever had happened in between."""
 
 import json
+import re
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import timedelta
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 from sqlmodel import SQLModel
+from ulid import ULID
 
 from cloud.backup import rows
 from cloud.backup.archive import MANIFEST, Kind, Manifest, Part, TableParts, read_catalogue
@@ -20,12 +22,13 @@ from cloud.backup.dump import LEFT_OUT, back_up, tables_kept
 from cloud.backup.restore import MADE_BY_ITSELF, restore
 from cloud.backup.rows import compressed, pieces
 from cloud.backup.target import Target
+from cloud.backup.verification import verify
 from cloud.errors import BackupError, StoreError
 from cloud.ingest.commit import Committer
 from cloud.ingest.release import release_due
 from cloud.store.engine import open_engine, reading, writing
-from cloud.store.identity import read_identity
-from cloud.store.schema import check_schema, has_tables, migrate
+from cloud.store.identity import read_identity, replace_identity
+from cloud.store.schema import check_schema, has_tables, migrate, tables_of
 from cloud.store.tables import Event, Tile, Venue
 from cloud.upkeep.compaction import add_up_fine_tiles
 from cloud.upkeep.retention import forget_raw_rows
@@ -81,6 +84,16 @@ def test_a_restored_database_is_another_store_to_which_boxes_send_again(
     once = identity(fresh)
     restored(fresh, folder, replace=True)
     assert identity(fresh) > once
+
+
+def test_a_store_is_newer_than_that_of_its_back_up_though_the_clock_is_behind(
+    source: Engine, fresh: Engine, folder: Target
+) -> None:
+    with writing(source) as connection:
+        ahead = replace_identity(connection, after=[], now=NOW + timedelta(days=3650))
+    kept(source, folder)
+    restored(fresh, folder)
+    assert ahead < identity(fresh) < str(ULID.from_datetime(NOW + timedelta(days=3651)))
 
 
 @pytest.mark.usefixtures("short_pieces")
@@ -168,7 +181,8 @@ def test_an_archive_of_an_older_schema_is_brought_up_to_this_one(fresh: Engine, 
     (store,) = pieces([[1, "01KAGAGGM0FX3N5V2C8R6T9W4Y", 5]])
     data = [("store", ("id", "store", "created_ms"), store), ("venue", columns, venue)]
     archive = "01KAGAGGM0FX3N5V2C8R6T9W50"
-    tables = []
+    empty = tables_of("0003") - LEFT_OUT - {name for name, _, _ in data}
+    tables = [TableParts(table=name, columns=(), parts=()) for name in sorted(empty)]
     for name, names, piece in data:
         path, packed = f"{archive}/{name}-000001.jsonl.gz", compressed(piece.text)
         folder.write(path, packed)
@@ -182,7 +196,8 @@ def test_an_archive_of_an_older_schema_is_brought_up_to_this_one(fresh: Engine, 
         store="01KAGAGGM0FX3N5V2C8R6T9W4Y",
         tables=tuple(tables),
     )
-    folder.write(f"{archive}/{MANIFEST}", manifest.model_dump_json().encode())
+    folder.write(f"{archive}/{MANIFEST}", manifest.to_json())
+    assert [one.troubles for one in verify(folder, read_catalogue(folder), [archive])] == [()]
     restored(fresh, folder)
     check_schema(fresh)
     (found,) = rows_of(fresh, Venue, box=None)
@@ -224,6 +239,58 @@ def test_tables_of_another_program_are_left_alone(source: Engine, fresh: Engine,
         connection.execute(text("CREATE TABLE invoices (number INTEGER)"))
     with pytest.raises(BackupError, match="holds tables of another program: restore into one of its own"):
         restored(fresh, folder, replace=True)
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_tables_of_another_program_beside_ours_stay(
+    source: Engine, fresh: Engine, folder: Target, *, replace: bool
+) -> None:
+    kept(source, folder)
+    migrate(fresh)
+    with writing(fresh) as connection:
+        connection.execute(text("CREATE TABLE precious (a INTEGER)"))
+        connection.execute(text("INSERT INTO precious VALUES (7)"))
+    assert restored(fresh, folder, replace=replace) == contents(source)
+    with reading(fresh) as connection:
+        assert connection.execute(text("SELECT a FROM precious")).scalars().all() == [7]
+
+
+def test_a_database_of_a_schema_that_is_not_known_is_left_alone(source: Engine, fresh: Engine, folder: Target) -> None:
+    kept(source, folder)
+    migrate(fresh)
+    with writing(fresh) as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(BackupError, match="has schema 9999, which is another program's or a newer Footfall's"):
+        restored(fresh, folder, replace=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        pytest.param(lambda tables: tables[1:], "it lacks table ", id="one too few"),
+        pytest.param(lambda tables: (*tables, tables[0]), "it has a table .* more than schema", id="one twice"),
+        pytest.param(
+            lambda tables: (*tables, TableParts(table="invoices", columns=(), parts=())),
+            "it has a table invoices more than schema",
+            id="one of others",
+        ),
+    ],
+)
+def test_an_archive_lists_just_the_tables_of_its_schema(
+    source: Engine,
+    fresh: Engine,
+    folder: Target,
+    change: Callable[[tuple[TableParts, ...]], tuple[TableParts, ...]],
+    said: str,
+) -> None:
+    made = kept(source, folder)
+    wrong = made.model_copy(update={"tables": change(made.tables)})
+    folder.write(f"{made.id}/{MANIFEST}", wrong.to_json())
+    ((trouble,),) = (one.troubles for one in verify(folder, read_catalogue(folder), [made.id]))
+    assert re.match(said, trouble)
+    with pytest.raises(BackupError, match=f"Back-up {made.id}: {said}"):
+        restored(fresh, folder)
+    assert not has_tables(fresh)
 
 
 def damaged(data: bytes) -> bytes:

@@ -60,6 +60,20 @@ def test_what_json_cannot_say_is_refused() -> None:
         list(pieces([[{1}]]))
 
 
+def test_a_part_that_would_fill_the_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "MOST_TEXT_BYTES", 1000)
+    assert decompressed(compressed(bytes(1000))) == bytes(1000)
+    with pytest.raises(ValueError, match="it holds more than 1000 bytes"):
+        decompressed(compressed(bytes(10_000_000)))
+
+
+def test_what_is_wrong_with_a_file_is_said_without_its_bytes() -> None:
+    for strange in (b"root:x:0:0", compressed(b"rows") + b"root"):
+        with pytest.raises(ValueError, match=r"^it is ") as told:
+            decompressed(strange)
+        assert "root" not in str(told.value)
+
+
 def test_the_same_text_is_the_same_file_and_damage_is_found() -> None:
     text = b"some rows\n" * 1000
     packed = compressed(text)

@@ -39,6 +39,17 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         Target(f"file://{tmp_path}/file/inner").write("one/a", b"")
 
 
+def test_a_folder_that_cannot_be_made_is_told() -> None:
+    with pytest.raises(BackupError, match=r"file:///proc/x/one/a: it cannot be written: No such file or directory"):
+        Target("file:///proc/x").write("one/a", b"")
+
+
+def test_a_folder_that_is_none_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BackupError, match=r"/file: Not a directory"):
+        Target(f"file://{tmp_path}/file").sizes()
+
+
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
     with SmallDisk(tmp_path / "disk", size_bytes=2**20) as disk:
         target = Target(f"file://{disk.folder}/archives")

@@ -40,6 +40,11 @@ STRANGE = [
     f"{BOX}/up/events",
     f"footfall/v2/{VENUE}/{BOX}/up/events",
     f"footfall/v1/{VENUE}/more/{BOX}/up/events",
+    f"footfall/v1/{VENUE}/{BOX}/up",
+    f"footfall/v1/{VENUE}/{BOX}/up/anything",
+    f"footfall/v1/{VENUE}/{BOX}/up/events/1",
+    f"footfall/v1/{VENUE}/{BOX}/up/" + "/".join("deep"),
+    f"footfall/v1/{VENUE}/{BOX}/down/anything",
 ]
 WILDCARDS = [
     "#",
@@ -104,8 +109,37 @@ def test_the_worker_publishes_every_down_and_no_up(ends: tuple[Client, Client, C
 
 
 @pytest.mark.parametrize("strange", STRANGE)
-def test_nobody_publishes_elsewhere(ends: tuple[Client, Client, Client], strange: str) -> None:
-    assert [client.publish(strange) for client in ends] == [DENIED] * 3
+@pytest.mark.parametrize("retain", [False, True], ids=["passing", "retained"])
+def test_nobody_publishes_elsewhere(ends: tuple[Client, Client, Client], strange: str, retain: bool) -> None:
+    answers = [client.publish(strange, retain=retain) for client in ends]
+    is_some_down = "/down/" in strange
+    assert answers[:2] == [DENIED] * 2
+    assert (answers[2] in GRANTED) if is_some_down else answers[2] == DENIED
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        topic(Leaf.ACK),
+        topic(Leaf.EVENTS, box="box-11"),
+        topic(Leaf.CONFIG, box="box-11"),
+        f"footfall/v1/{VENUE}/{BOX}/up/anything",
+        f"footfall/v1/{VENUE}/{BOX}/up/status/deep",
+        "$SYS/broker/version",
+    ],
+)
+def test_what_a_box_may_not_write_does_not_stay_there_as_a_retained_message(
+    broker: CertifiedBroker, ends: tuple[Client, Client, Client], name: str
+) -> None:
+    with worker_of(broker) as worker:
+        assert ends[0].publish(name, b"forbidden", retain=True) == DENIED
+        worker.subscribe("footfall/v1/+/+/up/#")
+        ends[0].publish(topic(Leaf.LIVE, venue="retained"))
+        assert name not in worker.take_until(topic(Leaf.LIVE, venue="retained"))
+    with Client(broker, broker.credentials("box-11")) as other:
+        other.subscribe("footfall/v1/+/box-11/down/#")
+        ends[2].publish(topic(Leaf.ACK, box="box-11", venue="retained"))
+        assert name not in other.take_until(topic(Leaf.ACK, box="box-11", venue="retained"))
 
 
 @pytest.mark.parametrize("pattern", [*WILDCARDS, *EVERY_TOPIC])
@@ -217,10 +251,16 @@ def test_a_message_over_the_limit_ends_the_connection(broker: CertifiedBroker) -
         assert worker.take_until(topic(Leaf.STATUS, box="box-8", venue="large")) == []
 
 
-@pytest.mark.parametrize("name", ["", "box\ntopic readwrite #", "box 1", "#", "box/+", "x" * 81])
+@pytest.mark.parametrize("name", ["", "box\ntopic readwrite #", "box 1", "#", "box/+", "x" * 81, WORKER, "Box_A"])
 def test_a_name_that_would_be_a_line_of_its_own_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="1 to 80 letters"):
+    with pytest.raises(ValueError, match="the name of a box"):
         access_list(workers=(), blocked=(name,))
+
+
+@pytest.mark.parametrize("name", ["", "cloud.main\ntopic readwrite #", "cloud.", "main", BOX, "cloud." + "x" * 65])
+def test_only_a_workers_name_gets_a_workers_rights(name: str) -> None:
+    with pytest.raises(ValueError, match=r"cloud\. and that of a worker"):
+        access_list(workers=(name,), blocked=())
 
 
 def test_who_may_join_a_shared_subscription_takes_messages_away_so_its_name_is_no_word(

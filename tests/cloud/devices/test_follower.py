@@ -1,5 +1,8 @@
 """What was revoked loses its connection, its rights and what waited for it, on a real mosquitto."""
 
+import contextlib
+import re
+import socket
 from collections.abc import Iterator
 
 import httpx
@@ -8,6 +11,7 @@ from paho.mqtt.enums import MQTTProtocolVersion
 
 from cloud.devices.access import BrokerAccess
 from cloud.devices.follower import Follower, FollowerTrouble, http_source
+from cloud.devices.mosquitto import DOOR
 from tests.support.certified_broker import CertifiedBroker, Client, Credentials
 
 pytestmark = pytest.mark.needs_mosquitto
@@ -99,6 +103,34 @@ def test_an_old_certificate_is_thrown_out_where_the_box_was_enrolled_anew(
         assert box.publish(UP) in {"Success", "No matching subscribers"}
 
 
+def test_a_box_that_was_enrolled_anew_and_is_connected_is_left_in_peace(
+    broker: CertifiedBroker, follower: Follower
+) -> None:
+    """The claim goes by the name, which is the new certificate's too."""
+    stolen = broker.credentials("box-1")
+    thief = Client(broker, stolen)
+    assert thief.connect() == "Success"
+    revoke(broker, stolen)
+    follower.follow()
+    thief.wait_for_end(20)
+    with Client(broker, broker.credentials("box-1")) as box:
+        for _ in range(4):
+            follower.follow()
+        assert box.publish(UP) in {"Success", "No matching subscribers"}
+        assert Client(broker, stolen).connect() == "lost"
+        assert box.publish(UP) in {"Success", "No matching subscribers"}
+
+
+def test_a_user_is_claimed_once_however_many_certificates_are_void(broker: CertifiedBroker, follower: Follower) -> None:
+    for _ in range(5):
+        revoke(broker, broker.credentials("box-1"))
+    revoke(broker, broker.credentials("box-2"), box="box-2")
+    follower.follow()
+    for box in ("box-1", "box-2"):
+        assert len(re.findall(rf"New client connected .* as {box} ", broker.log)) == 1
+    assert len((broker.folder / "ended").read_text().split()) == 6
+
+
 def test_every_list_is_believed_however_fast_they_follow_each_other(
     broker: CertifiedBroker, follower: Follower
 ) -> None:
@@ -153,6 +185,89 @@ def test_a_cloud_that_cannot_be_asked_changes_nothing_and_is_named(broker: Certi
     with pytest.raises(FollowerTrouble, match=r"127\.0\.0\.1:9.*/broker/access: .*refused"):
         Follower(broker.folder, ask=refuse, pid_file=broker.pid_file).follow()
     assert (broker.folder / "access").read_text() == before
+
+
+def test_a_name_that_nobody_can_have_is_left_out_and_logged_once_and_all_else_holds(
+    broker: CertifiedBroker, follower: Follower, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One such name, in a database of an older version, once stopped every later revocation."""
+    stolen = broker.credentials("box-1")
+    revoke(broker, stolen)
+    broker.access.workers = (WORKER, "Worker")
+    broker.access.blocked = ("Box_A", WORKER, "box-1")
+    for _ in range(3):
+        follower.follow()
+    assert Client(broker, stolen).connect() == "lost"
+    listed = (broker.folder / "access").read_text()
+    assert "user box-1\ntopic deny #" in listed
+    assert f"user {WORKER}\ntopic read" in listed
+    assert f"user {WORKER}\ntopic deny" not in listed, "no box shuts a worker out"
+    said = [record.getMessage() for record in caplog.records if "no box and no worker" in record.getMessage()]
+    assert said == [
+        f"The cloud names {name!r}, which is no box and no worker: left out" for name in ("Box_A", "Worker")
+    ]
+
+
+def test_what_is_wrong_with_one_file_keeps_the_other_from_nothing(
+    broker: CertifiedBroker, follower: Follower, caplog: pytest.LogCaptureFixture
+) -> None:
+    stolen = broker.credentials("box-1")
+    revoke(broker, stolen)
+    (broker.folder / "access.new").mkdir()
+    follower.follow()
+    assert Client(broker, stolen).connect() == "lost"
+    assert f"{broker.folder}/access.new: cannot be written: Is a directory" not in caplog.text, "nothing to write"
+    broker.access.blocked = ("box-1",)
+    follower.follow()
+    assert f"{broker.folder}/access.new: cannot be written: Is a directory" in caplog.text
+
+
+def test_a_list_of_what_has_ended_that_cannot_be_kept_is_a_sentence(
+    broker: CertifiedBroker, follower: Follower
+) -> None:
+    revoke(broker, broker.credentials("box-1"))
+    (broker.folder / "ended.new").mkdir()
+    with pytest.raises(FollowerTrouble, match=r"ended: cannot be written: Is a directory"):
+        follower.follow()
+
+
+@pytest.mark.parametrize("topic", ["footfall/v1/corner-shop/box-1/up/events", "$SYS/broker/version", "any"])
+def test_nothing_is_sent_or_heard_at_the_door(broker: CertifiedBroker, topic: str) -> None:
+    """Whoever may knock there, such as a program of mosquitto's group, is mute and deaf."""
+    with Client(broker, broker.credentials(WORKER)) as worker, socket.socket(socket.AF_UNIX) as door:
+        worker.subscribe("footfall/v1/+/+/up/+")
+        door.connect(str(broker.folder / DOOR))
+        door.settimeout(2)
+        for packet in knock(topic):
+            door.sendall(packet)
+        assert worker_hears_only(broker, worker)
+        heard = b""
+        with contextlib.suppress(TimeoutError):
+            while part := door.recv(1024):
+                heard += part
+        answers = [b"\x20\x02\x00\x00", b"\x90\x03\x00\x01", b"\x40\x02\x00\x02"]
+        assert heard.startswith(answers[0])
+        assert b"\x30" not in heard, "a message"
+        assert len(heard) <= sum(map(len, answers)) + 1
+
+
+def knock(topic: str) -> list[bytes]:
+    """Connect, subscribe to a topic, and publish to it with QoS 1 and to be retained."""
+    name = len(topic).to_bytes(2, "big") + topic.encode()
+    everything = b"\x00\x01" + name + b"\x01"
+    said = name + b"\x00\x02" + b"x"
+    return [
+        b"\x10\x10\x00\x04MQTT\x04\x02\x00\x3c\x00\x04door",
+        bytes([0x82, len(everything)]) + everything,
+        bytes([0x33, len(said)]) + said,
+    ]
+
+
+def worker_hears_only(broker: CertifiedBroker, worker: Client) -> bool:
+    """Whether the next thing that a worker hears is what a box says now."""
+    with Client(broker, broker.credentials("box-2")) as other:
+        other.publish(UP.replace("box-1", "box-2"))
+    return worker.take()[0] == UP.replace("box-1", "box-2")
 
 
 def _until_read(broker: CertifiedBroker) -> None:

@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import JsonValue
@@ -8,8 +8,9 @@ from ulid import ULID
 
 from cloud.ingest.commit import Acknowledgement, Committer
 from cloud.ingest.intake import Refused
+from cloud.ingest.tiles import decode_cells
 from cloud.store.engine import reading, writing
-from cloud.store.identity import read_identity
+from cloud.store.identity import lineage_of, read_identity
 from cloud.store.moments import to_ms
 from cloud.store.tables import (
     Box,
@@ -57,6 +58,12 @@ def committer(engine: Engine) -> Committer:
 
 def commit(committer: Committer, *payloads: bytes) -> tuple[Acknowledgement, ...]:
     return committer.commit(deliver(*payloads))
+
+
+def believing(store: str, position: int, *settled: tuple[int, int]) -> JsonObject:
+    """What a box says that it has seen, and holds for settled."""
+    ranges: list[JsonValue] = [{"first": first, "last": last} for first, last in settled]
+    return {"store": store, "position": position, "settled": ranges}
 
 
 def seqs(rows: Sequence[RowMapping]) -> list[int]:
@@ -361,6 +368,7 @@ class TestRestoredDatabase:
             connection.execute(table_of(StoreIdentity).update().values(dict(backup)))
         (answer,) = commit(committer, envelope([visit(3)], seen={"store": first, "position": 1}))
         assert answer.ack.store > first
+        assert lineage_of(answer.ack.store) == lineage_of(first) == lineage_of(backup["store"])
 
     def test_a_claimed_position_is_never_taken_over(self, engine: Engine, committer: Committer) -> None:
         (first,) = commit(committer, envelope([visit(1)]))
@@ -400,10 +408,130 @@ class TestRestoredDatabase:
         (answer,) = commit(committer, envelope([visit(1)], seen={"store": old, "position": 9}))
         assert answer.ack.store > old
 
+    @pytest.mark.parametrize(
+        ("claims", "renewed"),
+        [
+            pytest.param([], False, id="nothing settled"),
+            pytest.param([(1, 7)], False, id="all that came"),
+            pytest.param([(2, 3), (5, 5), (9, 9)], False, id="a part of what came"),
+            pytest.param([(4, 4)], False, id="an item that waits"),
+            pytest.param([(5, 5)], False, id="an item that was rejected"),
+            pytest.param([(6, 7)], False, id="a gap"),
+            pytest.param([(1, 8)], True, id="one more than came"),
+            pytest.param([(1, 3), (8, 8)], True, id="a seq between"),
+            pytest.param([(8, 9)], True, id="a range that begins in a hole"),
+            pytest.param([(11, 20)], True, id="all beyond"),
+        ],
+    )
+    def test_the_seqs_that_a_box_holds_for_settled(
+        self, engine: Engine, committer: Committer, claims: list[tuple[int, int]], *, renewed: bool
+    ) -> None:
+        broken = {**visit(5), "dwell_seconds": -1.0}
+        sent = [visit(1), visit(2), crossing(3), item(4, "novelty"), broken, visit(9), visit(10)]
+        (first,) = commit(committer, envelope(sent, gaps=[gap(6, 7)]))
+        assert (first.ack.through, first.ack.rejected) == (7, (5,))
+        old = self.store(engine)
+        (answer,) = commit(committer, envelope([visit(21)], seen=believing(old, 1, *claims)))
+        assert (self.store(engine) > old) is renewed
+        assert (answer.ack.store, answer.ack.position) == (self.store(engine), 2)
+
+    def test_what_came_a_second_time_does_not_hide_a_restored_database(
+        self, engine: Engine, committer: Committer
+    ) -> None:
+        old = self.store(engine)
+        stale = envelope([visit(1)], seen={"position": 0})
+        for _ in range(5):
+            commit(committer, stale)
+        (answer,) = commit(committer, envelope(seen=believing(old, 3, (1, 2))))
+        assert answer.ack.store > old
+        assert answer.ack.through == 1
+
+    def test_an_epoch_that_never_came_may_not_be_settled(self, engine: Engine, committer: Committer) -> None:
+        commit(committer, envelope([visit(1)]))
+        old = self.store(engine)
+        commit(committer, envelope(epoch=OTHER_EPOCH, head=EPOCH, seen=believing(old, 1, (1, 1))))
+        assert self.store(engine) > old
+
+    @pytest.mark.parametrize("settled", [(1, 1), (1, 99)])
+    def test_what_was_settled_by_another_store_tells_nothing(
+        self, engine: Engine, committer: Committer, settled: tuple[int, int]
+    ) -> None:
+        commit(committer, envelope([visit(1)]))
+        store = self.store(engine)
+        before = str(ULID.from_datetime(NOW - timedelta(days=2)))
+        commit(committer, envelope([visit(2)], seen=believing(before, 1, settled)))
+        assert self.store(engine) == store
+
+    def test_one_loss_renews_the_store_once(self, engine: Engine, committer: Committer) -> None:
+        old = self.store(engine)
+        late = [envelope([visit(seq)], seen=believing(old, 2, (8, 9))) for seq in (1, 2, 3)]
+        commit(committer, *late)
+        renewed = self.store(engine)
+        for minutes in (1, 90):
+            commit(Committer(engine, lambda minutes=minutes: NOW + timedelta(minutes=minutes)), *late)  # type: ignore[misc]
+        assert renewed > old
+        assert self.store(engine) == renewed
+
+    def test_a_box_that_lost_something_is_given_no_ack_to_take_until_the_store_may_be_renewed(
+        self, engine: Engine
+    ) -> None:
+        commit(Committer(engine, lambda: NOW), envelope([visit(1)], seen={"store": self.store(engine), "position": 9}))
+        renewed = self.store(engine)
+        stale = envelope([visit(1)], seen={"position": 0})
+        for minutes in (1, 10, 59):
+            soon = Committer(engine, lambda minutes=minutes: NOW + timedelta(minutes=minutes))  # type: ignore[misc]
+            for _ in range(5):
+                commit(soon, stale)
+            (answer,) = commit(soon, envelope([visit(1 + minutes)], seen=believing(renewed, 4, (100, 101))))
+            assert (answer.ack.store, answer.ack.position) == (renewed, 4)
+        later = Committer(engine, lambda: NOW + timedelta(hours=1))
+        (answer,) = commit(later, envelope([visit(99)], seen=believing(renewed, 4, (100, 101))))
+        assert answer.ack.store > renewed
+
+    def test_a_revoked_box_renews_nothing(self, engine: Engine, committer: Committer) -> None:
+        old = self.store(engine)
+        with writing(engine) as connection:
+            connection.execute(table_of(Box).update().values(revoked_ms=to_ms(NOW)))
+        assert commit(committer, envelope(seen=believing(old, 3, (1, 2)))) == ()
+        assert self.store(engine) == old
+
+    def test_a_clone_of_a_box_renews_nothing(self, engine: Engine, committer: Committer) -> None:
+        commit(committer, envelope([visit(1)], epoch=EPOCH, sent_at=NOW - timedelta(minutes=9)))
+        commit(committer, envelope([visit(1)], epoch=OTHER_EPOCH, sent_at=NOW - timedelta(minutes=8)))
+        old = self.store(engine)
+        for seq, epoch in ((2, EPOCH), (2, OTHER_EPOCH), (3, EPOCH)):
+            seen = believing(old, 1, (1, seq - 1))
+            commit(committer, envelope([visit(seq)], epoch=epoch, sent_at=NOW + timedelta(minutes=seq), seen=seen))
+        assert [row["epoch"] for row in rows_of(engine, EpochRecord) if row["cloned"]] == [EPOCH]
+        assert self.store(engine) == old
+
+    @pytest.mark.parametrize("year", [2027, 2038, 2106])
+    def test_a_store_made_while_the_clock_of_the_cloud_ran_ahead_is_followed(
+        self, engine: Engine, committer: Committer, year: int
+    ) -> None:
+        """As a back-up from before that is restored: boxes take no ack of an older store than they saw."""
+        seen = str(ULID.from_datetime(datetime(year, 2, 7, tzinfo=UTC)))
+        (answer,) = commit(committer, envelope([visit(1)], seen={"store": seen, "position": 9}))
+        assert answer.ack.store > seen
+        soon = Committer(engine, lambda: NOW + timedelta(hours=2))
+        (again,) = commit(soon, envelope([visit(2)], seen={"store": answer.ack.store, "position": 1}))
+        assert again.ack.store == answer.ack.store
+
     def test_a_store_from_the_far_future_is_not_believed(self, engine: Engine, committer: Committer) -> None:
         old = self.store(engine)
         commit(committer, envelope([visit(1)], seen={"store": "7" + "Z" * 25, "position": 9}))
         assert self.store(engine) == old
+        assert len(rows_of(engine, Event)) == 1
+
+
+def test_a_tile_that_is_damaged_here_is_no_fault_of_what_comes(engine: Engine, committer: Committer) -> None:
+    commit(committer, envelope([tile(1)]))
+    with writing(engine) as connection:
+        connection.execute(table_of(Tile).update().values(cells=b"damaged"))
+    (answer,) = commit(committer, envelope([tile(2), visit(3)]))
+    assert (answer.ack.through, answer.ack.refused) == (3, None)
+    assert rows_of(engine, DeadLetter) == []
+    assert [int(decode_cells(row["cells"]).sum()) for row in rows_of(engine, Tile)] == [10, 10, 10]
 
 
 def test_two_epochs_of_one_box_do_not_mix(engine: Engine, committer: Committer) -> None:

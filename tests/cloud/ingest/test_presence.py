@@ -65,6 +65,44 @@ def test_the_newest_live_message_stays(engine: Engine) -> None:
     assert (row["at_ms"], '"people":3' in row["body"]) == (to_ms(NOW), True)
 
 
+def kept_live(engine: Engine) -> tuple[int, int]:
+    """When the kept word of the box was said, and how many people it tells of."""
+    (row,) = rows_of(engine, Live)
+    return row["at_ms"], json.loads(row["body"])["scenes"][0]["people"]
+
+
+@pytest.mark.parametrize("ahead", [1, 60 * 24 * 3650], ids=["a minute", "ten years"])
+def test_what_a_box_says_whose_clock_is_ahead_was_said_when_it_came(engine: Engine, ahead: int) -> None:
+    enrol(engine)
+    Committer(engine, lambda: NOW).commit(deliver(live(ahead, people=3), leaf="live"))
+    assert kept_live(engine) == (to_ms(NOW), 3)
+    soon = NOW + timedelta(seconds=30)
+    Committer(engine, lambda: soon).commit(deliver(live(ahead, people=7), leaf="live"))
+    assert kept_live(engine) == (to_ms(soon), 7)
+    later = NOW + timedelta(minutes=1)
+    Committer(engine, lambda: later).commit(deliver(live(1, people=8), leaf="live"))
+    assert kept_live(engine) == (to_ms(later), 8)
+
+
+def test_what_the_broker_kept_of_a_box_whose_clock_was_ahead_tells_nothing(engine: Engine) -> None:
+    enrol(engine)
+    committer = Committer(engine, lambda: NOW)
+    committer.commit(deliver(live(-1, people=3), leaf="live"))
+    committer.commit((intake(topic("live"), live(9, people=7), retained=True),))
+    assert kept_live(engine) == (to_ms(NOW - timedelta(minutes=1)), 3)
+    committer.commit((intake(topic("live"), live(0, people=7), retained=True),))
+    assert kept_live(engine) == (to_ms(NOW), 7)
+
+
+def test_what_is_kept_from_the_future_gives_way(engine: Engine) -> None:
+    """As a cloud kept it whose own clock ran ahead."""
+    enrol(engine)
+    leapt = NOW + timedelta(days=3650)
+    Committer(engine, lambda: leapt).commit(deliver(live(60 * 24 * 3650, people=3), leaf="live"))
+    Committer(engine, lambda: NOW).commit(deliver(live(0, people=7), leaf="live"))
+    assert kept_live(engine) == (to_ms(NOW), 7)
+
+
 def test_live_of_a_venue_that_the_box_is_not_in_is_not_shown(engine: Engine) -> None:
     enrol(engine)
     Committer(engine, lambda: NOW).commit(deliver(live(0, people=3, venue="elsewhere"), leaf="live"))

@@ -25,6 +25,8 @@ def test_a_range_set_is_a_set_of_numbers(ranges: list[Range]) -> None:
         assert sorted(wanted) == covered
         numbers |= wanted
     assert {number for number in range(1, 80) if number in receipts} == numbers
+    pairs = [(first, last) for first in range(1, 75) for last in (first, first + 1, first + 5)]
+    assert all(receipts.covers(first, last) == (set(range(first, last + 1)) <= numbers) for first, last in pairs)
     assert [number for low, high in receipts for number in range(low, high + 1)] == sorted(numbers)
     assert receipts.through == next(number for number in range(100) if number + 1 not in numbers)
 

@@ -1,3 +1,4 @@
+import logging
 from datetime import UTC, datetime
 
 import numpy as np
@@ -10,6 +11,7 @@ from cloud.ingest.tiles import PlacedTile, decode_cells, encode_cells, merge_til
 from cloud.store import tables
 from cloud.store.engine import writing
 from cloud.store.moments import to_ms
+from cloud.store.upsert import table_of
 from protocol.tiles import Tile
 from tests.support.envelopes import BOX, JsonObject, rows_of, tile
 
@@ -70,6 +72,32 @@ def test_a_cell_that_would_overflow_is_refused_whole(engine: Engine) -> None:
     with pytest.raises(Invalid, match="space ground-1"):
         merge(engine, placed(cells=[0], values=[1]))
     assert rows_of(engine, tables.Tile) == before
+
+
+@pytest.mark.parametrize(
+    "blob",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"\0", id="no such thing"),
+        pytest.param(encode_cells(np.ones(1024, dtype=np.int64))[:-3], id="cut short"),
+        pytest.param(encode_cells(np.ones(8192, dtype=np.int64)), id="that of another layer"),
+    ],
+)
+def test_a_damaged_tile_begins_anew_and_is_told_while_all_others_count(
+    engine: Engine, blob: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    merge(engine, placed())
+    with writing(engine) as connection:
+        table = table_of(tables.Tile)
+        connection.execute(table.update().where(table.c.length_seconds == 86_400).values(cells=blob))
+    merge(engine, placed(), placed(tx=1))
+    sums = {
+        (row["length_seconds"], row["tx"]): decode_cells(row["cells"]).sum() for row in rows_of(engine, tables.Tile)
+    }
+    assert sums == {(900, 0): 20, (3600, 0): 20, (86_400, 0): 10, (900, 1): 10, (3600, 1): 10, (86_400, 1): 10}
+    (told,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert f"length_seconds 86400, start_ms {to_ms(AT.replace(hour=0, minute=0))}, box {BOX}" in told.getMessage()
+    assert "; it begins anew with what came" in told.getMessage()
 
 
 def test_more_tiles_than_one_query_takes(engine: Engine) -> None:

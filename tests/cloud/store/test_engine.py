@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -121,3 +124,47 @@ def test_opening_a_database_writes_nothing_into_it(tmp_path: Path) -> None:
             assert other.execute(text("PRAGMA auto_vacuum")).scalar() == 2
         second.dispose()
     first.dispose()
+
+
+def test_a_database_that_is_made_here_is_its_owners_alone(tmp_path: Path) -> None:
+    """And what SQLite lays beside it; a file that is there already keeps its rights."""
+    before = os.umask(0o022)
+    try:
+        for name in ("new", "old"):
+            path = tmp_path / name
+            if name == "old":
+                path.touch(0o640)
+            engine = open_engine(f"sqlite:///{path}")
+            with writing(engine) as connection:
+                connection.execute(text("CREATE TABLE a (b TEXT)"))
+                modes = {found.name: found.stat().st_mode & 0o777 for found in tmp_path.glob(f"{name}*")}
+            expected = 0o600 if name == "new" else 0o640
+            assert modes == {name: expected, f"{name}-wal": expected, f"{name}-shm": expected}
+            engine.dispose()
+    finally:
+        os.umask(before)
+
+
+def test_connections_of_one_process_do_not_take_each_others_locks(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'footfall.sqlite'}"
+    engine = open_engine(url)
+    with writing(engine) as connection:
+        connection.execute(text("CREATE TABLE kept (one INTEGER)"))
+    with reading(engine), reading(engine):
+        pass  # a second connection was made beside the first, and both are kept
+    assert _counted_elsewhere(tmp_path / "footfall.sqlite") == 0
+    with writing(engine) as connection:
+        connection.execute(text("INSERT INTO kept VALUES (1)"))
+    found = _counted_elsewhere(tmp_path / "footfall.sqlite")
+    engine.dispose()
+    assert found == 1
+
+
+def _counted_elsewhere(path: Path) -> int:
+    """What another process finds, which closes the file thereafter."""
+    program = (
+        "import sqlite3, sys; file = sqlite3.connect(sys.argv[1]);"
+        " print(file.execute('SELECT count(*) FROM kept').fetchone()[0]); file.close()"
+    )
+    said = subprocess.run([sys.executable, "-c", program, path], check=True, capture_output=True, text=True)
+    return int(said.stdout)

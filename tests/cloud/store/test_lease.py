@@ -28,6 +28,18 @@ def test_after_a_break_the_task_begins_anew(engine: Engine) -> None:
     assert hold(engine, "first", late) == late
 
 
+@pytest.mark.parametrize("holder", ["first", "second"])
+def test_a_lease_from_a_clock_that_ran_ahead_has_lapsed(engine: Engine, holder: str) -> None:
+    hold(engine, "first", START + 365 * 86_400_000)
+    assert hold(engine, holder, START) == START
+    assert hold(engine, "third", START) is None
+
+
+def test_a_lease_of_a_machine_whose_clock_differs_a_little_is_kept(engine: Engine) -> None:
+    hold(engine, "first", START + LEASE_MS - 1)
+    assert hold(engine, "second", START) is None
+
+
 def test_whoever_leaves_lets_others_in_at_once(engine: Engine) -> None:
     hold(engine, "first", START)
     with writing(engine) as connection:

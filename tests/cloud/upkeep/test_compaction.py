@@ -6,7 +6,7 @@ from random import Random
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 from sqlmodel import Session
 
 from cloud.heatmaps import read_heat
@@ -17,7 +17,8 @@ from cloud.store import tables
 from cloud.store.engine import reading, writing
 from cloud.store.metrics import BUCKET_MS, bucket_of
 from cloud.store.moments import to_ms
-from cloud.upkeep import compaction
+from cloud.store.upsert import table_of
+from cloud.upkeep import JobName, compaction, jobs_of, last_runs, run_job
 from cloud.upkeep.compaction import add_up_fine_tiles
 from protocol.tiles import Layer, Tile
 from tests.support.envelopes import BOX, NOW, VENUE, deliver, enrol, envelope, rows_of, tile
@@ -110,3 +111,33 @@ def test_tiles_that_boxes_sent_are_those_that_are_added_up(engine: Engine) -> No
     Committer(engine, lambda: NOW).commit(deliver(envelope(items)))
     assert sum(add_up_fine_tiles(engine, now=NOW)) == 10
     assert lengths(engine) == {900: 1, 3600: 1, 86_400: 1}
+
+
+@pytest.mark.parametrize("length_seconds", [60, 900])
+def test_a_damaged_tile_is_left_out_and_told(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, length_seconds: int
+) -> None:
+    """Be it a short one, or the sum that it belongs to."""
+    monkeypatch.setattr(compaction, "TILES_AT_ONCE", 4)
+    enrol(engine)
+    for minute in (0, 20, 21, 22, 23, 24, 25):
+        put(engine, minute)
+    put(engine, 0, length_seconds=900)
+    spoil(engine, length_seconds)
+    (compacting,) = (job for job in jobs_of(retention_months=13) if job.name is JobName.COMPACTION)
+    assert run_job(engine, compacting, now=NOW) == 6
+    assert lengths(engine)[60] == 1
+    found = last_runs(engine)["compaction"]
+    assert (found.gone, found.succeeded_ms) == (6, to_ms(NOW))
+    key = f"length_seconds {length_seconds}, start_ms {FIRST_MS}, box {BOX}"
+    assert found.trouble.startswith("1 heat-map tiles could not be added up, such as venue ")
+    assert key in found.trouble
+    assert key in caplog.text
+
+
+def spoil(engine: Engine, length_seconds: int) -> None:
+    """Damage the first tile of a length."""
+    table = table_of(tables.Tile)
+    first = (table.c.length_seconds == length_seconds) & (table.c.start_ms == FIRST_MS)
+    with writing(engine) as connection:
+        assert connection.execute(update(table).where(first).values(cells=b"broken")).rowcount == 1

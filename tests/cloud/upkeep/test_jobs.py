@@ -41,6 +41,10 @@ def run_at(started: datetime, *, succeeded: datetime | None) -> LastRun:
         pytest.param(run_at(hours_ago(2), succeeded=None), True, id="failed two hours ago"),
         pytest.param(run_at(hours_ago(0.8), succeeded=None), False, id="tried within the hour"),
         pytest.param(run_at(hours_ago(2), succeeded=hours_ago(24)), True, id="failed since"),
+        pytest.param(run_at(hours_ago(-9000), succeeded=hours_ago(-9000)), True, id="done under a clock ahead"),
+        pytest.param(run_at(hours_ago(-9000), succeeded=None), True, id="failed under a clock ahead"),
+        pytest.param(run_at(hours_ago(0.8), succeeded=hours_ago(-9000)), False, id="tried since the clock is right"),
+        pytest.param(run_at(hours_ago(9), succeeded=hours_ago(-9000)), True, id="failed since the clock is right"),
     ],
 )  # fmt: skip
 def test_a_job_is_due_once_a_day_and_an_hour_after_a_failure(last: LastRun | None, *, due: bool) -> None:
@@ -123,10 +127,11 @@ def test_all_jobs_run_beside_the_ingest(engine: Engine) -> None:
     enrol(engine)
     old = NOW - timedelta(days=500)
     Committer(engine, lambda: old).commit(deliver(envelope([visit(seq, at=old) for seq in range(1, 51)])))
+    Committer(engine, lambda: NOW).commit(deliver(envelope([visit(51)])))
     watch = UpkeepWatch(engine, jobs_of(retention_months=13), clock=Clock(), hour=2)
     worker = threading.Thread(target=watch.work)
     worker.start()
-    for seq in range(51, 71):
+    for seq in range(52, 71):
         Committer(engine, lambda: NOW).commit(deliver(envelope([visit(seq)])))
     worker.join()
     assert len(rows_of(engine, Event)) == 20

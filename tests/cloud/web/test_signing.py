@@ -2,21 +2,26 @@
 
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from pydantic import SecretStr
 from sqlalchemy import Engine
 from sqlmodel import Session
 
 from cloud.access.audit import AuditFigures, list_audit
-from cloud.access.links import make_setup_link
+from cloud.access.links import make_link, make_setup_link, use_link
+from cloud.access.passwords import Passwords
 from cloud.access.roles import Role
+from cloud.access.users import set_password_hash
 from cloud.settings import Settings
 from cloud.store.engine import reading, writing
 from cloud.store.moments import to_ms
-from cloud.web import create_site
+from cloud.store.tables import User, UserSession
+from cloud.web import create_site, signing
 from tests.support.api import ADMIN_KEY, ON_SQLITE, Api, Clock
-from tests.support.envelopes import NOW
+from tests.support.envelopes import NOW, rows_of
 from tests.support.visitor import PASSWORD, Visitor, add_person
 
 pytestmark = ON_SQLITE
@@ -76,7 +81,7 @@ def test_signing_in_leads_to_the_page_that_was_asked_for(site: FastAPI, engine: 
 @pytest.mark.parametrize(
     "wanted",
     ["https://evil.example/", "//evil.example", "/\\evil.example", "\\\\evil.example", "javascript:alert(1)", "evil",
-     "/\n/evil.example", "http:evil.example", "/%0d%0aSet-Cookie:x=y\r\n", ""],
+     "/\n/evil.example", "http:evil.example", "//[", "//[::1", "/\t/evil.example", "/%0d%0aSet-Cookie:x=y\r\n", ""],
 )  # fmt: skip
 def test_nobody_is_led_elsewhere_by_a_link_to_the_sign_in_page(site: FastAPI, engine: Engine, wanted: str) -> None:
     add_person(engine)
@@ -92,6 +97,44 @@ def test_a_wrong_password_and_an_unknown_name_are_told_alike(site: FastAPI, engi
     plain = [re.sub(r'value="[^"]*"', "", answer.text) for answer in (wrong, unknown)]
     assert plain[0].replace(" autofocus", "") == plain[1].replace(" autofocus", "")
     assert "The name or the password is wrong." in plain[0]
+
+
+def test_whoever_signs_in_with_a_password_that_is_changed_meanwhile_stays_outside(
+    site: FastAPI, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_person(engine)
+    matches = Passwords.matches
+
+    def slowly(self: Passwords, password: SecretStr, stored: str | None) -> bool:
+        with writing(engine) as connection, Session(connection) as session:
+            set_password_hash(session, user="ada", password_hash="new")
+        return matches(self, password, stored)
+
+    monkeypatch.setattr(Passwords, "matches", slowly)
+    visitor = Visitor(site)
+    refused = visitor.sign_in()
+    assert (refused.status_code, "The password was changed just now" in refused.text) == (401, True)
+    assert visitor.get("/account").status_code == 303
+    assert rows_of(engine, UserSession, box=None) == []
+
+
+def test_a_link_signs_nobody_in_whose_password_is_another_by_then(
+    site: FastAPI, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_person(engine)
+    with writing(engine) as connection, Session(connection) as session:
+        link = make_link(session, user="ada", now_ms=to_ms(NOW))
+
+    def slowly(session: Session, **fields: Any) -> User:
+        row = use_link(session, **fields)
+        set_password_hash(session, user="ada", password_hash="new")
+        return row
+
+    monkeypatch.setattr(signing, "use_link", slowly)
+    visitor = Visitor(site)
+    done = visitor.fill(link, "/welcome", token=link.partition("=")[2], password=PASSWORD, again=PASSWORD)
+    assert done.status_code == 401
+    assert rows_of(engine, UserSession, box=None) == []
 
 
 def test_the_log_knows_who_tried_but_no_name_that_may_be_a_password(site: FastAPI, engine: Engine) -> None:
@@ -124,6 +167,28 @@ def test_attempts_are_limited_by_address_and_by_user(engine: Engine, clock: Cloc
     assert len(log(engine)) == 6
     clock.now += timedelta(minutes=1)
     assert Visitor(site, origin=HTTPS, address="192.0.2.7").sign_in().status_code == 303
+
+
+def test_what_strangers_get_wrong_is_limited_by_address_and_not_recorded_beyond(site: FastAPI, engine: Engine) -> None:
+    add_person(engine)
+    bare, visitor = (Visitor(site, origin=HTTPS, address=f"192.0.2.{n}") for n in (1, 2))
+    assert [bare.post("/sign-in", {}).status_code for _ in range(12)] == [403] * 10 + [429] * 2
+    assert bare.post("/welcome", {"token": "x"}).headers["retry-after"] == "60"
+    tries = [visitor.fill("/sign-in", "/welcome", token="x").status_code for _ in range(12)]
+    assert tries == [404] * 10 + [429] * 2
+    assert visitor.send("/sign-in", b"user=%ff").status_code == 429
+    assert len(log(engine)) == 20
+    assert bare.sign_in().status_code == 303
+
+
+def test_ones_own_sign_ins_do_not_make_room_for_guessing_at_others(engine: Engine, clock: Clock) -> None:
+    for user in ("ada", "mallory"):
+        add_person(engine, user)
+    site = made(engine, clock, sign_ins_per_minute=3)
+    tried = [("ada", "wrong horse battery"), ("mallory", PASSWORD)] * 2
+    tries = [Visitor(site, origin=HTTPS, address="192.0.2.7").sign_in(*one).status_code for one in tried]
+    assert tries == [401, 303, 401, 429]
+    assert Visitor(site, origin=HTTPS, address="192.0.2.8").sign_in("mallory").status_code == 303
 
 
 def test_over_tls_the_cookie_is_of_this_host_alone_and_never_told_to_scripts(site: FastAPI, engine: Engine) -> None:
@@ -172,7 +237,7 @@ def test_a_form_without_its_token_changes_nothing(site: FastAPI, engine: Engine)
         assert (answer.status_code, "load it anew" in answer.text) == (403, True)
     own = {"csrf": ada.token("/users")}
     for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://evil.example"},
-                    {"Origin": "null"}):  # fmt: skip
+                    {"Origin": "null"}, {"Origin": "http://["}):  # fmt: skip
         assert (
             ada.post("/users", {"user": "mallory", "role": "admin", "reach": "all", **own}, **headers).status_code
             == 403
@@ -181,7 +246,7 @@ def test_a_form_without_its_token_changes_nothing(site: FastAPI, engine: Engine)
     for headers in ({"Sec-Fetch-Site": "same-origin"}, {"Origin": "http://127.0.0.1"}):
         user = f"user-{len(headers)}{next(iter(headers))[0].lower()}"
         assert ada.post("/users", {"user": user, "role": "viewer", "reach": "all", **own}, **headers).status_code == 200
-    assert sum(one.who == "user ada" and one.outcome == "refused" for one in log(engine)) == 8
+    assert sum(one.who == "user ada" and one.outcome == "refused" for one in log(engine)) == 9
 
 
 def test_a_session_changes_nothing_over_the_api_without_the_token(site: FastAPI, engine: Engine) -> None:
@@ -191,13 +256,16 @@ def test_a_session_changes_nothing_over_the_api_without_the_token(site: FastAPI,
     assert ada.get("/api/v1/venues").status_code == 200
     assert ada.post("/api/v1/venues/x/archive", {}).status_code == 403
     token = {"X-CSRF-Token": ada.token("/account")}
+    assert ada.post("/api/v1/venues/x/archive", {"csrf": token["X-CSRF-Token"]}).status_code == 403
     assert ada.post("/api/v1/venues/x/archive", {}, **token).status_code == 404
 
 
 @pytest.mark.parametrize("body", [b"user=%ff", b"user=a%00b", b"a&" * 3000], ids=["no text", "a NUL", "3000 fields"])
 def test_a_form_that_makes_no_sense_is_refused_as_a_page(site: FastAPI, engine: Engine, body: bytes) -> None:
     add_person(engine)
-    answer = Visitor(site).send("/sign-in", body)
+    visitor = Visitor(site)
+    visitor.get("/sign-in")
+    answer = visitor.send("/sign-in", body)
     assert (answer.status_code, "That cannot be done" in answer.text) == (422, True)
 
 

@@ -6,6 +6,7 @@ from random import Random
 import numpy as np
 import pytest
 
+from edge.address import Address
 from edge.camera import (
     AsFastAsPossible,
     Backoff,
@@ -46,7 +47,9 @@ def frame(index: int, *, camera: str = "door", size: tuple[int, int] = (32, 24))
 
 
 def trouble(reason: Trouble) -> SourceTrouble:
-    return SourceTrouble(source="door", address="rtsp://10.0.0.7/x", reason=reason, detail="told by the test")
+    return SourceTrouble(
+        source="door", address=Address(text="rtsp://10.0.0.7/x"), reason=reason, detail="told by the test"
+    )
 
 
 def failing(reason: Trouble, *indexes: int) -> Callable[[], Iterator[Frame]]:

@@ -150,7 +150,7 @@ def test_a_password_is_asked_for_and_never_shown(
         trouble, _ = trouble_of(server.url.replace(SECRET, SECRET + "-wrong"))
         nobody, _ = trouble_of(f"rtsp://127.0.0.1:{server.port}/camera")
     assert trouble.reason is nobody.reason is Trouble.WRONG_PASSWORD
-    assert f"127.0.0.1:{server.port}/camera" in str(trouble)
+    assert f"rtsp://127.0.0.1:{server.port}: wrong-password" in str(trouble)
     assert "check user and password" in str(trouble)
     printed = capfd.readouterr()
     assert SECRET not in f"{trouble!s} {trouble!r} {caplog.text} {printed.out} {printed.err}"
@@ -275,16 +275,20 @@ def test_a_change_of_resolution_keeps_it_online(tmp_path: Path) -> None:
     small = [card(number) for number in range(15)]
     large = [card(number, size=(320, 240)) for number in range(15, 40)]
     with RtspServer(encoded_film([small, large], tmp_path, rate=RATE)) as server, cameras(server.url) as running:
-        frames = collected(running, lambda frames: len(frames) >= 30)
+        frames = collected(running, lambda frames: bool(frames) and number_on(frames[-1].image) >= 30)
         changes = running.changes()
-    assert [frame.image.shape[:2] for frame in frames] == [(120, 160)] * 15 + [(240, 320)] * (len(frames) - 15)
-    assert [number_on(frame.image) for frame in frames] == list(range(len(frames)))
+    # a busy machine drops some, as it should: what counts is that each that is taken is the right one, at its time
+    numbers = [number_on(frame.image) for frame in frames]
+    assert numbers[0] < 15, "both sizes were seen"
+    assert [frame.image.shape[:2] for frame in frames] == [(120, 160) if n < 15 else (240, 320) for n in numbers]
     assert [(change.state, change.reason) for change in changes] == [
         (HealthState.ONLINE, Note.PLAYING),
         (HealthState.ONLINE, Note.RESOLUTION_CHANGED),
     ]
-    steps = [after.at - before.at for before, after in itertools.pairwise(frames)]
-    assert steps[1:] == pytest.approx([0.1] * (len(frames) - 2), abs=0.006)
+    assert all(after > before for before, after in itertools.pairwise(numbers))
+    passed = [after.at - before.at for before, after in itertools.pairwise(frames)]
+    meant = [(after - before) / RATE for before, after in itertools.pairwise(numbers)]
+    assert passed[1:] == pytest.approx(meant[1:], abs=0.006)
 
 
 def test_a_slow_consumer_gets_fresh_frames_and_a_count_of_drops(server: RtspServer) -> None:

@@ -3,24 +3,8 @@ import errno
 import av.error
 import pytest
 
-from edge.camera.trouble import ADVICE, SourceTrouble, Trouble, cause_of, without_secrets
-
-
-@pytest.mark.parametrize(
-    ("address", "shown"),
-    [
-        ("rtsp://10.0.0.7:554/stream1", "rtsp://10.0.0.7:554/stream1"),
-        ("rtsp://admin:s3cret@10.0.0.7/stream1", "rtsp://***@10.0.0.7/stream1"),
-        ("rtsp://admin:s3cret@x:y/z@10.0.0.7/a", "rtsp://***@10.0.0.7/a"),
-        ("rtsp://10.0.0.7/user=admin&password=s3cret&channel=1", "rtsp://10.0.0.7/user=***&password=***&channel=1"),
-        ("rtsp://10.0.0.7/live?token=s3cret", "rtsp://10.0.0.7/live?token=***"),
-        ("cannot open rtsp://a:s3cret@h/x today", "cannot open rtsp://***@h/x today"),
-        ("/dev/video0", "/dev/video0"),
-    ],
-    ids=["no secret", "user and password", "odd password", "secrets in path", "token", "in a sentence", "device"],
-)
-def test_secrets_are_not_shown(address: str, shown: str) -> None:
-    assert without_secrets(address) == shown
+from edge.address import Address
+from edge.camera.trouble import ADVICE, SourceTrouble, Trouble, cause_of
 
 
 @pytest.mark.parametrize(
@@ -52,8 +36,13 @@ def test_every_trouble_has_advice() -> None:
 
 def test_an_error_names_camera_address_cause_and_remedy() -> None:
     trouble = SourceTrouble(
-        source="door", address="rtsp://a:s3cret@10.0.0.7/x", reason=Trouble.NOT_FOUND, detail="404 Not Found"
+        source="door",
+        address=Address(text="rtsp://a:s3cret@10.0.0.7/x"),
+        reason=Trouble.NOT_FOUND,
+        detail="404 Not Found",
     )
     text = str(trouble)
-    assert all(part in text for part in ("door", "10.0.0.7/x", "not-found", "404 Not Found", "check the stream's path"))
+    assert all(
+        part in text for part in ("door", "rtsp://10.0.0.7: ", "not-found", "404 Not Found", "check the stream's path")
+    )
     assert "s3cret" not in text

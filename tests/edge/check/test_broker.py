@@ -1,14 +1,18 @@
 """Against a real broker: let in, refused, not there; and a running uplink is not disturbed."""
 
+import ssl
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from cloud.devices.authority import open_authority
 from edge.check.broker import check_broker
 from edge.check.findings import Verdict
+from edge.enrolment.identity import Enrolment, make_request, write_enrolment
 from edge.settings import Settings
-from edge.uplink.link import Address, MqttLink, Post
+from edge.uplink.link import Address, MqttLink, Post, clock_hint
 from tests.support.mosquitto import Mosquitto
 from tests.support.ports import free_port
 
@@ -76,3 +80,26 @@ def test_a_running_uplink_keeps_its_connection_and_nothing_is_published(mosquitt
         assert arrived.topic == "footfall/still-here"
     finally:
         uplink.close()
+
+
+def test_an_enrolment_without_its_authority_is_a_finding_and_no_traceback(tmp_path: Path) -> None:
+    authority = open_authority(tmp_path / "cloud", now=datetime.now(UTC))
+    request = make_request()
+    issued = authority.sign_request(request.pem, name="box-1", now=datetime.now(UTC), days=1)
+    told = {"cloud": "https://cloud.example", "box": "box-1", "venue": "shop", "host": "127.0.0.1", "port": 9}
+    enrolment = Enrolment.model_validate({**told, "key": SECRET})
+    folder = tmp_path / "enrolment"
+    write_enrolment(folder, enrolment, key_pem=request.key_pem, certificate=issued.pem, authority=authority.pem)
+    (folder / "authority.pem").unlink()
+    table = {"box": {"id": "box-1", "venue": "shop"}, "camera": [{"id": "floor", "synthetic": {}}]}
+    found = check_broker(Settings.model_validate({**table, "enrolment": {"folder": str(folder)}}))
+    assert found.verdict is Verdict.FAIL
+    assert f"{folder}/authority.pem cannot be used" in found.said
+    assert "enrol the box anew" in found.said
+
+
+def test_a_certificate_that_begins_in_the_future_is_a_matter_of_the_clock() -> None:
+    error = ssl.SSLCertVerificationError()
+    error.verify_code = 9
+    assert "is this box's clock right?" in clock_hint(error)
+    assert clock_hint(OSError("else")) == ""

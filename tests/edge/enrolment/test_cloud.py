@@ -121,7 +121,7 @@ def test_a_due_certificate_is_renewed_with_a_new_key_until_the_box_is_revoked(
         assert request.key_pem not in after
         assert read_certificate(folder).box == BOX
         with writing(engine) as connection, Session(connection) as session:
-            revoke_box(session, box=BOX, now=datetime.now(UTC))
+            revoke_box(session, authority.journal, box=BOX, now=datetime.now(UTC))
         with pytest.raises(EnrolmentRefused, match="mistyped or revoked"):
             renew(folder)
         stop.clear()
@@ -129,3 +129,28 @@ def test_a_due_certificate_is_renewed_with_a_new_key_until_the_box_is_revoked(
     assert (folder / "box.pem").read_text() == after, "what fails leaves what is there"
     assert "The certificate was not renewed" in caplog.text
     assert given.key.get_secret_value() not in caplog.text
+
+
+def test_a_box_that_asks_too_often_is_told_and_keeps_what_it_has(
+    tmp_path: Path, engine: Engine, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, request = tmp_path / "enrolment", make_request()
+    looks: list[str] = []
+    stop = threading.Event()
+
+    def much_later() -> datetime:
+        stop.set()
+        return datetime.now(UTC) + timedelta(days=300)
+
+    with served_cloud(engine, tmp_path, signed_by=authority) as cloud:
+        given = ask_to_enrol(cloud, code=code_for(engine, authority), request=request.pem)
+        keep(folder, cloud, given, request.key_pem)
+        for _ in range(7):
+            stop.clear()
+            keep_renewed(folder, stop, now=much_later)
+            looks.append((folder / "box.pem").read_text())
+    assert len(set(looks)) == 5
+    assert looks[4:] == looks[4:5] * 3
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    refusal = f"{cloud} refuses: box box-1 was given 6 certificates within a day"
+    assert said == [f"The certificate was not renewed: {refusal}"] * 2

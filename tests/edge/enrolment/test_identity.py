@@ -136,7 +136,7 @@ def test_a_missing_or_spoilt_file_is_told(tmp_path: Path, authority: Authority) 
     (folder / "box.pem").write_text("spoilt")
     assert "this is no certificate; enrol the box anew" in said(settings(folder))[1]
     (folder / "box.pem").unlink()
-    assert "cannot be read by this user" in said(settings(folder))[1]
+    assert said(settings(folder))[1] == f"{folder}/box.pem: it is missing; enrol the box anew"
     (folder / "enrolment.json").write_text("{}")
     with pytest.raises(ConfigurationError, match="this is no enrolment"):
         read_enrolment(folder)

@@ -25,17 +25,22 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
         yield mounted
 
 
-def everything(exchange: Exchange) -> tuple[set[int], set[int], Counter[str]]:
-    """Seqs held, seqs declared, and what was lost by type; together they are all that was issued."""
-    held = set(exchange.states())
-    declared: set[int] = set()
+Name = tuple[object, object]
+
+
+def everything(exchange: Exchange) -> tuple[set[Name], set[Name], Counter[str]]:
+    """Names held, names declared, and what was lost by type; together they are all that was issued."""
+    named = "SELECT epoch, seq FROM item UNION SELECT epoch, seq FROM part UNION SELECT epoch, seq FROM tile_part"
+    held: set[Name] = {(epoch, seq) for epoch, seq in exchange.rows(named)}
+    declared: set[Name] = set()
     lost: Counter[str] = Counter()
-    for _, first, last, reason, counts in exchange.gaps():
-        declared |= set(range(first, last + 1))
+    for epoch, first, last, reason, counts in exchange.gaps():
+        declared |= {(epoch, seq) for seq in range(first, last + 1)}
         lost += counts if reason == "dropped" else Counter()
-    issued = int(str(exchange.rows("SELECT next_seq - 1 FROM epoch ORDER BY ordinal LIMIT 1")[0][0]))
+    declared |= {(epoch, seq) for epoch, first, last, _ in exchange.merged() for seq in range(first, last + 1)}
+    issued = exchange.rows("SELECT epoch, next_seq - 1 FROM epoch")
     assert not held & declared
-    assert held | declared == set(range(1, issued + 1))
+    assert held | declared == {(epoch, seq) for epoch, last in issued for seq in range(1, int(str(last)) + 1)}
     return held, declared, lost
 
 
@@ -44,6 +49,10 @@ def minute(number: int) -> Batch:
     cells = dict.fromkeys(range(200), 1000)
     drafts = [visit(at=at, frames=number), visit(at=at, frames=number), report(at=at)]
     return Batch(origin=ORIGIN, drafts=drafts, tiles=[tile_part(cells, at=at)])
+
+
+def dropped(exchange: Exchange) -> bool:
+    return any(reason == "dropped" for *_, reason, _ in exchange.gaps())
 
 
 def test_a_full_disk_costs_the_ballast_first_and_then_what_is_worth_least(disk: SmallDisk) -> None:
@@ -57,11 +66,11 @@ def test_a_full_disk_costs_the_ballast_first_and_then_what_is_worth_least(disk: 
             writer.commit(minute(number))
         disk.brim()
         number = 100
-        while number < 20_000 and not exchange.gaps():
+        while number < 20_000 and not dropped(exchange):
             exchange.now = number * 60.0
             writer.commit(Batch(origin=ORIGIN, drafts=[*minute(number).drafts] * 40, tiles=minute(number).tiles))
             number += 1
-        assert exchange.gaps(), "the disk never became full"
+        assert dropped(exchange), "the disk never became full"
         assert not ballast.exists()
         _, declared, _ = everything(exchange)
         kept = {kind: [int(str(body["seq"])) for body in exchange.bodies(kind)] for kind in ("occupancy", "visit")}
@@ -193,11 +202,46 @@ def test_an_exchange_opens_on_a_full_disk(disk: SmallDisk) -> None:
         assert len(exchange.bodies("visit")) == 101
 
 
+def test_a_batch_larger_than_what_is_kept_free_is_taken_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Ballast, "is_affordable", False)
+    exchange = Exchange(folder=tmp_path)
+    with opened(exchange) as writer:
+        filled(writer, exchange, 8_000)
+        room.keep_size(writer._connection, fixed=True)
+        writer.commit(Batch(origin=ORIGIN, drafts=[visit(frames=number) for number in range(1_500)]))
+        held, _, lost = everything(exchange)
+        assert len(held) + lost.total() == 1 + 8_000 + 1_500
+    assert exchange.bodies("visit")[-1]["frames_seen"] == 1_499
+
+
 def test_the_last_room_is_not_taken_for_ballast(disk: SmallDisk) -> None:
     disk.brim(leave_bytes=BALLAST_BYTES + 2**20)
     exchange = Exchange(folder=disk.folder / "exchange")
     with opened(exchange):
         assert not (exchange.folder / "exchange.ballast").exists()
+
+
+def test_what_could_not_even_be_declared_on_the_last_byte_is_declared_by_the_next_run(
+    disk: SmallDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange = Exchange(folder=disk.folder / "exchange")
+    with opened(exchange) as writer:
+        writer.commit(Batch(origin=ORIGIN, drafts=[configuration()]))
+        (exchange.folder / "exchange.ballast").unlink()
+        disk.brim()
+        with Journal(writer, system_fix=lambda: NTP) as journal:
+            for _ in range(4):
+                journal.put(Batch(origin=ORIGIN, drafts=[visit() for _ in range(10_000)]))
+            monkeypatch.setattr(writer, "_store", _no_room)
+    disk.relieve()
+    with opened(exchange):
+        kept = len(exchange.bodies("visit"))
+        assert kept + sum(lost["visit"] for *_, lost in exchange.gaps()) == 40_000
+        assert exchange.gaps()
+
+
+def _no_room(_: Batch) -> None:
+    raise ExchangeFull
 
 
 def test_the_journal_goes_on_over_a_full_disk_and_declares_what_it_let_go(

@@ -1,9 +1,11 @@
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from edge.errors import ExchangeError
 from edge.exchange.batch import Batch
 from edge.exchange.outbox import Outbox, Verdict
 from edge.exchange.schema import FILE_NAME, State, writing
@@ -174,24 +176,24 @@ def test_a_new_store_gets_all_that_is_held_and_is_told_what_is_not(ends: Ends) -
     ends.settle(acked(2, through=4, rejected=[7]))
     assert ends.settle(acked(1, through=0, store=STORES[2])) is Verdict.NEW_STORE
     assert ends.claim() == [1, 5, 6, 7, 8, 9, 10, 1]
-    (gap,) = ends.outbox.gaps(10)
+    (gap,) = ends.outbox.gaps()
     assert (gap.epoch, gap.from_seq, gap.to_seq, gap.reason) == (EPOCH, 2, 4, "expired")
     assert [(one.type, one.count) for one in gap.lost_by_type] == [("visit", 3)]
     ends.settle(acked(2, through=10, store=STORES[2]))
-    assert ends.outbox.gaps(10) == []
+    assert ends.outbox.gaps() == []
     ends.settle(acked(1, through=0, store=STORES[3]))
-    assert len(ends.outbox.gaps(10)) == 1
+    assert len(ends.outbox.gaps()) == 1
 
 
-def test_a_gap_is_sent_until_through_passes_it(ends: Ends) -> None:
+def test_a_gap_is_sent_until_the_cloud_knows_of_all_of_it(ends: Ends) -> None:
     ends.claim()
-    ends.outbox.quarantine(EPOCH, 3, now_ms=0)
-    ends.outbox.quarantine(EPOCH, 9, now_ms=0)
-    assert [gap.from_seq for gap in ends.outbox.gaps(10)] == [3, 9]
-    ends.settle(acked(1, through=4, received=[(9, 9)]))
-    assert [gap.from_seq for gap in ends.outbox.gaps(10)] == [9]
+    for seq in (3, 6, 9):
+        ends.outbox.quarantine(EPOCH, seq, now_ms=0)
+    assert [gap.from_seq for gap in ends.outbox.gaps()] == [3, 6, 9]
+    ends.settle(acked(1, through=4, received=[(8, 10)]))
+    assert [gap.from_seq for gap in ends.outbox.gaps()] == [6]
     ends.settle(acked(2, through=9))
-    assert ends.outbox.gaps(10) == []
+    assert ends.outbox.gaps() == []
 
 
 def test_what_is_settled_cannot_be_quarantined(ends: Ends) -> None:
@@ -199,17 +201,17 @@ def test_what_is_settled_cannot_be_quarantined(ends: Ends) -> None:
     ends.settle(acked(1, through=3))
     ends.outbox.quarantine(EPOCH, 3, now_ms=0)
     assert ends.in_state(State.QUARANTINED) == []
-    assert ends.outbox.gaps(10) == []
+    assert ends.outbox.gaps() == []
 
 
 def test_what_is_quarantined_is_never_sent_again(ends: Ends) -> None:
     ends.claim()
     ends.outbox.quarantine(EPOCH, 3, now_ms=0)
     ends.settle(acked(1, through=10))
-    assert ends.outbox.gaps(10) == []
+    assert ends.outbox.gaps() == []
     ends.settle(acked(1, through=0, store=STORES[2]))
     assert 3 not in ends.claim()
-    assert [gap.from_seq for gap in ends.outbox.gaps(10)] == [3]
+    assert [gap.from_seq for gap in ends.outbox.gaps()] == [3]
 
 
 def test_how_much_waits(ends: Ends) -> None:
@@ -257,3 +259,27 @@ def test_what_is_used_is_pages_with_something_in_them_and_the_log(tmp_path: Path
         with writing(writer._connection) as connection:
             connection.execute("DELETE FROM item")
         assert outbox.used_bytes() - log.stat().st_size < 2**18
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        pytest.param(lambda outbox: outbox.head(), id="head"),
+        pytest.param(lambda outbox: outbox.seen(), id="seen"),
+        pytest.param(lambda outbox: outbox.fix(), id="fix"),
+        pytest.param(lambda outbox: outbox.live(now_ms=0), id="live"),
+        pytest.param(lambda outbox: outbox.certificates(), id="certificates"),
+        pytest.param(lambda outbox: outbox.remembered("venues"), id="remembered"),
+        pytest.param(lambda outbox: outbox.standing(), id="standing"),
+        pytest.param(lambda outbox: outbox.claim(now_ms=0, window=1, lapse_ms=1), id="claim"),
+    ],
+)
+def test_what_cannot_be_read_is_told_as_an_exchange_error(ends: Ends, look: Callable[[Outbox], object]) -> None:
+    def refuse_reading(action: int, *_: object) -> int:
+        return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_READ else sqlite3.SQLITE_OK
+
+    ends.outbox._connection.set_authorizer(refuse_reading)
+    with pytest.raises(ExchangeError, match="prohibited"):
+        look(ends.outbox)
+    ends.outbox._connection.set_authorizer(None)
+    look(ends.outbox)

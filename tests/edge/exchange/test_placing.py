@@ -1,3 +1,4 @@
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,8 +13,11 @@ from edge.heatmap import to_tenths
 from protocol.envelope import ClockSource
 from protocol.modes import Mode
 from protocol.tiles import Layer
-from protocol.wire import format_utc
+from protocol.wire import early_epoch, format_utc
 from tests.support.exchange import NOON, NTP, ORIGIN, Exchange, configuration, crossing, report, tile_part, visit
+
+EPOCH = f"{1:016x}"
+EARLY = early_epoch(EPOCH)
 
 
 @pytest.fixture
@@ -26,7 +30,7 @@ def fix_at(moment: datetime) -> Fix:
     return Fix(offset_ms=round(moment.timestamp() * 1000), source=ClockSource.NTP, uncertainty_ms=10)
 
 
-def test_nothing_is_numbered_before_utc_is_known_and_all_of_it_in_order_then(exchange: Exchange) -> None:
+def test_nothing_is_an_item_before_utc_is_known_and_all_of_it_in_order_then(exchange: Exchange) -> None:
     with exchange.writer() as writer:
         writer.commit(Batch(origin=ORIGIN, drafts=[configuration(at=1.0)]))
         writer.commit(Batch(origin=ORIGIN, drafts=[visit(at=2.0), report(at=3.0)], tiles=[tile_part({5: 700}, at=3.0)]))
@@ -35,13 +39,19 @@ def test_nothing_is_numbered_before_utc_is_known_and_all_of_it_in_order_then(exc
         writer.commit(Batch(origin=ORIGIN, drafts=[visit(at=90.0)]))
         assert [(body["seq"], body["type"], body["at"]) for body in exchange.bodies()] == [
             (1, "configuration", "2026-03-01T12:00:00Z"),
-            (2, "visit", "2026-03-01T12:00:00Z"),
-            (3, "occupancy", "2026-03-01T12:00:00Z"),
-            (4, "visit", "2026-03-01T12:01:30Z"),
+            (3, "visit", "2026-03-01T12:00:00Z"),
+            (2, "occupancy", "2026-03-01T12:00:00Z"),
+            (1, "visit", "2026-03-01T12:01:30Z"),
         ]
         exchange.now = 900.0
         writer.commit(Batch(origin=ORIGIN))
-        assert [body["seq"] for body in exchange.bodies("tile")] == [5]
+        assert exchange.rows("SELECT epoch, seq, type FROM item ORDER BY id") == [
+            (EARLY, 1, "configuration"),
+            (EARLY, 3, "visit"),
+            (EARLY, 2, "occupancy"),
+            (EPOCH, 1, "visit"),
+            (EARLY, 4, "tile"),
+        ]
 
 
 @pytest.mark.parametrize(
@@ -86,22 +96,25 @@ def test_a_bucket_closes_only_when_it_is_over(exchange: Exchange) -> None:
         writer.offer_fix(NTP)
         for now, closed in ((100.0, 0), (899.9, 0), (900.0, 1)):
             exchange.now = now
-            writer.commit(Batch(origin=ORIGIN, tiles=[tile_part({1: 1000}, at=50.0)]))
+            writer.commit(Batch(origin=ORIGIN, tiles=[tile_part({1: 1000}, at=min(now, 50.0))] if now < 900 else []))
             assert len(exchange.bodies("tile")) == closed
-    assert exchange.bodies("tile")[0]["values"] == [30]
+    assert exchange.bodies("tile")[0]["values"] == [20]
+    assert exchange.gaps() == [(EARLY, 2, 2, "merged", Counter(tile=1))]
 
 
-def test_increments_add_up_over_a_restart_within_a_bucket(exchange: Exchange) -> None:
+def test_increments_of_two_runs_in_a_bucket_are_two_tiles_which_the_cloud_adds(exchange: Exchange) -> None:
     with exchange.writer() as writer:
         writer.offer_fix(NTP)
         writer.commit(Batch(origin=ORIGIN, tiles=[tile_part({1: 440, 2: 100}, at=10.0)]))
     with exchange.writer() as writer:
-        writer.commit(Batch(origin=ORIGIN, tiles=[tile_part({1: 30, 7: 30}, at=70.0)]))
+        writer.commit(Batch(origin=ORIGIN, tiles=[tile_part({1: 60, 7: 30}, at=70.0)]))
         exchange.now = 1000.0
         writer.commit(Batch(origin=ORIGIN))
-    (body,) = exchange.bodies("tile")
-    assert (body["cells"], body["values"]) == ([1, 2], [5, 1])
-    assert exchange.rows("SELECT epoch FROM item WHERE type = 'tile'") == [(f"{2:016x}",)]
+    assert [(body["cells"], body["values"]) for body in exchange.bodies("tile")] == [([1, 2], [4, 1]), ([1], [1])]
+    assert exchange.rows("SELECT epoch, seq FROM item WHERE type = 'tile'") == [
+        (EARLY, 1),
+        (early_epoch(f"{2:016x}"), 1),
+    ]
 
 
 def test_what_differs_in_anything_is_not_added_up(exchange: Exchange) -> None:

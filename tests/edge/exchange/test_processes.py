@@ -23,7 +23,7 @@ with exchange.writer(epoch=sys.argv[2]) as writer:
     writer.offer_fix(NTP)
     for number in itertools.count(1):
         drafts = [visit(frames=number) for _ in range(1 + number % 7)] + [report(max_people=number)]
-        kept = [Checkpointed(scene="floor", visits=[{"n": number}])]
+        kept = [Checkpointed(scene="floor", visits={number: {"n": number}})]
         writer.commit(Batch(origin=ORIGIN, drafts=drafts, tiles=[tile_part({1: number})], checkpoints=kept))
         print(number, flush=True)
 """

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from prometheus_client import generate_latest
 
+from edge.address import Address
 from edge.backoff import Backoff
 from edge.camera.frames import Frame
 from edge.camera.latest import Cameras, DropPolicy, Feed
@@ -25,7 +26,10 @@ class Film:
     def frames(self) -> Iterator[Frame]:
         if not self._is_there:
             raise SourceTrouble(
-                source=self._camera, address="rtsp://10.0.0.7/x", reason=Trouble.UNREACHABLE, detail="told by the test"
+                source=self._camera,
+                address=Address(text="rtsp://10.0.0.7/x"),
+                reason=Trouble.UNREACHABLE,
+                detail="told by the test",
             )
         for index in range(0, 10, 2):
             image = np.zeros((24, 32, 3), np.uint8)

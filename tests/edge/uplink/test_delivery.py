@@ -1,4 +1,6 @@
+import hashlib
 import json
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -10,7 +12,7 @@ import pytest
 from edge.clock import to_utc
 from edge.exchange.batch import Batch
 from edge.exchange.outbox import Outbox
-from edge.exchange.schema import State
+from edge.exchange.schema import FILE_NAME, State
 from edge.exchange.writer import Writer
 from edge.uplink.delivery import Delivery, Outgoing
 from protocol.envelope import ClockSource, read_envelope
@@ -88,7 +90,11 @@ def test_envelopes_carry_what_the_protocol_names(box: Box) -> None:
         (2, "visit", None),
     ]
     box.settle(IdealCloud(), [sent])
-    assert header_of(box.send(at=1000.0)[0])["seen"] == {"store": STORES[1], "position": 1}
+    assert header_of(box.send(at=1000.0)[0])["seen"] == {
+        "store": STORES[1],
+        "position": 1,
+        "settled": [{"first": 1, "last": 2}],
+    }
 
 
 def test_envelopes_stay_under_the_limit_and_hold_one_epoch_and_topic_each(tmp_path: Path) -> None:
@@ -172,8 +178,46 @@ def test_a_refused_payload_is_halved_until_what_is_bad_stands_alone(box: Box, ba
     assert {(seq, reason) for (_, seq), reason in cloud.gaps.items()} == {(number + 1, "quarantined") for number in bad}
     states = box.exchange.states()
     assert {seq for seq, state in states.items() if state == State.QUARANTINED} == {number + 1 for number in bad}
-    assert box.outbox.gaps(10) == []
+    assert box.outbox.gaps() == []
     assert box.outbox.standing().waiting == 0
+
+
+@pytest.mark.parametrize("bad", [{7}, {0}, {69}, {3, 4}, {1, 40, 69}], ids=str)
+def test_refused_gaps_are_halved_until_what_is_bad_stands_alone_and_that_is_set_aside(
+    box: Box, bad: set[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(70):
+        box.writer.commit(Batch(origin=ORIGIN, drafts=[visit()], lost={"visit": 1}))
+    seqs = [first for _, first, *_ in box.exchange.gaps()]
+    marks = [f'"from_seq":{seqs[number]},'.encode() for number in bad]
+    cloud = IdealCloud(unreadable=lambda payload: any(mark in payload for mark in marks))
+    for _ in range(20):
+        box.settle(cloud, box.send(at=box.exchange.now + 0.2))
+    assert {seq for _, seq in cloud.gaps} == set(seqs) - {seqs[number] for number in bad}
+    assert len(cloud.items) == 70
+    assert box.delivery._tally.set_aside_gaps == len(bad)
+    assert caplog.text.count("that is set aside") == len(bad)
+    refused = box.delivery._tally.refused
+    for _ in range(3):
+        box.settle(cloud, box.send(at=box.exchange.now + 61))
+    assert box.delivery._tally.refused == refused, "it is not sent again"
+    cloud.restore(cloud.saved())
+    marks.clear()
+    for _ in range(4):
+        box.settle(cloud, box.send(at=box.exchange.now + 61))
+    assert {seq for _, seq in cloud.gaps} == set(seqs), "a new store is told again"
+    assert box.outbox.gaps() == []
+
+
+def test_an_answer_to_others_does_not_forget_gaps_that_are_on_their_way(box: Box) -> None:
+    filled(box.writer, box.exchange, 3)
+    box.writer.commit(Batch(origin=ORIGIN, lost={"visit": 2}))
+    gaps, items = box.send(at=100.0)
+    assert gaps.gaps
+    box.settle(IdealCloud(), [items])
+    refused = hashlib.sha256(gaps.payload).hexdigest()
+    box.delivery.acknowledge(acked(2, refused=refused).to_json().encode(), 100.0)
+    assert box.delivery._tally.set_aside_gaps == 1
 
 
 def test_a_refusal_of_what_was_never_sent_changes_nothing(box: Box) -> None:
@@ -226,7 +270,7 @@ def test_many_gaps_are_spread_over_envelopes(box: Box) -> None:
     for _ in range(12):
         box.settle(cloud, box.send(at=box.exchange.now + 31))
     assert cloud.settled(f"{1:016x}") == set(range(1, 601))
-    assert box.outbox.gaps(1) == []
+    assert box.outbox.gaps() == []
 
 
 def test_the_box_says_hello_so_that_it_hears_of_a_new_store(box: Box) -> None:
@@ -240,6 +284,95 @@ def test_the_box_says_hello_so_that_it_hears_of_a_new_store(box: Box) -> None:
     box.settle(cloud, [hello])
     box.settle(cloud, box.send(at=162.0))
     assert cloud.settled(f"{1:016x}") == set(range(1, 7))
+
+
+@dataclass(kw_only=True)
+class Runs:
+    """A box after several runs of vision, all of whose items one cloud has."""
+
+    box: Box
+    cloud: IdealCloud
+
+    def hello_times(self, *, until: float) -> list[tuple[float, str]]:
+        """When which epoch is spoken of, and how many seconds later than now."""
+        began, spoken_of = self.box.exchange.now, []
+        while self.box.exchange.now < began + until:
+            due = self.box.send()
+            self.box.settle(self.cloud, due)
+            spoken_of += [(self.box.exchange.now - began, str(header_of(sent)["epoch"])) for sent in due]
+            self.box.exchange.now += 0.5
+        return spoken_of
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Iterator[Runs]:
+    exchange = Exchange(folder=tmp_path)
+    for _ in range(3):
+        with opened(exchange) as writer:
+            filled(writer, exchange, 4)
+    with opened(exchange) as writer, exchange.outbox() as outbox:
+        filled(writer, exchange, 4)
+        box = Box(exchange=exchange, writer=writer, outbox=outbox, delivery=Delivery(outbox, box="box-1"))
+        runs = Runs(box=box, cloud=IdealCloud())
+        for _ in range(3):
+            box.settle(runs.cloud, box.send(at=exchange.now + 400))
+        assert outbox.standing().waiting == 0
+        yield runs
+
+
+def test_after_a_connection_each_epoch_is_spoken_of_once_the_newest_first(runs: Runs) -> None:
+    runs.box.delivery.connected()
+    assert runs.hello_times(until=50) == [
+        (float(at), f"{number:016x}") for at, number in ((0, 4), (0, 3), (1, 2), (2, 1))
+    ]
+
+
+def test_while_a_connection_lasts_each_epoch_is_spoken_of_again_and_again(runs: Runs) -> None:
+    runs.box.delivery.connected()
+    later = [(at, epoch) for at, epoch in runs.hello_times(until=1500) if at > 50 and epoch != f"{4:016x}"]
+    for number in (1, 2, 3):
+        own = [at for at, epoch in later if epoch == f"{number:016x}"]
+        assert 3 <= len(own) <= 5
+    assert len({at // 60 for at, _ in later}) >= len(later) - 1, "not more than one a minute"
+
+
+@pytest.mark.parametrize("epoch", range(1, 5))
+def test_a_cloud_that_lost_what_an_epoch_had_settled_gets_it_again(runs: Runs, epoch: int) -> None:
+    lost = (f"{epoch:016x}", 3)
+    items = {name: item for name, item in runs.cloud.items.items() if name != lost}
+    runs.cloud.restore_unnoticed((items, {}))
+    runs.hello_times(until=600)
+    assert runs.cloud.store == STORES[2]
+    assert lost in runs.cloud.items
+    assert len(runs.cloud.items) == 20
+
+
+def test_epochs_of_which_nothing_is_held_any_more_are_not_spoken_of(runs: Runs) -> None:
+    with closing(sqlite3.connect(runs.box.exchange.folder / FILE_NAME)) as connection, connection:
+        connection.execute("DELETE FROM item WHERE epoch < ?", (f"{3:016x}",))
+    runs.box.delivery.connected()
+    assert {epoch for _, epoch in runs.hello_times(until=50)} == {f"{3:016x}", f"{4:016x}"}
+
+
+def test_a_box_that_only_sends_old_items_speaks_of_its_head_too(runs: Runs) -> None:
+    with closing(sqlite3.connect(runs.box.exchange.folder / FILE_NAME)) as connection, connection:
+        connection.execute("UPDATE item SET state = 0 WHERE epoch = ?", (f"{1:016x}",))
+    runs.box.delivery.connected()
+    assert [str(header_of(sent)["epoch"]) for sent in runs.box.send()] == [f"{1:016x}", f"{4:016x}"]
+
+
+def test_an_envelope_with_the_most_ranges_stays_under_the_limit(tmp_path: Path) -> None:
+    exchange = Exchange(folder=tmp_path)
+    with opened(exchange) as writer, exchange.outbox() as outbox:
+        filled(writer, exchange, 1200)
+        delivery = Delivery(outbox, box="box-1")
+        delivery.due(exchange.now)
+        outbox.settle(acked(1, received=[(seq, seq) for seq in range(3, 1200, 2)]), now_ms=0)
+        delivery.connected()
+        due = delivery.due(exchange.now)
+        assert len(header_of(due[0])["seen"]["settled"]) == 32  # type: ignore[arg-type, call-overload, index]
+        assert max(len(sent.payload) for sent in due) < 64 * 1024
+        assert max(len(sent.payload) for sent in due) > 60 * 1024
 
 
 def test_utc_is_learnt_from_an_answer(tmp_path: Path) -> None:

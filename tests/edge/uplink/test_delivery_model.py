@@ -44,7 +44,6 @@ class Deliveries(RuleBasedStateMachine):
         self.down: list[bytes] = []
         self.issued: dict[Name, JsonObject] = {}
         self.merged: set[Name] = set()
-        self.unmade: set[Name] = set()
         self.appended_tenths = 0
         self.writer: Writer
         self.outbox: Outbox
@@ -123,12 +122,16 @@ class Deliveries(RuleBasedStateMachine):
     def restore(self) -> None:
         self.cloud.restore(self.backup)
 
+    @precondition(lambda self: self.cloud.store != STORES[-1])
+    @rule()
+    def restore_unnoticed(self) -> None:
+        self.cloud.restore_unnoticed(self.backup)
+
     @rule()
     def shed(self) -> None:
-        before, named = self.held(), self.named()
+        before = self.held()
         self.writer._shed()
         self.note_issued()
-        self.unmade |= self.named() - named - self.held()  # increments that were dropped before they became a tile
         if self.held() - before:  # it merged: sums have come in place of what went
             self.merged |= before - self.held()
 
@@ -174,36 +177,50 @@ class Deliveries(RuleBasedStateMachine):
         epochs = self.exchange.rows("SELECT epoch, next_seq FROM epoch")
         return {(str(epoch), seq) for epoch, next_seq in epochs for seq in range(1, int(str(next_seq)))}
 
+    def epochs(self, names: set[Name]) -> set[str]:
+        return {epoch for epoch, _ in names}
+
     def drain(self) -> None:
-        """No more faults: everything is sent until nothing waits."""
+        """No more faults: everything is sent until nothing waits, and every epoch was spoken of since."""
         self.delivery.connected()
-        for _ in range(60):
+        self.cloud.headers.clear()
+        for _ in range(200):
             self.exchange.now += 61
             for outgoing in self.delivery.due(self.exchange.now):
                 self.delivery.sent(outgoing, self.exchange.now)
                 self.delivery.acknowledge(self.cloud.take(outgoing.payload), self.exchange.now)
-            waits = self.outbox.standing().waiting or self.outbox.gaps(1)
-            if not waits and self.outbox.seen().store == self.cloud.store:
+            waits = self.outbox.standing().waiting or self.outbox.gaps()
+            spoken_of = {header["epoch"] for header in self.cloud.headers}
+            was_told = not self.cloud.was_put_back or spoken_of.issuperset(self.outbox.settled_epochs())
+            if not waits and was_told and self.outbox.seen().store == self.cloud.store:
                 return
-        pytest.fail(f"{self.outbox.standing().waiting} items and {len(self.outbox.gaps(99))} gaps never settled")
+        pytest.fail(f"{self.outbox.standing().waiting} items and {len(self.outbox.gaps())} gaps never settled")
 
     def check(self) -> None:
-        for epoch, next_seq in self.exchange.rows("SELECT epoch, next_seq FROM epoch"):
-            assert self.cloud.settled(str(epoch)) == set(range(1, int(str(next_seq)))), "each seq ends"
+        ended = self.cloud.items.keys() | self.cloud.gaps.keys()
+        lost = self.named() - ended
+        assert not lost or (self.cloud.was_put_back and not self.epochs(lost) & self.epochs(self.held())), (
+            "each seq ends, but those of which neither a restored cloud nor the box has anything left"
+        )
+        assert ended <= self.named()
         assert not self.cloud.items.keys() & self.cloud.gaps.keys()
-        assert not self.unmade & self.issued.keys()
-        assert self.issued.keys() | self.unmade == self.cloud.items.keys() | self.cloud.gaps.keys()
+        unmade = self.named() - self.issued.keys()  # increments that became part of a tile, or were dropped before
         declared = {
             (epoch, seq, reason)
             for epoch, first, last, reason, _ in self.exchange.gaps()
             for seq in range(first, last + 1)
         }
+        merged = [
+            *((epoch, first, last) for epoch, first, last, _ in self.exchange.merged()),
+            *self.exchange.forgotten(),
+        ]
+        declared |= {(epoch, seq, "merged") for epoch, first, last in merged for seq in range(first, last + 1)}
         assert {(*name, reason) for name, reason in self.cloud.gaps.items()} <= declared
         assert not self.merged & self.cloud.items.keys(), "what was merged had never been sent"
         held = sum(_person_tenths(item) for name, item in self.issued.items() if name not in self.merged)
         assert held == self.appended_tenths, "merging loses nothing"
         for name, reason in self.cloud.gaps.items():
-            assert name not in self.unmade or reason == "dropped"
+            assert name not in unmade or reason in {"dropped", "merged"}
             bad = name in self.issued and self.issued[name].get("frames_seen") == UNREADABLE
             assert bad or reason != "quarantined"
 

@@ -1,20 +1,19 @@
 """The faults: a table of what may happen, and small values drawn from it by a seed.
 
 A fault acts on the world up to its `yield`, and is mended after it. It begins so long `after` the one before began and
-`lasts` so long, so several may be under way; `size` is whatever number it needs. What takes back something that had
-been done needs a world in which something is done: before that, all others are ended and everything flows.
-
-The one thing that is left out: a clone of the box that is short of room. Two that merge the same rows each for itself
-cannot know of each other, and neither can the cloud.
+`lasts` so long, so several may be under way; `size` is whatever number it needs. What throws an exchange away needs a
+world in which something is done: before that, all others are ended and everything flows.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from random import Random
 
+from tests.end_to_end.faults.box import Exchange
 from tests.end_to_end.faults.world import CLOUD, NARROW, WIDE, World
 from tests.support.mqtt_proxy import Conduct
+from tests.support.processes import until
 
 __all__ = ["KINDS", "Fault", "draw"]
 
@@ -50,6 +49,7 @@ class Kind:
 BOXES = (WIDE, NARROW)
 BROKER = ("broker",)
 LONGEST_PAUSE_SECONDS = 0.8
+MERGE_SECONDS = 60
 JUMPS_SECONDS = (-86_400, -3_600, 3_600, 86_400)
 
 
@@ -124,6 +124,25 @@ def cut_line(world: World, fault: Fault) -> Iterator[None]:
 
 
 @contextmanager
+def line_down(world: World, fault: Fault) -> Iterator[None]:
+    with _conduct(world, fault, Conduct.DOWN):
+        yield
+
+
+@contextmanager
+def line_down_until_it_merges(world: World, fault: Fault) -> Iterator[None]:
+    """So long that the box is short of room, on however slow a machine."""
+    box = world.boxes[fault.victim]
+    with _conduct(world, fault, Conduct.DOWN):
+        before = Exchange.read(box.half.exchange).merged
+        with suppress(AssertionError):  # vision may be down, or the disk full: then it merges another time
+            until(
+                lambda: Exchange.read(box.half.exchange).merged > before, seconds=MERGE_SECONDS, what="the box to merge"
+            )
+        yield
+
+
+@contextmanager
 def half_open_line(world: World, fault: Fault) -> Iterator[None]:
     with _conduct(world, fault, Conduct.HALF_OPEN):
         yield
@@ -149,6 +168,7 @@ def reordering_line(world: World, fault: Fault) -> Iterator[None]:
 
 @contextmanager
 def _conduct(world: World, fault: Fault, conduct: Conduct) -> Iterator[None]:
+    """The line may go wrong in another way meanwhile; whichever fault ends first makes it fair."""
     world.line_of(fault.victim).behave(conduct)
     yield
     world.line_of(fault.victim).behave(Conduct.FAIR)
@@ -162,7 +182,13 @@ def say_again(world: World, fault: Fault) -> Iterator[None]:
 
 @contextmanager
 def jump_clock(world: World, fault: Fault) -> Iterator[None]:
-    world.clock_of(fault.victim).set(JUMPS_SECONDS[fault.size % len(JUMPS_SECONDS)])
+    """A box asks for the time each second; now and then one of its processes starts within."""
+    world.clock_of(fault.victim).set(_jump(fault))
+    if fault.victim != CLOUD and fault.size & 4:
+        half = world.boxes[fault.victim].half
+        one = half.vision if fault.size & 8 else half.uplink
+        one.kill()
+        one.start()
     yield
     world.clock_of(fault.victim).set(0)
 
@@ -170,13 +196,25 @@ def jump_clock(world: World, fault: Fault) -> Iterator[None]:
 @contextmanager
 def reboot_with_a_wrong_clock(world: World, fault: Fault) -> Iterator[None]:
     box = world.boxes[fault.victim]
-    box.half.kill()
-    box.clock.set(JUMPS_SECONDS[fault.size % len(JUMPS_SECONDS)], reboot=True)
-    box.half.start()
+    box.reboot(_jump(fault))
     yield
-    box.half.kill()
-    box.clock.set(0, reboot=True)
-    box.half.start()
+    box.reboot()
+
+
+@contextmanager
+def reboot_without_utc(world: World, fault: Fault) -> Iterator[None]:
+    """The boot learns UTC late, from the cloud or by itself, or never."""
+    box = world.boxes[fault.victim]
+    box.reboot(is_known=False)
+    yield
+    if fault.size & 1:
+        box.reboot()
+    else:
+        box.clock.set(0)
+
+
+def _jump(fault: Fault) -> int:
+    return JUMPS_SECONDS[fault.size % len(JUMPS_SECONDS)]
 
 
 @contextmanager
@@ -189,18 +227,29 @@ def fill_disk_of_box(world: World, fault: Fault) -> Iterator[None]:
 
 
 @contextmanager
-def database_fails(world: World, _fault: Fault) -> Iterator[None]:
-    world.database.fail()
+def fill_disk_of_cloud(world: World, _fault: Fault) -> Iterator[None]:
+    world.database.fill()
+    yield
+    world.database.recover()
+
+
+@contextmanager
+def kill_database(world: World, _fault: Fault) -> Iterator[None]:
+    world.database.kill()
     yield
     world.database.recover()
 
 
 @contextmanager
 def restore_exchange(world: World, fault: Fault) -> Iterator[None]:
+    """A copy of a moment ago, or any that was taken earlier: epochs old, and from before the cloud was restored."""
     box = world.boxes[fault.victim]
-    box.take_copy()
-    world.until_flowing()
-    box.put_back()
+    if fault.size & 1:
+        box.take_copy()
+        world.until_flowing()
+        box.put_back(box.shelf[-1])
+    else:
+        box.put_back(box.shelf[fault.size // 2 % len(box.shelf)])
     yield
 
 
@@ -214,11 +263,12 @@ def clone_box(world: World, fault: Fault) -> Iterator[None]:
 
 
 @contextmanager
-def restore_cloud(world: World, _fault: Fault) -> Iterator[None]:
-    world.database.back_up()
-    world.until_flowing()
-    world.restore_cloud()
+def restore_cloud(world: World, fault: Fault) -> Iterator[None]:
+    """Whatever else goes on, goes on. Now and then it is restored twice within an hour, or hears what is old first."""
+    world.back_up_cloud()
     yield
+    stale_first = Random(fault.size) if fault.size & 4 else None
+    world.restore_cloud(hours_later=bool(fault.size & 3), stale_first=stale_first)
 
 
 KINDS: Mapping[str, Kind] = {
@@ -235,6 +285,8 @@ KINDS: Mapping[str, Kind] = {
     "restart broker": Kind(weight=4, victims=BROKER, longest=1, act=restart_broker),
     "restart broker without its store": Kind(weight=4, victims=BROKER, longest=1, act=broker_forgets),
     "cut line": Kind(weight=10, victims=(*BOXES, CLOUD), longest=0.1, act=cut_line),
+    "line down": Kind(weight=8, victims=(NARROW, NARROW, WIDE, CLOUD), longest=12, act=line_down),
+    "line down until it merges": Kind(weight=2, victims=(NARROW,), longest=1, act=line_down_until_it_merges, calm=True),
     "half-open line": Kind(weight=8, victims=(*BOXES, CLOUD), longest=10, act=half_open_line),
     "slow line": Kind(weight=4, victims=(*BOXES, CLOUD), longest=5, act=slow_line),
     "repeating line": Kind(weight=6, victims=(*BOXES, CLOUD), longest=5, act=repeating_line),
@@ -242,11 +294,13 @@ KINDS: Mapping[str, Kind] = {
     "old messages again": Kind(weight=8, victims=BROKER, longest=0.1, act=say_again),
     "clock jumps": Kind(weight=6, victims=(*BOXES, CLOUD), longest=8, act=jump_clock),
     "reboot with a wrong clock": Kind(weight=4, victims=BOXES, longest=8, act=reboot_with_a_wrong_clock),
+    "reboot without UTC": Kind(weight=4, victims=BOXES, longest=8, act=reboot_without_utc),
     "full disk of a box": Kind(weight=4, victims=(NARROW,), longest=8, act=fill_disk_of_box),
-    "database fails": Kind(weight=4, victims=(CLOUD,), longest=6, act=database_fails),
+    "full disk of the cloud": Kind(weight=4, victims=(CLOUD,), longest=6, act=fill_disk_of_cloud),
+    "kill database": Kind(weight=4, victims=(CLOUD,), longest=4, act=kill_database),
     "old exchange restored": Kind(weight=4, victims=BOXES, longest=0.1, act=restore_exchange, calm=True),
-    "cloned box": Kind(weight=4, victims=(WIDE,), longest=8, act=clone_box, calm=True),
-    "cloud restored": Kind(weight=4, victims=(CLOUD,), longest=0.1, act=restore_cloud, calm=True),
+    "cloned box": Kind(weight=4, victims=BOXES, longest=8, act=clone_box, calm=True),
+    "cloud restored": Kind(weight=4, victims=(CLOUD,), longest=6, act=restore_cloud),
 }
 
 

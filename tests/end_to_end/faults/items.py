@@ -1,99 +1,208 @@
-"""What the stand-in for vision appends: each item's content is a function of its epoch and its serial number in it.
+"""What the stand-in for vision makes: each thing is of a kind and has a number, and its content is a function of both.
 
-Each item carries its epoch and serial, and a sum those of all that it was made of, so that nothing can be lost or
-counted twice without being missed: a visit in `frames_seen`, reports in the name of a zone or line, a tile in its space
-and in which cell it fills.
+Whatever a thing ends up in carries its kind and number, so that nothing can be lost or counted twice without being
+missed: a visit and its checkpoints in the name of a line, as a digit in what a crossing or a report counts, in the name
+of a queue, in which cell of which tile an increment fills, in the name of a configuration's space. Sums add those of
+all that they are made of, on whichever side of a kill that was made.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
+from edge import reports
 from edge.anonymity import Draft, draft
 from edge.exchange.batch import TilePart
-from protocol.events import Configuration, Crossing, LineCount, NamedSeconds, Occupancy, Queue, QueueReport, Visit
+from edge.visits import Checkpoint, Ended
+from edge.visits import Visit as EndedVisit
+from protocol.configuration import Coordinates, Layout, Space, config_hash
+from protocol.events import Configuration, Crossing, LineCount, Occupancy, Queue, QueueReport
+from protocol.modes import Mode
 from protocol.tiles import Layer
 from protocol.wire import JsonObject, format_utc
-from tests.support.exchange import LAYOUT
 
-__all__ = ["Made", "at_seconds", "expected_body", "make", "parts_in"]
+__all__ = [
+    "CONFIG",
+    "MINUTELY",
+    "Made",
+    "checkpoint_of",
+    "config_of",
+    "ended",
+    "expected_body",
+    "frames_of",
+    "make",
+    "parts_in",
+    "parts_of_cells",
+]
 
 Made = tuple[str, int]
-"""Epoch and serial: what was appended, whatever name it was then given."""
+"""Kind and number: what was made, whatever name it was then given."""
 
+MINUTELY = ("crossing", "occupancy", "queue", "tile")
+"""The kinds that are placed by the minute."""
 BUCKET_SECONDS = 60
-CELLS_TO_MARK = 1_000
-"""The cells of a tile from this one on are filled by every tile, so that tiles add up."""
-YOUNGEST_SECONDS, OLDEST_SECONDS = 120, 600
-"""How long before its epoch began an item says that it was made; all buckets are over by then."""
-_KINDS = ("visit", "crossing", "occupancy", "queue", "tile")
-_SHARES = (4, 3, 3, 1, 2)
-_MINUTELY = frozenset({"crossing", "occupancy", "queue", "tile"})
+CELLS_TO_MARK, COMMON_CELLS = 960, 32
+"""The cells of a tile after these are filled by every increment, so that increments and tiles add up."""
+DOORS, SHELVES = 12, 8
+"""What every report tells of, so that a sum is much smaller than what it is made of."""
+MARKS_A_ROW, BASE = 10, 4
+"""So many crossings share a line, each as a digit of its count to this base: more than 1 is one that counts twice.
+
+Reports share zones in the same way.
+"""
+LONGEST_STAY_FRAMES = 24
 _MARK = "made-"
 
 
-def at_seconds(epoch: str, serial: int) -> int:
-    """How many seconds it lies before the beginning of its epoch."""
-    return Random(f"{epoch}@{serial}").randint(YOUNGEST_SECONDS, OLDEST_SECONDS)
+def layout_of(number: int) -> Layout:
+    """The layout that a run has; number 0 is that under which everything else is made."""
+    space = Space(space=f"{_MARK}{number}", coordinates=Coordinates.FLOOR, floor="ground", cell=0.5)
+    return Layout(mode=Mode.LIVE, k=5, scenes=(), cameras=(), spaces=(space,))
 
 
-def make(epoch: str, serial: int, *, scene: str, at: float) -> Draft | TilePart:
-    """The item, made at monotonic `at`; each epoch begins with its configuration."""
-    random = Random(f"{epoch}/{serial}")
-    kind = "configuration" if serial == 1 else random.choices(_KINDS, _SHARES)[0]
-    mark = f"{_MARK}{epoch}-{serial}"
+def config_of(number: int) -> str:
+    """The hash of a layout."""
+    return config_hash(layout_of(number))
+
+
+CONFIG = config_of(0)
+
+
+def make(made: Made, *, scene: str, at: float) -> Draft | TilePart:
+    """A thing that is over at once, made at monotonic `at`; visits have `checkpoint_of`."""
+    kind, number = made
+    random = Random(f"{scene}/{kind}/{number}")
     match kind:
         case "configuration":
-            return draft(Configuration, at=at, layout=LAYOUT)
-        case "visit":
-            return _visit(scene, serial, random, at)
+            return draft(Configuration, at=at, layout=layout_of(number))
         case "crossing":
-            return _crossing(scene, mark, random, at)
+            return _crossing(scene, number, random, at)
         case "occupancy":
-            return _occupancy(scene, mark, random, at)
+            return _occupancy(scene, number, random, at)
         case "queue":
-            return _queue(scene, mark, random, at)
-    cells = {serial % CELLS_TO_MARK: random.randint(1, 9), CELLS_TO_MARK: random.randint(1, 9)}
-    place = f"{scene}-{epoch}"
-    return TilePart(
-        at=at, space=place, camera=scene, layer=Layer.ENTRIES, tx=serial // CELLS_TO_MARK, ty=0, cells=cells
+            return _queue(scene, number, random, at)
+        case "tile":
+            common = range(CELLS_TO_MARK, CELLS_TO_MARK + COMMON_CELLS)
+            cells = {cell: random.randint(1, 9) for cell in (number % CELLS_TO_MARK, *common)}
+            return TilePart(
+                at=at,
+                space=scene,
+                camera=scene,
+                layer=Layer.ENTRIES,
+                tx=number // CELLS_TO_MARK,
+                ty=0,
+                cells=cells,
+            )
+    raise ValueError(f"no such kind: {kind}")
+
+
+def frames_of(number: int, *, scene: str) -> int:
+    """After how many frames a visit ends by itself."""
+    return Random(f"{scene}/frames/{number}").randint(2, LONGEST_STAY_FRAMES)
+
+
+def checkpoint_of(number: int, *, scene: str, first_seen: float, frames: int) -> Checkpoint:
+    """A visit after so many frames."""
+    random = Random(f"{scene}/visit/{number}")
+    return Checkpoint(
+        scene=scene,
+        number=number,
+        first_seen=first_seen,
+        last_seen=first_seen + frames * random.randint(1, 9) / 10,
+        began="entered" if random.random() < 0.5 else "appeared",
+        zone_milliseconds={"shelf": frames * random.randint(1, 9) * 100},
+        crossings={f"{_MARK}{number}": {"in": 1, "out": 0}},
+        frames=frames,
+        mean_confidence=random.randrange(1000) / 1000,
     )
 
 
-def parts_in(epoch: str, body: JsonObject) -> tuple[Made, ...]:
-    """What an item of this epoch says: one thing that was appended, or, being a sum, several."""
+def ended(checkpoint: Checkpoint) -> Draft:
+    """The visit that ends by itself."""
+    number = _number(next(iter(checkpoint.crossings)))
+    return reports.visit(EndedVisit(**asdict(checkpoint), ended=_end_of(number, checkpoint.scene)))
+
+
+def parts_in(body: JsonObject) -> tuple[Made, ...]:
+    """What a draft or an item says: one thing that was made, or, being a sum, several; twice what it says twice."""
     match body:
-        case {"type": "configuration"}:
-            return ((epoch, 1),)
-        case {"type": "visit", "frames_seen": int(serial)}:
-            return ((epoch, serial),)
-        case {"type": "tile", "tx": int(tile), "space": str(space), "cells": list(cells)}:
-            marks = [cell for cell in cells if isinstance(cell, int) and cell < CELLS_TO_MARK]
-            return tuple((space.rpartition("-")[2], tile * CELLS_TO_MARK + cell) for cell in marks)
+        case {"type": "configuration", "layout": {"spaces": [{"space": str(space)}]}}:
+            return (("configuration", _number(space)),)
+        case {"type": "visit", "lines": list(rows)}:
+            return tuple(("visit", number) for number in _marked(rows, "line"))
+        case {"type": "tile", "tx": int(tile), "cells": list(cells)}:
+            return parts_of_cells(tile, cells)
         case {"type": "crossing", "lines": list(rows)}:
-            return _marked(rows, "line")
-        case {"type": "occupancy", "zones": list(rows)} | {"type": "queue", "queues": list(rows)}:
-            return _marked(rows, "zone")
+            return tuple(("crossing", number) for number in _digits(rows, "line", "in"))
+        case {"type": "occupancy", "zones": list(rows)}:
+            return tuple(("occupancy", number) for number in _digits(rows, "zone", "person_seconds"))
+        case {"type": "queue", "queues": list(rows)}:
+            return tuple(("queue", number) for number in _marked(rows, "zone"))
     raise ValueError(f"not an item of these: {body}")
 
 
-def expected_body(parts: Sequence[Made], *, scene: str, base_ms: Mapping[str, int]) -> dict[str, Any]:
-    """The body that an item of these parts must have, without its name, venue and configuration.
+def parts_of_cells(tile: int, cells: Iterable[object]) -> tuple[Made, ...]:
+    """Which increments filled these cells of a tile."""
+    marks = [cell for cell in cells if isinstance(cell, int) and cell < CELLS_TO_MARK]
+    return tuple(("tile", tile * CELLS_TO_MARK + cell) for cell in marks)
 
-    `base_ms` is the UTC before which each epoch's items are placed.
+
+def expected_body(
+    parts: Sequence[Made], *, scene: str, at_ms: Mapping[Made, int | None], is_like: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The body that an item of these parts must have, without its name and venue.
+
+    `at_ms` is where each part lies in UTC, None where nobody could say. How far a visit came before it was interrupted
+    is taken from what the item `is_like`, and so is between when an item without a place was made.
     """
-    bodies = [_body(*part, scene=scene, base_ms=base_ms[part[0]]) for part in parts]
-    return _summed(bodies) if len(bodies) > 1 else bodies[0]
+    bodies = [_body(part, scene=scene, is_like=is_like) for part in parts]
+    body = _summed(bodies) if len(bodies) > 1 else bodies[0]
+    step = BUCKET_SECONDS if body["type"] in MINUTELY else 1
+    moments = {None if (ms := at_ms[part]) is None else ms // 1000 // step * step for part in parts}
+    if moments == {None}:
+        times = {name: is_like.get(name) for name in ("earliest", "latest")}
+    else:
+        times = {"at": " and ".join(_time(moment) for moment in sorted(moments, key=str))}
+    config = CONFIG if body["type"] != "configuration" else config_of(parts[0][1])
+    return {**body, **times, "config": config}
 
 
-def _body(epoch: str, serial: int, *, scene: str, base_ms: int) -> dict[str, Any]:
-    made = make(epoch, serial, scene=scene, at=0.0)
-    body: dict[str, Any] = dict(made.body) if isinstance(made, Draft) else _tile_body(made)
-    step = BUCKET_SECONDS if body["type"] in _MINUTELY else 1
-    at = (base_ms // 1000 - at_seconds(epoch, serial)) // step * step
-    return {**body, "at": format_utc(datetime.fromtimestamp(at, UTC))}
+def _time(moment: int | None) -> str:
+    return "unknown" if moment is None else format_utc(datetime.fromtimestamp(moment, UTC))
+
+
+def _body(made: Made, *, scene: str, is_like: Mapping[str, Any]) -> dict[str, Any]:
+    kind, number = made
+    if kind == "visit":
+        return _visit_body(number, scene=scene, is_like=is_like)
+    thing = make(made, scene=scene, at=0.0)
+    return dict(thing.body) if isinstance(thing, Draft) else _tile_body(thing)
+
+
+def _visit_body(number: int, *, scene: str, is_like: Mapping[str, Any]) -> dict[str, Any]:
+    """On purpose not by the product's own arithmetic."""
+    is_interrupted = is_like.get("ended") == "interrupted"
+    frames = int(is_like.get("frames_seen", 0)) if is_interrupted else frames_of(number, scene=scene)
+    one = checkpoint_of(number, scene=scene, first_seen=0.0, frames=1)
+    return {
+        "type": "visit",
+        "schema": 1,
+        "scene": scene,
+        "dwell_seconds": round(one.last_seen * 10) * frames / 10,
+        "began": one.began,
+        "ended": "interrupted" if is_interrupted else _end_of(number, scene),
+        "zones": [{"zone": "shelf", "seconds": one.zone_milliseconds["shelf"] * frames / 1000}],
+        "lines": [{"line": f"{_MARK}{number}", "in": 1, "out": 0}],
+        "frames_seen": frames,
+        "mean_confidence": one.mean_confidence,
+    }
+
+
+def _end_of(number: int, scene: str) -> Ended:
+    return "left" if Random(f"{scene}/end/{number}").random() < 0.5 else "lost"
 
 
 def _tile_body(made: TilePart) -> dict[str, Any]:
@@ -140,32 +249,32 @@ def _summed_row(rows: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
     return total
 
 
-def _marked(rows: Sequence[object], name: str) -> tuple[Made, ...]:
+def _marked(rows: Iterable[object], name: str) -> list[int]:
     marks = [str(row[name]) for row in rows if isinstance(row, dict)]
-    made = [mark.removeprefix(_MARK).split("-") for mark in marks if mark.startswith(_MARK)]
-    return tuple((epoch, int(serial)) for epoch, serial in made)
+    return [_number(mark) for mark in marks if mark.startswith(_MARK)]
 
 
-def _visit(scene: str, serial: int, random: Random, at: float) -> Draft:
-    return draft(
-        Visit,
-        at=at,
-        scene=scene,
-        dwell_seconds=random.randrange(20_000) / 10,
-        began=random.choice(["entered", "appeared", "resumed"]),
-        ended=random.choice(["left", "lost", "interrupted"]),
-        zones=[NamedSeconds(zone="shelf", seconds=random.randrange(1000) / 10)],
-        frames_seen=serial,
-        mean_confidence=random.randrange(1000) / 1000,
-    )
+def _digits(rows: Iterable[object], name: str, count: str) -> Iterable[int]:
+    for row in rows:
+        if isinstance(row, dict) and str(row[name]).startswith(_MARK):
+            first, total = _number(str(row[name])) * MARKS_A_ROW, round(row[count])
+            for place in range(MARKS_A_ROW):
+                yield from [first + place] * (total // BASE**place % BASE)
 
 
-def _crossing(scene: str, mark: str, random: Random, at: float) -> Draft:
-    door = LineCount(line="door", inward=random.randrange(9), outward=random.randrange(9))
-    return draft(Crossing, at=at, scene=scene, lines=[door, LineCount(line=mark, inward=1)])
+def _number(mark: str) -> int:
+    return int(mark.removeprefix(_MARK))
 
 
-def _occupancy(scene: str, mark: str, random: Random, at: float) -> Draft:
+def _crossing(scene: str, number: int, random: Random, at: float) -> Draft:
+    doors = [
+        LineCount(line=f"door-{door}", inward=random.randrange(9), outward=random.randrange(9)) for door in range(DOORS)
+    ]
+    mark = LineCount(line=f"{_MARK}{number // MARKS_A_ROW}", inward=BASE ** (number % MARKS_A_ROW))
+    return draft(Crossing, at=at, scene=scene, lines=[*doors, mark])
+
+
+def _occupancy(scene: str, number: int, random: Random, at: float) -> Draft:
     seconds = random.randrange(9000) / 10
     camera = {
         "camera": scene,
@@ -175,13 +284,15 @@ def _occupancy(scene: str, mark: str, random: Random, at: float) -> Draft:
         "person_seconds": seconds,
         "max_people": random.randrange(30),
     }
-    zone = {"zone": mark, "person_seconds": seconds, "max_people": 1}
-    return draft(Occupancy, at=at, scene=scene, cameras=[camera], zones=[zone])
+    shelves = {f"shelf-{shelf}": random.randrange(600) / 10 for shelf in range(SHELVES)}
+    spent = {**shelves, f"{_MARK}{number // MARKS_A_ROW}": float(BASE ** (number % MARKS_A_ROW))}
+    zones = [{"zone": zone, "person_seconds": seconds, "max_people": 1} for zone, seconds in spent.items()]
+    return draft(Occupancy, at=at, scene=scene, length_seconds=1, cameras=[camera], zones=zones)
 
 
-def _queue(scene: str, mark: str, random: Random, at: float) -> Draft:
+def _queue(scene: str, number: int, random: Random, at: float) -> Draft:
     report = QueueReport(
-        zone=mark,
+        zone=f"{_MARK}{number}",
         mean_length=random.randrange(90) / 10,
         max_length=random.randrange(9),
         waits=tuple(random.randrange(3) for _ in range(24)),

@@ -2,8 +2,9 @@
 
     python -m tests.end_to_end.faults.programs CLOCK [--die-before-acks N] WORDS…
 
-CLOCK is a file of two numbers: by how many seconds UTC is off, read anew each time that it is asked for, and how often
-the box has been booted. With `--die-before-acks` the ingest kills itself after its N-th commit, before it answers, and
+CLOCK is a file of three numbers: by how many seconds UTC is off, how often the box has been booted, and whether UTC is
+known at all; all but the boot are read anew each time that they are asked for. A box that does not know UTC says that
+it is long ago. With `--die-before-acks` the ingest kills itself after its N-th commit, before it answers, and
 the uplink when the N-th answer has come, before it takes it.
 """
 
@@ -21,6 +22,7 @@ import footfall
 __all__ = ["main", "turn_clock"]
 
 _DIE = "--die-before-acks"
+_YEAR_SECONDS = 365 * 86_400
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -41,7 +43,7 @@ def turn_clock(path: Path, *, of_box: bool) -> None:
         from edge import clock
 
         real_time, real_boot, boot = time.time, clock.boot_id(), _read(path)[1]
-        time.time = lambda: real_time() + _read(path)[0]
+        time.time = lambda: _of_box(path, real_time())
         clock.boot_id = lambda: f"{real_boot}-{boot:.0f}"
         return
     from cloud.store import moments
@@ -54,9 +56,14 @@ def turn_clock(path: Path, *, of_box: bool) -> None:
     vars(moments)["datetime"] = Turned
 
 
-def _read(path: Path) -> tuple[float, float]:
-    off_seconds, boot = path.read_text().split()
-    return float(off_seconds), float(boot)
+def _of_box(path: Path, now: float) -> float:
+    off_seconds, _, is_known = _read(path)
+    return now + off_seconds if is_known else now % _YEAR_SECONDS
+
+
+def _read(path: Path) -> tuple[float, float, bool]:
+    off_seconds, boot, is_known = path.read_text().split()
+    return float(off_seconds), float(boot), bool(int(is_known))
 
 
 def _die_before_answering(deaths: int) -> None:

@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +30,14 @@ class Round:
     database: str
     seed: int
     faults: Sequence[Fault]
-    finding: Finding
+    findings: Mapping[str, Finding]
     ended_by_themselves: Counter[str]
+    took_seconds: float
+
+    @property
+    def finding(self) -> Finding:
+        """That of all boxes together."""
+        return sum(self.findings.values(), start=Finding())
 
     @property
     def kinds(self) -> Counter[str]:
@@ -43,9 +49,9 @@ class Round:
         kinds = ", ".join(f"{count} × {kind}" for kind, count in sorted(self.kinds.items()))
         ended = ", ".join(f"{name} {count} times" for name, count in sorted(self.ended_by_themselves.items()))
         lines = [
-            f"{self.database}, seed {self.seed}: {len(self.faults)} faults ({kinds})",
+            f"{self.database}, seed {self.seed}: {len(self.faults)} faults in {self.took_seconds:.0f} s ({kinds})",
             f"  ended by themselves: {ended or 'none'}",
-            f"  {found.items} items: {found.summary}",
+            *(f"  {box}: {one.items} items: {one.summary}" for box, one in self.findings.items()),
         ]
         if found.wrong:
             lines += [*map(str, self.faults), *found.wrong[:MOST_TOLD], f"… {len(found.wrong)} findings in all"]
@@ -54,7 +60,7 @@ class Round:
 
 def play(*, database: str, seed: int, count: int) -> Round:
     """Hurt a new world, mend it, and judge."""
-    faults = draw(Random(seed), count)
+    faults, began = draw(Random(seed), count), time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="footfall-faults-") as folder,
         World(Path(folder), database=database) as world,
@@ -67,8 +73,11 @@ def play(*, database: str, seed: int, count: int) -> Round:
             table = "\n".join(map(str, faults))
             error.add_note(f"in the round {database}, seed {seed}, {count} faults:\n{table}")
             raise
-        finding, ended = _judged(world), world.ended_by_themselves
-    return Round(database=database, seed=seed, faults=faults, finding=finding, ended_by_themselves=ended)
+        findings, ended = _judged(world), world.ended_by_themselves
+    took = time.monotonic() - began
+    return Round(
+        database=database, seed=seed, faults=faults, findings=findings, ended_by_themselves=ended, took_seconds=took
+    )
 
 
 def _hurt(world: World, faults: Sequence[Fault]) -> None:
@@ -121,12 +130,13 @@ class _UnderWay:
             self._acts.pop(key)[1].__exit__(None, None, None)
 
 
-def _judged(world: World) -> Finding:
+def _judged(world: World) -> dict[str, Finding]:
     engine = open_engine(world.database.url)
-    with reading(engine) as connection:
-        findings = [judge(_claim_of(box), Holding.read(connection, box.id)) for box in world.boxes.values()]
-    engine.dispose()
-    return sum(findings, start=Finding())
+    try:
+        with reading(engine) as connection:
+            return {box.id: judge(_claim_of(box), Holding.read(connection, box.id)) for box in world.boxes.values()}
+    finally:
+        engine.dispose()
 
 
 def _claim_of(box: Box) -> Claim:
@@ -136,4 +146,5 @@ def _claim_of(box: Box) -> Claim:
         issued=box.issued,
         account=box.account,
         lost_with_disk=frozenset(box.lost_with_disk),
+        threw_away=box.threw_away,
     )

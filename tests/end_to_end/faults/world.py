@@ -29,9 +29,12 @@ from tests.support.product import VENUE, Cloud
 __all__ = ["CLOUD", "NARROW", "WIDE", "World"]
 
 WIDE, NARROW, CLOUD = "wide", "narrow", "cloud"
-DISK_BYTES, ROOM_BYTES = 24 * 2**20, 320 * 2**10
+DISK_BYTES, ROOM_BYTES = 24 * 2**20, 640 * 2**10
 DRAIN_SECONDS, FLOW_SECONDS, RECONNECT_SECONDS = 120, 120, 30
+ROLL_CALL_SECONDS = 35
+"""After a connection the box greets its epochs that are over, and only then may the cloud find out what it lost."""
 LOOK_SECONDS = 0.3
+STALE_MESSAGES, STALE_SECONDS = 300, 2.0
 RENEWAL_SECONDS = 2 * 3_600
 LATER_SECONDS = 3 * 86_400
 """Later than any box's clock was ever set."""
@@ -77,6 +80,8 @@ class World:
             self.boxes = {box.id: stack.enter_context(box) for box in (wide, narrow)}
             until(lambda: all(box.has_begun for box in self.boxes.values()), seconds=60, what="both boxes to append")
             self.until_flowing()
+            for box in self.boxes.values():
+                box.take_copy()
             self._stack = stack.pop_all()
         return self
 
@@ -97,17 +102,41 @@ class World:
         """The words of an ingest that kills itself between its n-th commit and the acks."""
         return self._ingest_words("--die-before-acks", str(commits))
 
-    def restore_cloud(self) -> None:
-        """Put the last back-up of the cloud's database in its place, as it is, without a word to anybody."""
+    def back_up_cloud(self) -> None:
+        """Keep what the cloud's database holds now."""
+        self.database.back_up()
+
+    def restore_cloud(self, *, hours_later: bool, stale_first: Random | None) -> None:
+        """Put the last back-up of the cloud's database in its place, as it is, without a word to anybody.
+
+        `hours_later`: since it last renewed its store. `stale_first`: whatever was heard at the broker comes again
+        before any box is heard, whose lines are half-open until then.
+        """
         self.cloud.ingest.kill()
         self.database.restore()
         kept = {(box, epoch, first, last) for box, epoch, first, last in self.cloud.rows(
             "SELECT box, epoch, first_seq, last_seq FROM receipt"
         )}  # fmt: skip
         for box in self.boxes.values():
-            has = {(epoch, seq) for of, epoch, first, last in kept if of == box.id for seq in range(first, last + 1)}
-            box.lost_with_disk |= box.only_at_cloud - has
-        self.cloud.ingest.start()
+            box.note_restored(
+                {(epoch, seq) for of, epoch, first, last in kept if of == box.id for seq in range(first, last + 1)}
+            )
+        if hours_later:
+            self._make_old()
+        if stale_first is None:
+            self.cloud.ingest.start()
+        else:
+            self._hear_stale_first(stale_first)
+
+    def _hear_stale_first(self, random: Random) -> None:
+        for box in self.boxes.values():
+            box.link.behave(Conduct.HALF_OPEN)
+        self.broker.start()
+        self._restart_ingest()
+        self.overheard.say_again(random, STALE_MESSAGES)
+        time.sleep(STALE_SECONDS)
+        for box in self.boxes.values():
+            box.link.behave(Conduct.FAIR)
 
     def look_after(self) -> None:
         """What a service manager does: start again what ended by itself, and only that."""
@@ -138,7 +167,7 @@ class World:
         return all(now.get(box, 0) > before.get(box, 0) for box in self.boxes)
 
     def mend(self) -> None:
-        """Everything is whole again and starts afresh, but the stand-ins for vision, which have done enough.
+        """Everything is whole again and starts afresh, but the stand-ins for vision, which end what they left open.
 
         It is so much later that the cloud may renew its store once more, if it was restored again within an hour.
         """
@@ -150,10 +179,11 @@ class World:
             box.link.behave(Conduct.FAIR)
             box.end_clone()
             box.relieve()
-            box.half.kill()
+            box.finish()
         self._restart_ingest()
         for box in self.boxes.values():
             box.half.uplink.start()
+        self._mended_at = time.monotonic()
 
     def settle(self) -> None:
         """Wait until all has been delivered, decide on clones, and let time pass until nothing lies in the future."""
@@ -184,6 +214,8 @@ class World:
         ((store, position),) = self.cloud.rows(f"SELECT store, position FROM store, box WHERE box = '{box.id}'")  # noqa: S608
         if exchange.unsettled or exchange.seen != (store, position):
             return f"{len(exchange.unsettled)} unsettled, {exchange.seen} seen of {store}, {position}"
+        if time.monotonic() < self._mended_at + ROLL_CALL_SECONDS:
+            return "the epochs that are over, which are greeted one a second"
         return ""
 
     def _decided(self) -> bool:
