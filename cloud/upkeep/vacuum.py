@@ -5,27 +5,41 @@ PostgreSQL vacuums and analyses a table at a time, while everybody goes on.
 """
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from typing import cast
 
 from sqlalchemy import Connection, Engine, text
 from sqlmodel import SQLModel
 
+from cloud.errors import StoreError
 from cloud.store.engine import outside_transactions
 
 __all__ = ["give_room_back"]
 
 PAGES_AT_ONCE = 2_000
 """8 MiB of pages of 4 KiB: some tens of milliseconds during which nobody else writes."""
+TRIES, PAUSE_SECONDS = 10, 0.5
+"""SQLite refuses some of these statements at once where another writes, instead of waiting as for any other lock."""
 
 
 def give_room_back(engine: Engine) -> Iterator[int]:
     """Vacuum; the pages given back, by step (none where the database keeps them to itself)."""
-    with outside_transactions(engine) as connection:
-        if connection.dialect.name == "sqlite":
-            yield from _shrink_file(connection)
+    for left in reversed(range(TRIES)):
+        try:
+            with outside_transactions(engine) as connection:
+                yield from (_shrink_file if connection.dialect.name == "sqlite" else _vacuum_tables)(connection)
+        except StoreError as error:
+            if not (left and _is_locked(error.__cause__)):
+                raise
+            time.sleep(PAUSE_SECONDS)
         else:
-            yield from _vacuum_tables(connection)
+            return
+
+
+def _is_locked(error: BaseException | None) -> bool:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
+    return code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
 def _shrink_file(connection: Connection) -> Iterator[int]:

@@ -3,11 +3,12 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, make_url
+from sqlalchemy import Engine, event, make_url
 
 from cloud.errors import StoreError
 from cloud.ingest.commit import Committer
@@ -15,7 +16,7 @@ from cloud.store.engine import open_engine, writing
 from cloud.store.moments import to_ms
 from cloud.store.schema import migrate
 from cloud.store.tables import Event
-from cloud.upkeep import Job, JobName, LastRun, UpkeepWatch, jobs_of, last_runs, run_job
+from cloud.upkeep import Job, JobName, LastRun, UpkeepWatch, jobs_of, last_runs, run_job, vacuum
 from cloud.upkeep.jobs import is_due
 from cloud.upkeep.vacuum import give_room_back
 from tests.support.api import Clock
@@ -159,4 +160,27 @@ def test_an_sqlite_file_grows_smaller(tmp_path: Path) -> None:
     assert free == 0
     assert full < 1_000_000
     assert not path.with_name("footfall.sqlite-wal").stat().st_size
+    engine.dispose()
+
+
+@pytest.mark.parametrize(("times", "is_waited_for"), [(1, True), (3, True), (vacuum.TRIES, False)])
+def test_what_another_locks_is_waited_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int, is_waited_for: bool
+) -> None:
+    monkeypatch.setattr(vacuum, "PAUSE_SECONDS", 0.0)
+    engine = open_engine(f"sqlite:///{tmp_path / 'footfall.sqlite'}")
+    migrate(engine)
+    tries: list[str] = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def _refuse(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement == "PRAGMA optimize" and len(tries) < times:
+            tries.append(statement)
+            locked = sqlite3.OperationalError("database is locked")
+            locked.sqlite_errorcode = sqlite3.SQLITE_BUSY
+            raise StoreError("another program holds it locked") from locked
+
+    with nullcontext() if is_waited_for else pytest.raises(StoreError, match="locked"):
+        list(give_room_back(engine))
+    assert len(tries) == times
     engine.dispose()
