@@ -267,6 +267,7 @@ def test_nineteen_real_people_are_seventeen_to_twenty_three(
     assert 17 <= people_in(found) <= 23
 
 
+@pytest.mark.acceptance
 @pytest.mark.assets
 @pytest.mark.parametrize(("name", "most_switches"), [("footfall", 20), ("footfall in the picture", 40)])
 def test_real_people_keep_their_identity(assets: Path, pets: list[Detections], name: str, most_switches: int) -> None:

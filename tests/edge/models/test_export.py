@@ -61,6 +61,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.acceptance
 def test_whole_numbers_that_find_the_same_people_are_installed_with_their_origin(
     shop: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -81,6 +82,7 @@ def test_whole_numbers_that_find_the_same_people_are_installed_with_their_origin
     assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
 
 
+@pytest.mark.acceptance
 def test_whole_numbers_that_lose_people_are_not(
     shop: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
