@@ -194,12 +194,12 @@ def test_the_cloud_shows_why_a_camera_went_offline(shop: Shop, camera: str) -> N
 @pytest.mark.parametrize("camera", OFFLINE)
 def test_the_log_names_camera_address_reason_and_what_to_do(shop: Shop, camera: str) -> None:
     reason = OFFLINE[camera]
-    where = shop.urls[camera].rpartition("@")[2].removeprefix("rtsp://")
+    where = shop.urls[camera].rpartition("@")[2].removeprefix("rtsp://").partition("/")[0]
     lines = [
         line for line in shop.box.vision.log.splitlines() if f"camera {camera} is offline: {camera}: rtsp://" in line
     ]
     assert lines
-    assert all(f"{where}: " in line for line in lines)
+    assert all(f"rtsp://{where}: " in line for line in lines)
     assert any(f": {reason}: " in line and line.endswith(ADVICE[reason]) for line in lines)
 
 
