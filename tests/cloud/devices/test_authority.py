@@ -1,6 +1,5 @@
 """The list of what is void stays quick to make, however long it is."""
 
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,11 +20,12 @@ def revoked(count: int) -> list[RevokedSerial]:
     return [RevokedSerial(serial=f"{2**100 + number:040x}", since=NOW) for number in range(count)]
 
 
-def test_a_long_list_takes_a_second_and_holds_everything(authority: Authority) -> None:
-    """Where each entry copied those before, forty thousand took eight seconds; this takes a third of one."""
-    began = time.process_time()
+def test_a_long_list_holds_everything_and_copies_none_of_it(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The builder's own way of adding one copies all before it: forty thousand took eight seconds."""
+    monkeypatch.delattr(x509.CertificateRevocationListBuilder, "add_revoked_certificate")
     listed = authority.list_revoked(revoked(40_000), at=NOW)
-    assert time.process_time() - began < 3
     found = x509.load_pem_x509_crl(listed.encode())
     assert len(found) == 40_000
     assert found.get_revoked_certificate_by_serial_number(2**100 + 39_999) is not None
