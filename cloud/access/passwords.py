@@ -5,16 +5,14 @@ A verification takes 64 MiB of memory and some 50 ms of a processor on purpose, 
 
 import functools
 import secrets
-import threading
 import unicodedata
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from pydantic import SecretStr
 
-from cloud.errors import Busy, Invalid
+from cloud.errors import Invalid
+from cloud.turns import Turns
 
 __all__ = ["Passwords", "check_password"]
 
@@ -23,6 +21,7 @@ FEWEST, MOST = 12, 200
 _AT_ONCE = 2
 _WAITING = 6
 """Each that waits holds one of the server's forty threads; these are served within a second."""
+_TOO_MANY = "too many are signing in right now; try again soon"
 
 
 class Passwords:
@@ -30,17 +29,16 @@ class Passwords:
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher()
-        self._turns = threading.BoundedSemaphore(_AT_ONCE)
-        self._places = threading.BoundedSemaphore(_AT_ONCE + _WAITING)
+        self._turns = Turns(at_once=_AT_ONCE, waiting=_WAITING)
 
     def hash(self, password: SecretStr) -> str:
         """What is stored of a password; raises Busy."""
-        with self._turn():
+        with self._turns.take(_TOO_MANY):
             return self._hasher.hash(_plain(password))
 
     def matches(self, password: SecretStr, stored: str | None) -> bool:
         """Whether it is the password of this hash; without one it takes as long, and is wrong. Raises Busy."""
-        with self._turn():
+        with self._turns.take(_TOO_MANY):
             try:
                 self._hasher.verify(stored or self._of_nobody, _plain(password))
             except (VerificationError, InvalidHashError):
@@ -50,16 +48,6 @@ class Passwords:
     def is_outdated(self, stored: str) -> bool:
         """Whether it was made with other parameters than today's, and should be made anew."""
         return self._hasher.check_needs_rehash(stored)
-
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        if not self._places.acquire(blocking=False):
-            raise Busy("too many are signing in right now; try again soon")
-        try:
-            with self._turns:
-                yield
-        finally:
-            self._places.release()
 
     @functools.cached_property
     def _of_nobody(self) -> str:
