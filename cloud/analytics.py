@@ -8,6 +8,7 @@ corrects the past.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from pydantic import Field
@@ -208,12 +209,9 @@ def hourly(session: Session, *, venue: Venue, period: Period, now_ms: int) -> Ho
         sums_by_hour(session, venue=name, scope=Scope.CAMERA, metrics=CAMERA_METRICS, period=period, zone=zone),
         places=of_cameras,
     )
-    peaks = peaks_by_hour(
-        session, venue=name, scope=Scope.CAMERA, peak=Peak.PEOPLE, period=period, zone=zone, places=of_cameras
-    )
-    inside = peaks_by_hour(
-        session, venue=name, scope=Scope.SCENE, peak=Peak.INSIDE, period=period, zone=zone, places=of_scenes
-    )
+    peaks_of = partial(peaks_by_hour, session, venue=name, period=period, zone=zone)
+    peaks = peaks_of(scope=Scope.CAMERA, peak=Peak.PEOPLE, places=of_cameras)
+    inside = peaks_of(scope=Scope.SCENE, peak=Peak.INSIDE, places=of_scenes)
 
     def hour_of(hour: LocalHour) -> Hour:
         key, counts = hour.key, visitors.within(hour)

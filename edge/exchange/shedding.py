@@ -165,7 +165,7 @@ def _delete_and_remember(connection: sqlite3.Connection, rows: list[_Named]) -> 
     """Delete settled items, and remember them; what they were the sums of, which counts for nothing beside them."""
     merged = [(epoch, replace(span, counts=Counter())) for epoch, span in _delete(connection, rows)]
     for epoch, span in (*named_spans(row[1:] for row in rows), *merged):
-        _remember(connection, epoch, replace(span, counts=span.counts.copy()))
+        _remember(connection, epoch, span)
     return merged
 
 
@@ -248,8 +248,9 @@ def _next_stretch(connection: sqlite3.Connection, epoch: str) -> list[_Row]:
     ]
 
 
-def _remember(connection: sqlite3.Connection, epoch: str, span: Span) -> None:
+def _remember(connection: sqlite3.Connection, epoch: str, gone: Span) -> None:
     """Keep a span as gone, together with its neighbours that are."""
+    span = replace(gone, counts=gone.counts.copy())
     while _take_neighbours(connection, epoch, span):
         continue
     connection.execute(

@@ -1,7 +1,7 @@
 """A box and a real cloud over real TLS: whom it trusts at first contact, and how it stays known."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -100,22 +100,27 @@ def test_a_code_goes_over_https_alone(cloud: str) -> None:
         ask_to_enrol(cloud, code=Code.make(authority="A" * 26), request="")
 
 
+def much_later(stop: threading.Event) -> Callable[[], datetime]:
+    """A clock by which a certificate is due, and at which nobody looks twice."""
+
+    def now() -> datetime:
+        stop.set()
+        return datetime.now(UTC) + timedelta(days=300)
+
+    return now
+
+
 def test_a_due_certificate_is_renewed_with_a_new_key_until_the_box_is_revoked(
     tmp_path: Path, engine: Engine, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder, request = tmp_path / "enrolment", make_request()
     stop = threading.Event()
 
-    def much_later() -> datetime:
-        """The moment at which it looks, once."""
-        stop.set()
-        return datetime.now(UTC) + timedelta(days=300)
-
     with served_cloud(engine, tmp_path, signed_by=authority) as cloud:
         given = ask_to_enrol(cloud, code=code_for(engine, authority), request=request.pem)
         keep(folder, cloud, given, request.key_pem)
         before = (folder / "box.pem").read_text()
-        keep_renewed(folder, stop, now=much_later)
+        keep_renewed(folder, stop, now=much_later(stop))
         after = (folder / "box.pem").read_text()
         assert after != before
         assert request.key_pem not in after
@@ -125,7 +130,7 @@ def test_a_due_certificate_is_renewed_with_a_new_key_until_the_box_is_revoked(
         with pytest.raises(EnrolmentRefused, match="mistyped or revoked"):
             renew(folder)
         stop.clear()
-        keep_renewed(folder, stop, now=much_later)
+        keep_renewed(folder, stop, now=much_later(stop))
     assert (folder / "box.pem").read_text() == after, "what fails leaves what is there"
     assert "The certificate was not renewed" in caplog.text
     assert given.key.get_secret_value() not in caplog.text
@@ -138,16 +143,12 @@ def test_a_box_that_asks_too_often_is_told_and_keeps_what_it_has(
     looks: list[str] = []
     stop = threading.Event()
 
-    def much_later() -> datetime:
-        stop.set()
-        return datetime.now(UTC) + timedelta(days=300)
-
     with served_cloud(engine, tmp_path, signed_by=authority) as cloud:
         given = ask_to_enrol(cloud, code=code_for(engine, authority), request=request.pem)
         keep(folder, cloud, given, request.key_pem)
         for _ in range(7):
             stop.clear()
-            keep_renewed(folder, stop, now=much_later)
+            keep_renewed(folder, stop, now=much_later(stop))
             looks.append((folder / "box.pem").read_text())
     assert len(set(looks)) == 5
     assert looks[4:] == looks[4:5] * 3

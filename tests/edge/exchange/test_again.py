@@ -20,11 +20,6 @@ EPOCH = f"{1:016x}"
 
 
 @pytest.fixture
-def exchange(tmp_path: Path) -> Exchange:
-    return Exchange(folder=tmp_path)
-
-
-@pytest.fixture
 def writer(exchange: Exchange) -> Iterator[Writer]:
     with opened(exchange) as writer:
         yield writer

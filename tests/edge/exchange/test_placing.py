@@ -1,7 +1,6 @@
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -18,11 +17,6 @@ from tests.support.exchange import NOON, NTP, ORIGIN, Exchange, configuration, c
 
 EPOCH = f"{1:016x}"
 EARLY = early_epoch(EPOCH)
-
-
-@pytest.fixture
-def exchange(tmp_path: Path) -> Exchange:
-    return Exchange(folder=tmp_path)
 
 
 def fix_at(moment: datetime) -> Fix:

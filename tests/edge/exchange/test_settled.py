@@ -2,7 +2,6 @@ import random
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -14,11 +13,6 @@ from protocol.acks import Ack
 from tests.support.exchange import STORES, Exchange, acked, filled, opened
 
 EPOCH = f"{1:016x}"
-
-
-@pytest.fixture
-def exchange(tmp_path: Path) -> Exchange:
-    return Exchange(folder=tmp_path)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -29,11 +28,6 @@ from tests.support.ideal_cloud import IdealCloud
 
 EPOCH = f"{1:016x}"
 EARLY = early_epoch(EPOCH)
-
-
-@pytest.fixture
-def exchange(tmp_path: Path) -> Exchange:
-    return Exchange(folder=tmp_path)
 
 
 def shed(writer: Writer, how: str) -> int:

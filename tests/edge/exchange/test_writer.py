@@ -19,11 +19,6 @@ from protocol.wire import early_epoch
 from tests.support.exchange import NTP, ORIGIN, Exchange, acked, configuration, filled, report, tile_part, visit
 
 
-@pytest.fixture
-def exchange(tmp_path: Path) -> Exchange:
-    return Exchange(folder=tmp_path)
-
-
 def test_seqs_start_at_one_and_have_no_holes_in_each_epoch(exchange: Exchange) -> None:
     for _ in range(3):
         with exchange.writer() as writer:
