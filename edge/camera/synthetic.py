@@ -26,10 +26,13 @@ class SyntheticSource:
         self._start_at = start_at
 
     def frames(self) -> Iterator[Frame]:
-        """Frames due, in order, then the end."""
-        for index, (moment, jpeg) in enumerate(self._film.pictures()):
+        """Frames due, in order, then the end; those that a busy machine is too late for are not even drawn."""
+        for index, moment, jpeg in self._film.pictures(self._is_wanted):
             at = self._start_at + moment
-            if self._sampler.due(at):
-                image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-                self._pace.keep(at)
-                yield Frame(at=at, image=np.asarray(image, np.uint8), camera=self._camera, index=index)
+            image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+            self._pace.keep(at)
+            yield Frame(at=at, image=np.asarray(image, np.uint8), camera=self._camera, index=index)
+
+    def _is_wanted(self, moment: float) -> bool:
+        at = self._start_at + moment
+        return not self._pace.is_late(at) and self._sampler.due(at)

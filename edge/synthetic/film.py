@@ -3,7 +3,7 @@
 The same seed gives the same bytes. Films with the same seed and different lenses show the same people.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -29,13 +29,13 @@ class Film:
     seconds: float = 60.0
     people_per_minute: float = 12.0
 
-    def pictures(self) -> Iterator[tuple[float, bytes]]:
-        """Each picture's moment, in seconds of the film, and its JPEG, in order."""
+    def pictures(self, is_wanted: Callable[[float], bool] = lambda _: True) -> Iterator[tuple[int, float, bytes]]:
+        """Of each picture that is wanted at its moment: its number, its moment in seconds of the film, and its JPEG."""
         painter, crowd = Painter(self.lens, self.seed), Crowd(self._people())
-        for index, moment in enumerate(self._moments()):
+        for index, moment in filter(lambda one: is_wanted(one[1]), enumerate(self._moments())):
             drawn = painter.picture(seen_at(moment, crowd.at(moment), self.lens), moment, index)
             _, jpeg = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-            yield moment, jpeg.tobytes()
+            yield index, moment, jpeg.tobytes()
 
     def truth(self, *, start_at: float = 0.0) -> Truth:
         """Who is in each picture, and the visits; the film's first moment is `start_at`."""
