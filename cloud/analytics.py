@@ -6,17 +6,17 @@ corrects the past.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
+from typing import Annotated, cast
 
 from pydantic import Field
 from sqlmodel import Session
 
 from cloud.certainty import Interval, interval_of
 from cloud.counting import CountedBy, Counting, counted_by, counting_of, visitors_by_hour, visitors_of
-from cloud.coverage import Coverage, coverage_of, read_watch, read_watch_by_hour
+from cloud.coverage import Coverage, Part, Watch, coverage_of, read_watch, read_watch_by_hour
 from cloud.layouts import Place, venue_layout
 from cloud.losses import Gaps, Undisclosed, read_gaps, undisclosed_of
 from cloud.periods import HourKey, LocalHour, Period, format_local, hour_of_key, local_hours, start_of_hour
@@ -38,11 +38,14 @@ __all__ = [
     "figures_of",
     "hourly",
     "summary",
+    "visitors",
 ]
 
 VISIT_METRICS = (Metric.VISITS, Metric.VISITS_RESUMED, Metric.DWELL_MS, Metric.DRIFT)
 SCENE_METRICS = (*VISIT_METRICS, Metric.DWELL_HISTOGRAM, Metric.UNDISCLOSED)
-CAMERA_METRICS = (Metric.WATCHED_MS, Metric.PERSON_TENTHS)
+
+_InView = Sequence[tuple[Mapping[Part, int], Mapping[Part, int]]]
+"""Of each camera: tenths of person-seconds, and milliseconds watched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +143,12 @@ class Figures:
     coverage: Coverage
 
 
+def visitors(session: Session, *, venue: str, period: Period) -> int:
+    """How many came; the same number as in the summary, and nothing else."""
+    counting = counting_of(session, venue=venue, period=period)
+    return max(0, sum(visitors_of(session, venue=venue, counting=counting).values()))
+
+
 def summary(session: Session, *, venue: Venue, period: Period, now_ms: int) -> Summary:
     """A venue over a period."""
     found = figures_of(session, venue=venue, period=period, now_ms=now_ms)
@@ -166,7 +175,7 @@ def figures_of(session: Session, *, venue: Venue, period: Period, now_ms: int) -
     counting = counting_of(session, venue=name, period=period)
     scenes = sums(session, venue=name, scope=Scope.SCENE, metrics=SCENE_METRICS, period=period)
     visits = _among(scenes, layout.counting_scenes)
-    cameras = sums(session, venue=name, scope=Scope.CAMERA, metrics=CAMERA_METRICS, period=period)
+    presence = sums(session, venue=name, scope=Scope.CAMERA, metrics=[Metric.PERSON_TENTHS], period=period)
     counts = visitors_of(session, venue=name, counting=counting)
     watch = read_watch(session, venue=name, hours=hours_of(venue), zone=zone_of(venue), period=period, now_ms=now_ms)
     of_cameras, of_scenes = layout.counting_cameras, layout.counting_scenes
@@ -178,7 +187,7 @@ def figures_of(session: Session, *, venue: Venue, period: Period, now_ms: int) -
         interval=interval_of(counts, covered=lambda cameras: coverage_of(watch, places=cameras).fraction),
         dwell=dwell_of(visits, mean=Metric.DWELL_MS, histogram=Metric.DWELL_HISTOGRAM),
         occupancy=occupancy_of(
-            _by_metric(_among(cameras, of_cameras)),
+            _in_view({row.place: {None: row.value} for row in presence}, watch, places=of_cameras),
             peak=peaks_together(
                 session, venue=name, scope=Scope.CAMERA, peak=Peak.PEOPLE, period=period, places=of_cameras
             ),
@@ -205,32 +214,46 @@ def hourly(session: Session, *, venue: Venue, period: Period, now_ms: int) -> Ho
         sums_by_hour(session, venue=name, scope=Scope.SCENE, metrics=VISIT_METRICS, period=period, zone=zone),
         places=of_scenes,
     )
-    cameras = _by_hour(
-        sums_by_hour(session, venue=name, scope=Scope.CAMERA, metrics=CAMERA_METRICS, period=period, zone=zone),
+    presence = sums_by_hour(
+        session, venue=name, scope=Scope.CAMERA, metrics=[Metric.PERSON_TENTHS], period=period, zone=zone
+    )
+    in_view = _in_view(
+        {place: cast("Mapping[Part, int]", values) for (_, place), values in presence.items()},
+        watch,
         places=of_cameras,
     )
     peaks_of = partial(peaks_by_hour, session, venue=name, period=period, zone=zone)
     peaks = peaks_of(scope=Scope.CAMERA, peak=Peak.PEOPLE, places=of_cameras)
     inside = peaks_of(scope=Scope.SCENE, peak=Peak.INSIDE, places=of_scenes)
 
+    everywhere = frozenset(watch.due)
+
     def hour_of(hour: LocalHour) -> Hour:
         key, counts = hour.key, visitors.within(hour)
+        coverage = coverage_of(watch, hour=key)
+
+        def covered(cameras: frozenset[Place] | None) -> float | None:
+            if cameras is None or cameras >= everywhere:
+                return coverage.fraction
+            return coverage_of(watch, hour=key, places=cameras).fraction
+
+        visits = scenes[Metric.VISITS].get(key, 0)
         return Hour(
             hour=hour.hour.isoformat(),
             visitors=max(0, sum(counts.values())),
-            interval=interval_of(counts, covered=lambda cameras: coverage_of(watch, hour=key, places=cameras).fraction),
-            visits=scenes[Metric.VISITS].get(key, 0),
+            interval=interval_of(counts, covered=covered),
+            visits=visits,
             mean_dwell_seconds=_mean_dwell(
-                scenes[Metric.DWELL_MS].get(key, 0),
-                visits=scenes[Metric.VISITS].get(key, 0) + scenes[Metric.VISITS_RESUMED].get(key, 0),
+                scenes[Metric.DWELL_MS].get(key, 0), visits=visits + scenes[Metric.VISITS_RESUMED].get(key, 0)
             ),
             occupancy=occupancy_of(
-                cameras.get(key, {}),
+                in_view,
+                part=key,
                 peak=peaks.get(key),
                 inside=inside.get(key),
                 drift=scenes[Metric.DRIFT].get(key, 0),
             ),
-            coverage=coverage_of(watch, hour=key),
+            coverage=coverage,
         )
 
     return Hourly(
@@ -268,23 +291,22 @@ def dwell_of(rows: Iterable[Sum], *, mean: Metric, histogram: Metric) -> Dwell:
     )
 
 
-def occupancy_of(
-    cameras: Mapping[tuple[Metric, Place], int], *, peak: int | None, inside: int | None, drift: int
-) -> Occupancy:
+def occupancy_of(in_view: _InView, *, part: Part = None, peak: int | None, inside: int | None, drift: int) -> Occupancy:
     """People in view: for each camera its person-seconds over its watched seconds, added up over cameras."""
-    tenths = {place: value for (metric, place), value in cameras.items() if metric is Metric.PERSON_TENTHS}
-    means = [
-        tenths.get(place, 0) * 100 / value
-        for (metric, place), value in cameras.items()
-        if metric is Metric.WATCHED_MS and value
-    ]
+    total, means = 0, []
+    for tenths, watched in in_view:
+        value, watched_ms = tenths.get(part, 0), watched.get(part, 0)
+        total += value
+        if watched_ms:
+            means.append(value * 100 / watched_ms)
     return Occupancy(
-        mean=round(sum(means), 4) if means else None,
-        peak=peak,
-        person_seconds=sum(tenths.values()) / 10,
-        inside=inside,
-        drift=drift,
+        mean=round(sum(means), 4) if means else None, peak=peak, person_seconds=total / 10, inside=inside, drift=drift
     )
+
+
+def _in_view(tenths: Mapping[Place, Mapping[Part, int]], watch: Watch, *, places: frozenset[Place] | None) -> _InView:
+    among = sorted({*tenths, *watch.watched} if places is None else places)
+    return [(tenths.get(place, {}), watch.watched.get(place, {})) for place in among]
 
 
 def _peak_hour(visitors: Mapping[HourKey, int]) -> PeakHour | None:
@@ -297,28 +319,12 @@ def _among(rows: Iterable[Sum], places: frozenset[Place] | None) -> list[Sum]:
     return [row for row in rows if places is None or row.place in places]
 
 
-def _by_metric(rows: Iterable[Sum]) -> Mapping[tuple[Metric, Place], int]:
-    return {(row.metric, row.place): row.value for row in rows}
-
-
 def _added_up(values: HourSums, *, places: frozenset[Place] | None) -> Mapping[Metric, Mapping[HourKey, int]]:
     """Each metric by hour, over all places or some."""
     found = defaultdict[Metric, Counter[HourKey]](Counter)
     for (metric, place), hours in values.items():
         if places is None or place in places:
             found[metric].update(hours)
-    return found
-
-
-def _by_hour(
-    values: HourSums, *, places: frozenset[Place] | None
-) -> Mapping[HourKey, Mapping[tuple[Metric, Place], int]]:
-    """The same by hour first, place by place."""
-    found = defaultdict[HourKey, dict[tuple[Metric, Place], int]](dict)
-    for (metric, place), hours in values.items():
-        if places is None or place in places:
-            for hour, value in hours.items():
-                found[hour][metric, place] = value
     return found
 
 

@@ -76,7 +76,9 @@ class Visitors:
         first, last = hour.buckets[0], hour.buckets[-1]
         there = [zeros for part, zeros in self.parts if part.start_ms <= last and first < part.end_ms]
         counts = self.by_hour.get(hour.key)
-        return there[0] if counts is None and len(there) == 1 else added([*there, counts or {}])
+        if len(there) == 1:
+            return there[0] if counts is None else counts
+        return added([*there, counts or {}])
 
     @property
     def totals(self) -> dict[HourKey, int]:
@@ -143,10 +145,11 @@ def visitors_by_hour(session: Session, *, venue: str, counting: Iterable[Countin
     """Those who came in each hour of a clock."""
     certificates = certificates_of(session, venue=venue)
     parts: list[tuple[Period, Counts]] = []
-    by_hour = defaultdict[HourKey, Counter[Source]](Counter)
+    by_hour: dict[HourKey, Counter[Source]] = {}
     for part in counting:
         sources = _sources(part, certificates)
-        parts.append((part.period, dict.fromkeys(sources.values(), 0)))
+        zeros = Counter[Source](dict.fromkeys(sources.values(), 0))
+        parts.append((part.period, zeros))
         signs = _signs(part)
         values = sums_by_hour(
             session, venue=venue, scope=_scope(part), metrics=[*signs], period=part.period, zone=zone,
@@ -155,7 +158,10 @@ def visitors_by_hour(session: Session, *, venue: str, counting: Iterable[Countin
         for (metric, place), hours in values.items():
             if (source := _source_of(place, part, sources)) is not None:
                 for hour, value in hours.items():
-                    by_hour[hour][source] += signs[metric] * value
+                    counts = by_hour.get(hour)
+                    if counts is None:
+                        counts = by_hour[hour] = zeros.copy()
+                    counts[source] += signs[metric] * value
     return Visitors(parts=tuple(parts), by_hour=by_hour)
 
 

@@ -35,7 +35,7 @@ from cloud.sums import (
 )
 from protocol.events import CameraState as State
 
-__all__ = ["TELLING_MS", "Coverage", "Watch", "coverage_of", "read_watch", "read_watch_by_hour"]
+__all__ = ["TELLING_MS", "Coverage", "Part", "Watch", "coverage_of", "read_watch", "read_watch_by_hour"]
 
 TELLING_MS = 75_000
 """A minute is told of when it is over, and takes a moment on its way."""

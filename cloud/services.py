@@ -25,9 +25,9 @@ from cloud.database import open_database
 from cloud.devices.authority import open_authority
 from cloud.devices.workers import Worker
 from cloud.errors import SettingsError
+from cloud.garbage import collect_seldom
 from cloud.ingest.broker import BrokerAddress
 from cloud.ingest.commit import Committer
-from cloud.ingest.garbage import collect_seldom
 from cloud.ingest.worker import Ingest
 from cloud.metrics.process import CloudMetrics
 from cloud.metrics.server import serving
@@ -71,6 +71,7 @@ def serve(settings: Settings, *, takes_in: bool) -> int:
         server.should_exit = True
 
     _on_signals(end)
+    collect_seldom()
     _greet(settings, engine, key, takes_in=takes_in)
     beside = [
         _Beside("alerts", _make_watch(settings, engine).run, stop=stop, at_end=end),
@@ -89,6 +90,7 @@ def ingest(settings: Settings) -> int:
     engine = open_database(settings)
     stop = threading.Event()
     _on_signals(stop.set)
+    collect_seldom()
     print(f"Taking in what boxes send to {_address(settings.broker)}, into {store_name(engine)}. Ctrl-C ends it.")
     metrics = CloudMetrics()
     worker = _make_worker(settings, engine)
@@ -164,7 +166,6 @@ def _make_worker(settings: Settings, engine: Engine) -> Worker | None:
 
 def _make_ingest(settings: Settings, engine: Engine, metrics: CloudMetrics, worker: Worker | None) -> Ingest:
     broker = settings.broker
-    collect_seldom()
     return Ingest(
         Committer(engine, utc_now, meter=metrics),
         _certified(broker, worker) if worker else _address(broker),

@@ -10,7 +10,7 @@ from datetime import datetime
 from pydantic import JsonValue
 from sqlmodel import Session
 
-from cloud.analytics import Hour, Summary, hourly, summary
+from cloud.analytics import Hour, Summary, hourly, summary, visitors
 from cloud.boxes import BoxFigures, list_boxes
 from cloud.cameras import CameraFigures, list_cameras
 from cloud.live import Freshness, LiveFigures, live_figures
@@ -187,7 +187,7 @@ def _card(session: Session, row: Venue, *, now_ms: int) -> VenueCard:
         place=_place(row),
         opening=wording.opening_now(hours_of(row), now=from_ms(now_ms).astimezone(zone)),
         live=live_figures(session, venue=row, now_ms=now_ms),
-        visitors=summary(session, venue=row, period=day_of(now_ms, zone=zone), now_ms=now_ms).visitors,
+        visitors=visitors(session, venue=row.venue, period=day_of(now_ms, zone=zone)),
     )
 
 

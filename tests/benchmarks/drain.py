@@ -78,10 +78,10 @@ def drained(folder: Path, url: str) -> dict[str, float]:
     return {
         "seconds": round(seconds, 1),
         "items_per_second": round(WAITING / seconds),
-        "live_p50_s": round(quantiles(observed.delays.values(), n=20)[9], 1),
-        "live_p95_s": round(quantiles(observed.delays.values(), n=20)[18], 1),
+        "live_p50_s": round(quantiles(observed.delays.values(), n=20, method="inclusive")[9], 1),
+        "live_p95_s": round(quantiles(observed.delays.values(), n=20, method="inclusive")[18], 1),
         "live_most_s": round(max(observed.delays.values()), 1),
-        "commit_p95_ms": round(quantiles(observed.commits, n=20)[18] * 1000, 1),
+        "commit_p95_ms": round(quantiles(observed.commits, n=20, method="inclusive")[18] * 1000, 1),
         "commit_most_ms": round(max(observed.commits) * 1000, 1),
         "log_MiB": round(observed.most_log_bytes / 2**20, 1),
     }

@@ -25,8 +25,8 @@ from pathlib import Path
 
 import psycopg
 
+from cloud.garbage import collect_seldom
 from cloud.ingest.commit import Committer
-from cloud.ingest.garbage import collect_seldom
 from cloud.ingest.intake import EnvelopeDelivery, intake
 from cloud.store.engine import open_engine
 from cloud.store.schema import migrate
