@@ -10,7 +10,7 @@ from sqlmodel import Session
 from cloud.errors import Invalid, NotFound
 from cloud.ingest.boxes import lock_boxes
 from cloud.ingest.judgement import HoldReason
-from cloud.ingest.release import Released, decide_clone, release_box, release_due, release_known
+from cloud.ingest.release import Released, decide_clone, release_box, release_due, release_known, release_overlapping
 from cloud.store.engine import reading, writing
 from cloud.store.moments import from_ms
 from cloud.store.tables import Box, Held
@@ -114,6 +114,8 @@ def release_held(
             return decide_clone(engine, box=box, epoch=epoch, accept=True, now=now, among=among)
         case HoldReason.NOT_ENROLLED:
             return release_box(engine, box, now, among=among)
+        case HoldReason.OVERLAP:
+            return release_overlapping(engine, box, now, among=among)
         case HoldReason.FUTURE:
             return release_due(engine, now, among=among)
         case HoldReason.UNKNOWN_TYPE | HoldReason.NEWER_SCHEMA:

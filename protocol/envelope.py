@@ -102,7 +102,10 @@ class TypeCount(WireModel):
 
 
 class Gap(WireModel):
-    """A declared hole: these seqs of this epoch will not come. Idempotent, and sent until an ack covers it."""
+    """A declared hole: these seqs of this epoch will not come. Idempotent, and sent until an ack covers it.
+
+    `into` is the item of the same envelope that holds what these did, where they were merged for want of room.
+    """
 
     epoch: Epoch
     from_seq: Seq
@@ -111,6 +114,7 @@ class Gap(WireModel):
     end: Annotated[UtcTime | None, Field(alias="to")] = None
     reason: Annotated[GapReason, AfterValidator(known)]
     lost_by_type: Annotated[tuple[TypeCount, ...], Field(max_length=64)] = ()
+    into: Seq | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -36,7 +36,7 @@ from cloud.store.engine import writing
 from cloud.store.identity import is_ahead, read_identity, renew_identity
 from cloud.store.moments import to_ms
 from protocol.acks import Ack, SeqRange
-from protocol.envelope import Envelope, Gap, Header
+from protocol.envelope import Envelope, Gap, GapReason, Header
 
 __all__ = ["Acknowledgement", "Committer"]
 
@@ -168,18 +168,40 @@ class _Batch:
         self._compare_stores(box, header, settled.receipts)
         fresh = {item.seq for item in envelope.items if item.seq not in settled.receipts}
         box.note_head(header, now_ms=self._now_ms, brings_news=bool(fresh))
-        self._take_items(box, envelope, settled, fresh)
+        overlapping = self._sums_that_overlap(box, header, delivery.venue, fresh)
+        self._take_items(box, envelope, settled, fresh, overlapping)
         for gap in header.gaps:
             self._take_gap(box, gap, delivery.venue)
 
-    def _take_items(self, box: LockedBox, envelope: Envelope, settled: _Settled, fresh: set[int]) -> None:
+    def _sums_that_overlap(self, box: LockedBox, header: Header, venue: str, fresh: set[int]) -> set[int]:
+        """The fresh sums of which a part has come by itself, as from a copy of the disk that was put in meanwhile.
+
+        One of which everything has come adds nothing: it is settled, and fresh no more.
+        """
+        came, parts = Counter[int](), Counter[int]()
+        for gap in header.gaps:
+            if gap.into is not None and gap.into in fresh:
+                receipts = self._epoch(box.box, gap.epoch, venue).receipts
+                came[gap.into] += receipts.count(gap.from_seq, gap.to_seq)
+                parts[gap.into] += gap.to_seq - gap.from_seq + 1
+        for seq in [seq for seq in parts if came[seq] == parts[seq]]:
+            nothing = Gap(epoch=header.epoch, from_seq=seq, to_seq=seq, reason=GapReason.MERGED)
+            self._take_gap(box, nothing, venue)
+            fresh.remove(seq)
+        return {seq for seq in fresh if came[seq]}
+
+    def _take_items(
+        self, box: LockedBox, envelope: Envelope, settled: _Settled, fresh: set[int], overlapping: set[int]
+    ) -> None:
         epoch = envelope.header.epoch
         cloned = box.is_cloned(epoch)
         for read in envelope.items:
             self.items[Verdicts.REPEATED] += read.seq not in fresh
             if read.seq not in fresh and read.item is not None:
                 continue
-            verdict = judge(read, enrolments=box.enrolments, cloned=cloned, now_ms=self._now_ms)
+            verdict = judge(
+                read, enrolments=box.enrolments, cloned=cloned, overlaps=read.seq in overlapping, now_ms=self._now_ms
+            )
             if isinstance(verdict, Rejected):
                 settled.rejected.append(read.seq)
             if read.seq in fresh:

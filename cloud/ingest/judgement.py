@@ -26,6 +26,8 @@ class HoldReason(StrEnum):
     FUTURE = "future"
     NOT_ENROLLED = "not-enrolled"
     CLONE = "clone"
+    OVERLAP = "overlap"
+    """A sum of which a part came by itself, from a copy of the box's disk, while another part did not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,15 +71,17 @@ Verdict = Counted | HeldBack | Rejected
 _OF_UNSETTLED = {Unsettled.UNKNOWN_TYPE: HoldReason.UNKNOWN_TYPE, Unsettled.NEWER_SCHEMA: HoldReason.NEWER_SCHEMA}
 
 
-def judge(read: ReadItem, *, enrolments: Iterable[Enrolled], cloned: bool, now_ms: int) -> Verdict:
+def judge(
+    read: ReadItem, *, enrolments: Iterable[Enrolled], cloned: bool, now_ms: int, overlaps: bool = False
+) -> Verdict:
     """Whether an item counts, waits or is rejected."""
     if read.item is None:
         reason = _OF_UNSETTLED.get(read.unsettled) if read.unsettled else None
         return HeldBack(reason=reason) if reason else Rejected(reason=read.detail or "it breaks its model")
     if isinstance(read.item, Tile) and read.item.layer is Layer.UNKNOWN:
         return HeldBack(reason=HoldReason.NEWER_SCHEMA)  # two later layers must not add up in one tile
-    if cloned:
-        return HeldBack(reason=HoldReason.CLONE)
+    if cloned or overlaps:
+        return HeldBack(reason=HoldReason.CLONE if cloned else HoldReason.OVERLAP)
     at_ms = to_ms(read.item.at) if read.item.at else None
     if at_ms is not None and at_ms > now_ms + FUTURE_TOLERANCE_MS:
         return HeldBack(reason=HoldReason.FUTURE, due_ms=at_ms)

@@ -46,6 +46,12 @@ class RangeSet:
         place = bisect_right(self._firsts, first) - 1
         return place >= 0 and last <= self._lasts[place]
 
+    def count(self, first: int, last: int) -> int:
+        """How many of first..last are in."""
+        low, high = bisect_left(self._lasts, first), bisect_right(self._firsts, last)
+        touched = zip(self._firsts[low:high], self._lasts[low:high], strict=True)
+        return sum(min(last, ends) - max(first, begins) + 1 for begins, ends in touched)
+
     @property
     def through(self) -> int:
         """The greatest n for which all of 1..n are in; 0 when 1 is not."""

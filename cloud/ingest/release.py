@@ -25,7 +25,15 @@ from protocol.catalogue import ITEM_TYPES
 from protocol.envelope import read_item
 from protocol.wire import early_epoch
 
-__all__ = ["Released", "decide_clone", "release_box", "release_due", "release_known", "release_waiting"]
+__all__ = [
+    "Released",
+    "decide_clone",
+    "release_box",
+    "release_due",
+    "release_known",
+    "release_overlapping",
+    "release_waiting",
+]
 
 ITEMS_PER_TRANSACTION = 2_000
 _LOG = logging.getLogger(__name__)
@@ -70,6 +78,11 @@ def release_known(engine: Engine, now: datetime, *, among: ColumnElement[bool] =
 def release_box(engine: Engine, box: str, now: datetime, *, among: ColumnElement[bool] = _ALL) -> Released:
     """A box's items from before it was enrolled; call it after the enrolment has been committed."""
     return _release(engine, and_(_HELD.c.reason == HoldReason.NOT_ENROLLED, _HELD.c.box == box, among), now)
+
+
+def release_overlapping(engine: Engine, box: str, now: datetime, *, among: ColumnElement[bool] = _ALL) -> Released:
+    """A person's decision: count a box's sums though a part of them was counted by itself already."""
+    return _release(engine, and_(_HELD.c.reason == HoldReason.OVERLAP, _HELD.c.box == box, among), now)
 
 
 def decide_clone(

@@ -234,13 +234,20 @@ class Outbox:
         """Set aside an item that the cloud cannot even read, and declare its seq."""
         with writing(self._connection) as connection:
             row = connection.execute(
-                "UPDATE item SET state = ?, settled_ms = ? WHERE epoch = ? AND seq = ? AND state <= ?"
-                " RETURNING type, at_ms, instead_of",
-                (State.QUARANTINED, self._age_ms(connection, now_ms), epoch, seq, State.CLAIMED),
+                "SELECT type, at_ms, instead_of FROM item WHERE epoch = ? AND seq = ? AND state <= ?",
+                (epoch, seq, State.CLAIMED),
             ).fetchone()
-            if row is not None:
-                declare(connection, epoch, reason=GapReason.QUARANTINED, lost=[(seq, row[0], row[1])])
-                declare_spans(connection, read_spans(row[2]), GapReason.MERGED)
+            if row is None:
+                return
+            # What it stood for is declared by itself from now on, and not remembered with it.
+            connection.execute(
+                "UPDATE item SET state = ?, settled_ms = ?, instead_of = NULL WHERE epoch = ? AND seq = ?",
+                (State.QUARANTINED, self._age_ms(connection, now_ms), epoch, seq),
+            )
+            parts = read_spans(row[2])
+            declare_spans(connection, parts, GapReason.QUARANTINED)
+            reason = GapReason.MERGED if parts else GapReason.QUARANTINED
+            declare(connection, epoch, reason=reason, lost=[(seq, row[0], row[1])])
 
     @_finding_room
     def set_aside(self, gap: Gap) -> None:
@@ -367,14 +374,21 @@ def _waiting(connection: sqlite3.Connection, room: int) -> list[tuple[int, str, 
 
 def _claimed(epoch: str, seq: int, kind: str, body: str, attempts: int, instead_of: str | None) -> Claimed:
     merged = tuple(
-        _gap(of, span.first, span.last, GapReason.MERGED, span.start_ms, span.end_ms, json.dumps(span.counts))
+        _gap(of, span.first, span.last, GapReason.MERGED, span.start_ms, span.end_ms, json.dumps(span.counts), into=seq)
         for of, span in read_spans(instead_of)
     )
     return Claimed(epoch=epoch, seq=seq, type=kind, body=body, attempts=attempts + 1, instead_of=merged)
 
 
 def _gap(
-    epoch: str, from_seq: int, to_seq: int, reason: str, start_ms: int | None, end_ms: int | None, lost: str
+    epoch: str,
+    from_seq: int,
+    to_seq: int,
+    reason: str,
+    start_ms: int | None,
+    end_ms: int | None,
+    lost: str,
+    into: int | None = None,
 ) -> Gap:
     return Gap(
         epoch=epoch,
@@ -384,4 +398,5 @@ def _gap(
         start=None if start_ms is None else to_utc(start_ms),
         end=None if end_ms is None else to_utc(end_ms),
         lost_by_type=tuple(TypeCount(type=kind, count=count) for kind, count in json.loads(lost).items()),
+        into=into,
     )

@@ -43,6 +43,8 @@ _EVER = 2**62
 _MOST_MERGED = 100
 """So many spans of seqs one sum stands for at most: their declaration must fit into its envelope."""
 _LOOKED = "merge.looked"
+_OPEN_BUCKETS = 2
+"""A bucket's last rows come when the next one has begun."""
 _DROP_ORDER = (
     ("tile",),
     tuple(sorted(ITEM_TYPES.keys() - {"tile", "visit", "camera-certificate", "configuration"})),
@@ -71,6 +73,15 @@ _NEIGHBOURS = (
 
 _Named = tuple[int, str, int, str, int | None]
 """A row to drop: id, epoch, seq, type, UTC in ms."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Gone:
+    """What was deleted: items, sums, and what those sums stood for."""
+
+    items: list[tuple[str, int, str, int | None]]
+    sums: list[tuple[str, int, str, int | None]]
+    parts: list[NamedSpan]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +119,13 @@ def purge_settled(connection: sqlite3.Connection, *, settled_before_ms: int | No
 def merge_equal(connection: sqlite3.Connection, epoch: str) -> int:
     """Merge equal tiles and minute reports of one bucket, never claimed; how many rows that saved.
 
-    Looks at one stretch after another, each once, so that a large exchange is not read through for each chunk;
-    what is merged stands at the end, and is looked at again beside what came in later.
+    Looks at one stretch after another, and again only at what more may still come beside, so that a large exchange is
+    not read through for each chunk; what is merged stands at the end, and is looked at again beside what came in later.
     """
-    saved = 0
-    while not saved and (rows := _next_stretch(connection, epoch)):
+    saved, is_full = 0, True
+    while is_full and not saved:
+        rows = _next_stretch(connection, epoch)
+        is_full = len(rows) == _STRETCH
         groups: dict[tuple[Origin, int, SumKey], list[_Row]] = defaultdict(list)
         for row in rows:
             summed = sum_key(row.type, row.at_ms, row.body, row.origin.mode)
@@ -120,6 +133,7 @@ def merge_equal(connection: sqlite3.Connection, epoch: str) -> int:
                 groups[row.origin, *summed].append(row)
         for (_, bucket_ms, _), equal in groups.items():
             saved += len(equal) > 1 and _merge(connection, epoch, equal, bucket_ms=bucket_ms)
+        _note_looked(connection, rows, {bucket_ms: equal[0].identity for (_, bucket_ms, _), equal in groups.items()})
     return saved
 
 
@@ -163,28 +177,35 @@ def _let_expire(connection: sqlite3.Connection) -> int:
 
 def _delete_and_remember(connection: sqlite3.Connection, rows: list[_Named]) -> list[NamedSpan]:
     """Delete settled items, and remember them; what they were the sums of, which counts for nothing beside them."""
-    merged = [(epoch, replace(span, counts=Counter())) for epoch, span in _delete(connection, rows)]
+    merged = [(epoch, replace(span, counts=Counter())) for epoch, span in _delete(connection, rows).parts]
     for epoch, span in (*named_spans(row[1:] for row in rows), *merged):
         _remember(connection, epoch, span)
     return merged
 
 
 def _drop(connection: sqlite3.Connection, rows: list[_Named]) -> int:
-    merged = _delete(connection, rows)
-    declare_names(connection, (row[1:] for row in rows), GapReason.DROPPED)
-    declare_spans(connection, merged, GapReason.MERGED)
+    """Drop and declare items; of a sum, what it stood for is lost, and its own name stood for nothing else."""
+    gone = _delete(connection, rows)
+    declare_names(connection, gone.items, GapReason.DROPPED)
+    declare_spans(connection, gone.parts, GapReason.DROPPED)
+    declare_names(connection, gone.sums, GapReason.MERGED)
     return len(rows)
 
 
-def _delete(connection: sqlite3.Connection, rows: list[_Named]) -> list[NamedSpan]:
-    """Delete items; what they were the sums of."""
+def _delete(connection: sqlite3.Connection, rows: list[_Named]) -> _Gone:
     ids = [row[0] for row in rows]
-    sums = connection.execute(
-        "SELECT instead_of FROM item WHERE id IN (SELECT value FROM json_each(?)) AND instead_of IS NOT NULL",
-        (json.dumps(ids),),
-    ).fetchall()
+    stored: dict[int, str] = dict(
+        connection.execute(
+            "SELECT id, instead_of FROM item WHERE id IN (SELECT value FROM json_each(?)) AND instead_of IS NOT NULL",
+            (json.dumps(ids),),
+        ).fetchall()
+    )
     connection.executemany("DELETE FROM item WHERE id = ?", [(identity,) for identity in ids])
-    return [named for (stored,) in sums for named in read_spans(stored)]
+    return _Gone(
+        items=[row[1:] for row in rows if row[0] not in stored],
+        sums=[row[1:] for row in rows if row[0] in stored],
+        parts=[named for spans in stored.values() for named in read_spans(spans)],
+    )
 
 
 def _drop_parts(connection: sqlite3.Connection, kinds: tuple[str, ...]) -> int:
@@ -215,8 +236,7 @@ def _oldest(connection: sqlite3.Connection, kind: str) -> list[_Named]:
 def _merge(connection: sqlite3.Connection, epoch: str, rows: list[_Row], *, bucket_ms: int) -> int:
     rows = sorted(rows, key=lambda row: (row.at_ms, row.identity))
     body = sum_bodies(rows[0].type, [json.loads(row.body) for row in rows])
-    merged = named_spans((row.epoch, row.seq, row.type, row.at_ms) for row in rows)
-    merged += [named for row in rows for named in read_spans(row.instead_of)]
+    merged = _stood_for(rows)
     if body is None or len(merged) > _MOST_MERGED:
         return 0
     moment = Moment(at=to_utc(bucket_ms))
@@ -225,8 +245,21 @@ def _merge(connection: sqlite3.Connection, epoch: str, rows: list[_Row], *, buck
     return len(rows) - 1
 
 
+def _stood_for(rows: list[_Row]) -> list[NamedSpan]:
+    """What a sum of these rows stands for; those that are sums themselves count for nothing beside their parts."""
+    names = [(bool(row.instead_of), (row.epoch, row.seq, row.type, row.at_ms)) for row in rows]
+    return [
+        *named_spans(name for is_sum, name in names if not is_sum),
+        *(
+            (epoch, replace(span, counts=Counter()))
+            for epoch, span in named_spans(name for is_sum, name in names if is_sum)
+        ),
+        *(named for row in rows for named in read_spans(row.instead_of)),
+    ]
+
+
 def _next_stretch(connection: sqlite3.Connection, epoch: str) -> list[_Row]:
-    """The next items of this run that might merge; notes how far it looked."""
+    """The next items of this run that might merge."""
     looked = int(get_meta(connection, _LOOKED) or 0)
     epochs = (epoch, early_epoch(epoch))
     own = [
@@ -240,16 +273,36 @@ def _next_stretch(connection: sqlite3.Connection, epoch: str) -> list[_Row]:
         " AND type IN ('tile', 'occupancy', 'crossing') AND epoch IN (?, ?) ORDER BY id LIMIT ?",
         (State.WAITING, max(looked, first - 1), *epochs, _STRETCH),
     ).fetchall()
-    if rows:
-        set_meta(connection, _LOOKED, str(rows[-1][0]))
     return [
         _Row(row[0], row[1], row[2], row[3], Origin(venue=row[4], config=row[5], mode=Mode(row[6])), *row[7:10])
         for row in rows
     ]
 
 
+def _note_looked(connection: sqlite3.Connection, rows: list[_Row], first_of_bucket: dict[int, int]) -> None:
+    """Note how far nothing more can merge: before the two newest buckets, to which rows are still added.
+
+    A full stretch of those alone is passed over all the same. Where the newest rows went, their ids are given again.
+    """
+    if not rows:
+        return
+    newest = sorted(first_of_bucket)[-_OPEN_BUCKETS:]
+    looked = min((first_of_bucket[bucket_ms] - 1 for bucket_ms in newest), default=rows[-1].identity)
+    if looked < rows[0].identity and len(rows) == _STRETCH:
+        looked = rows[-1].identity
+    last = connection.execute("SELECT max(id) FROM item").fetchone()[0] or 0
+    set_meta(connection, _LOOKED, str(looked if last >= rows[-1].identity else 0))
+
+
 def _remember(connection: sqlite3.Connection, epoch: str, gone: Span) -> None:
-    """Keep a span as gone, together with its neighbours that are."""
+    """Keep a span as gone, together with its neighbours that are; what is kept already is not kept twice."""
+    if connection.execute(
+        "SELECT 1 FROM history WHERE epoch = ? AND from_seq <= ? AND to_seq >= ?", (epoch, gone.first, gone.last)
+    ).fetchone():
+        return
+    connection.execute(
+        "DELETE FROM history WHERE epoch = ? AND from_seq >= ? AND to_seq <= ?", (epoch, gone.first, gone.last)
+    )
     span = replace(gone, counts=gone.counts.copy())
     while _take_neighbours(connection, epoch, span):
         continue

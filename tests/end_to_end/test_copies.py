@@ -16,7 +16,7 @@ from sqlalchemy import Engine, text
 
 from cloud.ingest.commit import Committer
 from cloud.ingest.intake import intake
-from cloud.ingest.release import decide_clone
+from cloud.ingest.release import decide_clone, release_overlapping
 from cloud.ingest.tiles import decode_cells
 from cloud.store.engine import open_engine, reading
 from cloud.store.schema import migrate
@@ -91,6 +91,11 @@ class Cloud:
         with reading(self.engine) as connection:
             found = connection.execute(text("SELECT sum(value) FROM rollup WHERE metric = 'visits'")).scalar()
         return int(found or 0)
+
+    def held(self) -> list[str]:
+        """Why each held item is held."""
+        with reading(self.engine) as connection:
+            return [*connection.execute(text("SELECT reason FROM held ORDER BY epoch, seq")).scalars()]
 
     def gaps(self) -> Counter[str]:
         """How many names are declared, by reason."""
@@ -235,3 +240,47 @@ def test_what_was_merged_counts_once_wherever_the_line_was_cut_before_the_disk_w
     with opened(exchange):  # whoever puts a copy back starts vision anew, under an epoch of its own
         cloud.take_all(exchange)
     assert cloud.crossings() == 14
+
+
+def test_a_sum_of_what_a_copy_has_delivered_counts_no_more(cloud: Cloud, tmp_path: Path) -> None:
+    exchange = Exchange(folder=tmp_path / "exchange", now=BUCKET_OVER)
+    with opened(exchange) as writer:
+        writer.commit(Batch(origin=ORIGIN, drafts=[configuration(), *crossings_of(range(14))]))
+        shutil.copytree(exchange.folder, tmp_path / "copy")
+        merge(writer, saves=13)
+    deliver_from_copy_then_from_first_disk(cloud, exchange, tmp_path)
+    assert (cloud.crossings(), cloud.held(), cloud.gaps()) == (14, [], {"merged": 1})
+
+
+def test_a_sum_of_which_a_copy_has_delivered_a_part_waits_for_a_person(cloud: Cloud, tmp_path: Path) -> None:
+    exchange = Exchange(folder=tmp_path / "exchange", now=BUCKET_OVER)
+    with opened(exchange) as writer:
+        writer.commit(Batch(origin=ORIGIN, drafts=[configuration(), *crossings_of(range(4))]))
+        shutil.copytree(exchange.folder, tmp_path / "copy")
+        writer.commit(Batch(origin=ORIGIN, drafts=crossings_of(range(4, 14))))
+        merge(writer, saves=13)
+    deliver_from_copy_then_from_first_disk(cloud, exchange, tmp_path)
+    assert (cloud.crossings(), cloud.held()) == (4, ["overlap"])
+    release_overlapping(cloud.engine, "box-1", cloud.now)
+    assert (cloud.crossings(), cloud.held()) == (4 + 14, [])
+
+
+def crossings_of(minutes: range) -> list[Draft]:
+    return [crossing(at=60.0 * minute, inward=1, outward=0) for minute in minutes]
+
+
+def merge(writer: Writer, *, saves: int) -> None:
+    with writing(writer._connection) as connection:
+        assert shedding.merge_equal(connection, writer.epoch) == saves
+
+
+def deliver_from_copy_then_from_first_disk(cloud: Cloud, exchange: Exchange, tmp_path: Path) -> None:
+    """As when a back-up is put into the box, and the first disk comes back later."""
+    shutil.move(exchange.folder, tmp_path / "original")
+    shutil.copytree(tmp_path / "copy", exchange.folder)
+    with opened(exchange):
+        cloud.take_all(exchange)
+    put_back(tmp_path / "original", exchange)
+    exchange.opened, exchange.now = 20, LONG_AFTER
+    with opened(exchange):
+        cloud.take_all(exchange)

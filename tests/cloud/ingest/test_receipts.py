@@ -54,6 +54,12 @@ def test_what_is_acknowledged(ranges: list[Range], through: int, beyond: tuple[R
     assert receipts.beyond(2) == beyond
 
 
+@given(ranges=_RANGES, first=st.integers(1, 40), length=st.integers(1, 20))
+def test_how_many_of_a_range_are_in(ranges: list[Range], first: int, length: int) -> None:
+    receipts = RangeSet(ranges)
+    assert receipts.count(first, first + length - 1) == sum(n in receipts for n in range(first, first + length))
+
+
 def test_saving_changes_only_the_rows_that_differ(engine: Engine) -> None:
     before = RangeSet([(1, 4), (8, 9), (20, 30)])
     with writing(engine) as connection:

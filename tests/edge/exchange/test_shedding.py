@@ -239,18 +239,82 @@ def test_a_gap_that_was_sent_stays_as_it_was_sent(exchange: Exchange) -> None:
     assert [(first, last) for _, first, last, _, _ in exchange.gaps()] == [(1, 1), (2, 2)]
 
 
-def test_what_merged_beside_what_is_dropped_adds_nothing_to_the_loss(exchange: Exchange) -> None:
+def test_a_sum_that_is_dropped_loses_what_it_stood_for(exchange: Exchange) -> None:
     with opened(exchange) as writer:
         writer.commit(Batch(origin=ORIGIN, drafts=[report(), report(), visit()]))
         shed(writer, "merge")
         assert exchange.merged() == [(EPOCH, 1, 2, Counter(occupancy=2))]
         shed(writer, "drop")  # the sum
-        assert [(first, last, reason) for _, first, last, reason, _ in exchange.gaps()] == [
-            (1, 2, "merged"),
-            (4, 4, "dropped"),
+        assert exchange.gaps() == [
+            (EPOCH, 1, 2, "dropped", Counter(occupancy=2)),
+            (EPOCH, 4, 4, "merged", Counter(occupancy=1)),
         ]
         shed(writer, "drop")  # the visit
-    assert exchange.gaps() == [(EPOCH, 1, 4, "dropped", Counter(visit=1, occupancy=1))]
+    assert exchange.gaps() == [(EPOCH, 1, 4, "dropped", Counter(visit=1, occupancy=2))]
+
+
+def test_a_sum_of_sums_that_is_dropped_loses_each_thing_once(exchange: Exchange) -> None:
+    with opened(exchange) as writer:
+        for _ in range(3):
+            writer.commit(Batch(origin=ORIGIN, drafts=[report(), report()]))
+            assert shed(writer, "merge")
+        shed(writer, "drop")
+    counts = [counts for _, _, _, reason, counts in exchange.gaps() if reason == "dropped"]
+    assert sum(counts, start=Counter()) == Counter(occupancy=6)
+
+
+def test_on_a_disk_that_stays_short_each_minute_merges_with_those_before_it(exchange: Exchange) -> None:
+    exchange.now = 10.0
+    with opened(exchange) as writer:
+        writer.commit(Batch(origin=ORIGIN, drafts=[configuration()]))
+        for minute in range(60):
+            exchange.now = 60.0 * minute + 61
+            writer.commit(Batch(origin=ORIGIN, drafts=[crossing(at=60.0 * minute), report(at=60.0 * minute)]))
+            shed(writer, "merge")
+        assert len(exchange.bodies()) <= 1 + 2 * 5, "a sum of each kind for each quarter of an hour that was touched"
+
+
+def test_what_takes_the_ids_of_what_was_merged_is_looked_at_too(exchange: Exchange) -> None:
+    with opened(exchange) as writer:
+        writer.commit(Batch(origin=ORIGIN, drafts=[crossing(at=60.0 * minute) for minute in range(8)]))
+        assert shed(writer, "merge") == 7
+        writer.commit(Batch(origin=ORIGIN, drafts=[crossing(at=60.0 * minute) for minute in range(8, 15)]))
+        assert shed(writer, "merge") == 7
+        assert len(exchange.bodies()) == 1
+
+
+@pytest.mark.parametrize("drafts", [0, 3], ids=["the parts stand right before it", "something stands between"])
+def test_a_quarantined_sum_ages_out_like_anything_else(exchange: Exchange, drafts: int) -> None:
+    exchange.now, exchange.budget = 4_000.0, Budget(keep_settled_seconds=3_600)
+    with opened(exchange) as writer, exchange.outbox() as outbox:
+        writer.commit(Batch(origin=ORIGIN, drafts=[crossing(at=60.0 * minute) for minute in range(14)]))
+        writer.commit(Batch(origin=ORIGIN, drafts=[visit() for _ in range(drafts)]))
+        assert shed(writer, "merge") == 13
+        outbox.claim(now_ms=4_000_000, window=100, lapse_ms=30_000)
+        outbox.quarantine(EPOCH, 15 + drafts, now_ms=4_001_000)
+        gaps = [(gap.from_seq, gap.to_seq, str(gap.reason), gap.lost_by_type[0].count) for gap in outbox.gaps()]
+        assert gaps == [(1, 14, "quarantined", 14), (15 + drafts, 15 + drafts, "merged", 1)]
+        outbox.settle(acked(1, through=15 + drafts), now_ms=4_002_000)
+        for _ in range(3):
+            exchange.now += 4_000.0
+            writer.commit(Batch(origin=ORIGIN, drafts=[visit(at=exchange.now)]))
+    assert exchange.rows("SELECT from_seq, to_seq FROM history") != []
+
+
+def test_what_is_remembered_already_is_not_remembered_twice(exchange: Exchange) -> None:
+    """A box may hold what an earlier version laid down twice; nothing of it may keep vision from running."""
+    exchange.now, exchange.budget = 4_000.0, Budget(keep_settled_seconds=3_600)
+    with opened(exchange) as writer, exchange.outbox() as outbox:
+        filled(writer, exchange, 4)
+        sent = outbox.claim(now_ms=4_000_000, window=100, lapse_ms=30_000)
+        outbox.settle(acked(1, through=len(sent)), now_ms=4_002_000)
+        with writing(writer._connection) as connection:
+            connection.execute(
+                "INSERT INTO history (epoch, from_seq, to_seq, counts) VALUES (?, 2, 3, '{\"visit\":2}')", (EPOCH,)
+            )
+        exchange.now += 4_000.0
+        writer.commit(Batch(origin=ORIGIN, drafts=[visit(at=exchange.now)]))
+    assert exchange.rows("SELECT from_seq, to_seq FROM history") == [(2, len(sent))], "the configuration stays"
 
 
 def test_what_is_claimed_is_not_dropped(exchange: Exchange) -> None:
