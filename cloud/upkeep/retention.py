@@ -4,15 +4,16 @@ Nothing that is counted hangs on them. Receipts stay for ever, so that what is s
 not count again, and so does how many events of each type went, so that a gap that comes later does not take them for
 lost; roll-ups, tiles, declared gaps, layouts and certificates stay, as does what is held for a decision.
 
-What leaves does so a day at a time, so that a clock by which all events should have left long ago has leapt ahead:
-then nothing leaves.
+A clock of this machine that has leapt ahead would let all of them leave at once. It is believed where retention was
+done within two weeks before, or where events lead from then to now without a hole of two weeks: then nobody has to
+vouch for it. That some events are of just now does not count, as a box without a clock of its own dates by this one.
 """
 
 import calendar
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Engine, Table, delete, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Engine, Table, delete, func, or_, select, tuple_
 
 from cloud.errors import Conflict
 from cloud.ingest.gaps import note_forgotten
@@ -27,19 +28,23 @@ __all__ = ["forget_raw_rows", "months_before"]
 
 ROWS_AT_ONCE = 2_000
 LEAPT_AFTER = timedelta(days=14)
-"""Longer than the upkeep stands still unnoticed: events that should all have left before that were not overlooked."""
+"""Longer than the upkeep stands still unnoticed, or than most places that are open at all see nobody."""
+_LEAP_MS = LEAPT_AFTER // timedelta(milliseconds=1)
 _EVENT, _DEAD, _DELIVERY, _VENUE = table_of(Event), table_of(DeadLetter), table_of(WebhookDelivery), table_of(Venue)
 _AUDIT = table_of(AuditEntry)
 
 
-def forget_raw_rows(engine: Engine, *, now: datetime, months: int, clock_is_right: bool = False) -> Iterator[int]:
+def forget_raw_rows(
+    engine: Engine, *, now: datetime, months: int, last_ms: int | None = None, clock_is_right: bool = False
+) -> Iterator[int]:
     """Delete raw rows older than `months`, events by their venue's own if it has one; the rows of each transaction.
 
-    Raises Conflict, with nothing deleted, where the clock seems to have leapt ahead and nobody says that it is right.
+    `last_ms` is when that was last done, if ever. Raises Conflict, with nothing deleted, where the clock seems to have
+    leapt ahead and nobody says that it is right.
     """
     venues = _venues(engine)
     if not clock_is_right:
-        _refuse_a_leap(engine, now, most_months=max([months, *(own for _, own in venues if own)]))
+        _refuse_a_leap(engine, now, all_months={months, *(own for _, own in venues if own)}, last_ms=last_ms)
     for venue, own_months in venues:
         before_ms = to_ms(months_before(now, own_months or months))
         for condition in _old_events(engine, venue, before_ms):
@@ -58,16 +63,34 @@ def months_before(moment: datetime, months: int) -> datetime:
     return moment.replace(year=year, month=month, day=min(moment.day, calendar.monthrange(year, month)[1]))
 
 
-def _refuse_a_leap(engine: Engine, now: datetime, *, most_months: int) -> None:
-    """Raise Conflict where not even the newest event would stay, and should have left a good while ago."""
+def _refuse_a_leap(engine: Engine, now: datetime, *, all_months: Collection[int], last_ms: int | None) -> None:
+    """Raise Conflict where an event would leave by a clock to whose time nothing leads."""
     with reading(engine) as connection:
+        oldest_ms = connection.execute(select(func.min(_EVENT.c.at_ms))).scalar_one()
         newest_ms = connection.execute(select(func.max(_EVENT.c.at_ms))).scalar_one()
-    if newest_ms is not None and newest_ms < to_ms(months_before(now, most_months) - LEAPT_AFTER):
+        if oldest_ms is None or oldest_ms >= to_ms(months_before(now, min(all_months))):
+            return
+        known_ms = _followed(connection, oldest_ms if last_ms is None else last_ms, until_ms=to_ms(now) - _LEAP_MS)
+    if newest_ms < to_ms(months_before(now, max(all_months))) - _LEAP_MS:
+        known_ms = min(known_ms, newest_ms)
+    if known_ms < to_ms(now) - _LEAP_MS:
         raise Conflict(
-            f"Nothing was deleted: by this machine's clock, {format_utc(now)}, no raw event would stay, "
-            f"as the newest is of {format_utc(from_ms(newest_ms))}. Set the clock right; where it is right, "
-            "`footfall cloud jobs retention --clock-is-right` deletes them"
+            f"Nothing was deleted: this machine's clock says {format_utc(now)}, and seems to have leapt ahead, as "
+            f"there is no event of the {LEAPT_AFTER.days} days after {format_utc(from_ms(known_ms))}. Set it right; "
+            "where it is right, `footfall cloud jobs retention --clock-is-right` deletes what is old"
         )
+
+
+def _followed(connection: Connection, since_ms: int, *, until_ms: int) -> int:
+    """The moment, `until_ms` or later if it can be, to which events lead from another without a hole."""
+    known_ms = since_ms
+    while known_ms < until_ms:
+        within = _EVENT.c.at_ms.between(known_ms + 1, known_ms + _LEAP_MS)
+        next_ms = connection.execute(select(func.max(_EVENT.c.at_ms)).where(within)).scalar_one()
+        if next_ms is None:
+            break
+        known_ms = next_ms
+    return known_ms
 
 
 def _venues(engine: Engine) -> Sequence[tuple[str, int | None]]:

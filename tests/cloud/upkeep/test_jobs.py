@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, event, make_url
 
-from cloud.errors import StoreError
+from cloud.errors import Conflict, StoreError
 from cloud.ingest.commit import Committer
 from cloud.store.engine import open_engine, writing
 from cloud.store.moments import to_ms
@@ -124,12 +124,24 @@ def test_a_loop_that_is_stopped_lets_another_in_at_once(engine: Engine) -> None:
     assert "retention" in last_runs(engine)
 
 
+def test_retention_knows_when_it_was_last_done(engine: Engine) -> None:
+    enrol(engine)
+    days = (395, 380, 30, 10, 0)
+    items = [visit(seq, at=NOW - timedelta(days=ago)) for seq, ago in enumerate(days, 1)]
+    Committer(engine, lambda: NOW).commit(deliver(envelope(items)))
+    (retention,) = (job for job in jobs_of(retention_months=13) if job.name is JobName.RETENTION)
+    with pytest.raises(Conflict):
+        run_job(engine, retention, now=NOW + timedelta(days=3))
+    run_job(engine, retention, now=NOW - timedelta(days=20))
+    assert run_job(engine, retention, now=NOW + timedelta(days=3)) == 1
+
+
 def test_all_jobs_run_beside_the_ingest(engine: Engine) -> None:
     enrol(engine)
     old = NOW - timedelta(days=500)
     Committer(engine, lambda: old).commit(deliver(envelope([visit(seq, at=old) for seq in range(1, 51)])))
     Committer(engine, lambda: NOW).commit(deliver(envelope([visit(51)])))
-    watch = UpkeepWatch(engine, jobs_of(retention_months=13), clock=Clock(), hour=2)
+    watch = UpkeepWatch(engine, jobs_of(retention_months=13, clock_is_right=True), clock=Clock(), hour=2)
     worker = threading.Thread(target=watch.work)
     worker.start()
     for seq in range(52, 71):
