@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -172,6 +172,27 @@ def test_an_sqlite_file_grows_smaller(tmp_path: Path) -> None:
     assert free == 0
     assert full < 1_000_000
     assert not path.with_name("footfall.sqlite-wal").stat().st_size
+    engine.dispose()
+
+
+def test_a_file_that_stays_locked_is_told_as_any_other_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the first statement that asks for the lock, which SQLAlchemy does not see."""
+    monkeypatch.setattr(vacuum, "PAUSE_SECONDS", 0.0)
+    path = tmp_path / "footfall.sqlite"
+    engine = open_engine(f"sqlite:///{path}")
+    event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA busy_timeout = 0"))
+    migrate(engine)
+    with writing(engine) as connection:
+        connection.exec_driver_sql("CREATE TABLE room (filled BLOB)")
+        connection.exec_driver_sql("INSERT INTO room VALUES (zeroblob(1000000))")
+    with writing(engine) as connection:
+        connection.exec_driver_sql("DELETE FROM room")
+    with closing(sqlite3.connect(path, isolation_level=None)) as another:
+        another.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="another program holds it locked"):
+            list(give_room_back(engine))
+        another.execute("ROLLBACK")
+    assert sum(give_room_back(engine)) > 200
     engine.dispose()
 
 
