@@ -2,7 +2,8 @@
 
 Nothing that is counted hangs on them. Receipts stay for ever, so that what is sent again after its row has gone does
 not count again, and so does how many events of each type went, so that a gap that comes later does not take them for
-lost; roll-ups, tiles, declared gaps, layouts and certificates stay, as does what is held for a decision.
+lost; roll-ups, tiles, layouts and certificates stay, and so do what is held for a decision and the gaps in which
+something was lost. Gaps of what was merged into other items lost nothing and are many: they leave too.
 
 A clock of this machine that has leapt ahead would let all of them leave at once. It is believed where retention was
 done within two weeks before, or where events lead from then to now without a hole of two weeks: then nobody has to
@@ -13,14 +14,15 @@ import calendar
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, delete, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Engine, Table, bindparam, case, delete, func, or_, select, tuple_
 
 from cloud.errors import Conflict
 from cloud.ingest.gaps import note_forgotten
+from cloud.losses import NOTHING_LOST
 from cloud.store.distinct import distinct_values
 from cloud.store.engine import reading, writing
 from cloud.store.moments import from_ms, to_ms
-from cloud.store.tables import AuditEntry, DeadLetter, Event, Venue, WebhookDelivery
+from cloud.store.tables import AuditEntry, Box, DeadLetter, Event, GapRecord, Venue, WebhookDelivery
 from cloud.store.upsert import table_of
 from protocol.wire import format_utc
 
@@ -31,7 +33,7 @@ LEAPT_AFTER = timedelta(days=14)
 """Longer than the upkeep stands still unnoticed, or than most places that are open at all see nobody."""
 _LEAP_MS = LEAPT_AFTER // timedelta(milliseconds=1)
 _EVENT, _DEAD, _DELIVERY, _VENUE = table_of(Event), table_of(DeadLetter), table_of(WebhookDelivery), table_of(Venue)
-_AUDIT = table_of(AuditEntry)
+_AUDIT, _BOX, _GAP = table_of(AuditEntry), table_of(Box), table_of(GapRecord)
 
 
 def forget_raw_rows(
@@ -43,12 +45,14 @@ def forget_raw_rows(
     leapt ahead and nobody says that it is right.
     """
     venues = _venues(engine)
+    all_months = {months, *(own for _, own in venues if own)}
     if not clock_is_right:
-        _refuse_a_leap(engine, now, all_months={months, *(own for _, own in venues if own)}, last_ms=last_ms)
+        _refuse_a_leap(engine, now, all_months=all_months, last_ms=last_ms)
     for venue, own_months in venues:
         before_ms = to_ms(months_before(now, own_months or months))
         for condition in _old_events(engine, venue, before_ms):
             yield from _forget(engine, condition)
+    yield from _forget_merged(engine, now, months=months, all_months=all_months)
     before_ms = to_ms(months_before(now, months))
     yield from _delete(engine, _DEAD, _DEAD.c.received_ms < before_ms)
     yield from _delete(engine, _AUDIT, _AUDIT.c.at_ms < before_ms)
@@ -120,6 +124,33 @@ def _forget(engine: Engine, condition: ColumnElement[bool]) -> Iterator[int]:
         if items:
             yield len(items)
         if len(items) < ROWS_AT_ONCE:
+            return
+
+
+def _forget_merged(engine: Engine, now: datetime, *, months: int, all_months: Collection[int]) -> Iterator[int]:
+    """Delete gaps that lost nothing, by when they came and the months of their box's venue.
+
+    They are looked for before the turn to write, as that reads all gaps: no index finds them.
+    """
+    cutoffs = {own: to_ms(months_before(now, own)) for own in all_months}
+    key = tuple(_GAP.primary_key.columns)
+    old = (
+        select(*key)
+        .outerjoin(_BOX, _BOX.c.box == _GAP.c.box)
+        .outerjoin(_VENUE, _VENUE.c.venue == _BOX.c.venue)
+        .where(_GAP.c.reason == NOTHING_LOST)
+        .where(_GAP.c.received_ms < case(cutoffs, value=func.coalesce(_VENUE.c.retention_months, months)))
+    )
+    # one by one, as SQLite would compare all rows with a list of keys
+    one = delete(_GAP).where(*(column == bindparam(f"its_{column.name}") for column in key))
+    while True:
+        with reading(engine) as connection:
+            found = connection.execute(old.limit(ROWS_AT_ONCE)).mappings().all()
+        if found:
+            with writing(engine) as connection:
+                connection.execute(one, [{f"its_{name}": value for name, value in row.items()} for row in found])
+            yield len(found)
+        if len(found) < ROWS_AT_ONCE:
             return
 
 

@@ -1,11 +1,12 @@
 """What is old leaves, and no figure changes."""
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import JsonValue
-from sqlalchemy import Engine, RowMapping
+from sqlalchemy import Engine, RowMapping, update
 
 from cloud.errors import Conflict
 from cloud.ingest import gaps
@@ -29,11 +30,12 @@ from cloud.store.tables import (
     Venue,
     WebhookDelivery,
 )
-from cloud.store.upsert import insert_rows, replace
+from cloud.store.upsert import insert_missing, insert_rows, replace, table_of
 from cloud.upkeep import retention
 from cloud.upkeep.retention import forget_raw_rows, months_before
 from tests.support.alerts import raise_alert
 from tests.support.envelopes import (
+    BOX,
     NOW,
     VENUE,
     JsonObject,
@@ -55,9 +57,9 @@ DAY = timedelta(days=1)
 SUMS = (Rollup, RollupPeak, Tile, Receipt, GapRecord, Layout, Certificate, Held)
 
 
-def send(engine: Engine, *items: JsonObject, at: datetime, **fields: object) -> None:
+def send(engine: Engine, *items: JsonObject, at: datetime, box: str = BOX, **fields: object) -> None:
     """A box's envelope, taken in at a moment."""
-    Committer(engine, lambda: at).commit(deliver(envelope(items, **fields)))  # type: ignore[arg-type]
+    Committer(engine, lambda: at).commit(deliver(envelope(items, box=box, **fields), box=box))  # type: ignore[arg-type]
 
 
 def forget(engine: Engine, *, now: datetime = NOW, months: int = 13) -> list[int]:
@@ -270,6 +272,38 @@ def test_old_rows_leave_in_many_short_transactions(engine: Engine, monkeypatch: 
     assert seqs(engine) == []
 
 
+def gaps_told(engine: Engine) -> list[tuple[str, int]]:
+    return [(row["box"], row["first_seq"]) for row in rows_of(engine, GapRecord, box=None)]
+
+
+def test_gaps_in_which_nothing_was_lost_leave_by_their_venues_months_and_stay_known(engine: Engine) -> None:
+    enrol(engine, box="box-1", venue=VENUE)
+    enrol(engine, box="box-2", venue="other-shop")
+    put_into_venues(engine, {"box-1": VENUE, "box-2": "other-shop", "box-3": None})
+    set_months(engine, 14)
+    declared = [gap(1, 2, reason="merged"), gap(4, 5), gap(7, 8, reason="merged")]
+    for box in ("box-1", "box-2", "box-3"):
+        for one, at in zip(declared, (OLD, OLD, YOUNG), strict=True):
+            send(engine, gaps=[one], box=box, at=at)
+    receipts = rows_of(engine, Receipt, box=None)
+    assert forget(engine) == [2]
+    left = [("box-1", 1), *((box, seq) for box in ("box-1", "box-2", "box-3") for seq in (4, 7))]
+    assert gaps_told(engine) == sorted(left)
+    assert forget(engine, now=NOW + timedelta(days=60)) == [4]
+    send(engine, visit(1), gaps=declared, at=NOW)
+    assert rows_of(engine, Event) == []
+    assert gaps_told(engine) == [("box-1", 4), ("box-2", 4), ("box-3", 4)]
+    assert rows_of(engine, Receipt, box=None) == receipts
+
+
+def test_gaps_leave_in_many_short_transactions(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    enrol(engine)
+    send(engine, gaps=[gap(seq, seq, reason="merged") for seq in range(1, 50, 2)], at=OLD)
+    monkeypatch.setattr(retention, "ROWS_AT_ONCE", 10)
+    assert forget(engine) == [10, 10, 5]
+    assert gaps_told(engine) == []
+
+
 def test_messages_of_the_webhook_leave_once_they_are_done_with(engine: Engine) -> None:
     enrol(engine)
     alert = raise_alert(engine)
@@ -296,9 +330,17 @@ def test_the_audit_log_forgets_too(engine: Engine) -> None:
     assert [row["id"] for row in rows_of(engine, AuditEntry, box=None)] == ["young"]
 
 
+def put_into_venues(engine: Engine, venues: Mapping[str, str | None]) -> None:
+    with writing(engine) as connection:
+        insert_missing(
+            connection, Box, [{"box": box, "position": 0, "state": "unknown", "status": "{}"} for box in venues]
+        )
+        for box, venue in venues.items():
+            connection.execute(update(table_of(Box)).where(table_of(Box).c.box == box).values(venue=venue))
+
+
 def set_months(engine: Engine, months: int) -> None:
-    (venue,) = rows_of(engine, Venue, box=None)
-    assert venue["venue"] == VENUE
+    venue = next(row for row in rows_of(engine, Venue, box=None) if row["venue"] == VENUE)
     with writing(engine) as connection:
         replace(connection, Venue, [{**venue, "retention_months": months}])
 
