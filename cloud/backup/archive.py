@@ -3,7 +3,7 @@
 Without a manifest there is no archive, whatever else lies in its folder; it begins with the SHA-256 of all that follows
 in it, so that it is what was written or is refused. An incremental archive belongs to a full one,
 its base, and lists parts of any archive of that base; so each manifest tells all of the database at its moment.
-Archives of several databases may lie in one target: those of a lineage are of one, and of what was restored from them.
+Archives of several databases may lie in one target; one and what was restored from it are the same, unless both go on.
 """
 
 import hashlib
@@ -18,9 +18,9 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ulid import ULID
 
+from cloud.backup.succession import heirs, named
 from cloud.backup.target import Target
 from cloud.errors import BackupError
-from cloud.store.identity import lineage_of
 from protocol.wire import format_utc
 
 __all__ = ["MANIFEST", "Catalogue", "Kind", "Manifest", "Part", "TableParts", "read_catalogue"]
@@ -89,11 +89,6 @@ class Manifest(_Record):
     def full(self) -> str:
         """The full archive that it belongs to, or is."""
         return self.base or self.id
-
-    @property
-    def lineage(self) -> str:
-        """The database that it is of, which a restoring does not change."""
-        return lineage_of(self.store)
 
     @property
     def rows(self) -> int:
@@ -165,9 +160,15 @@ class Catalogue:
         return f"There is no back-up in {self.url}"
 
     @property
+    def databases(self) -> Mapping[str, str]:
+        """What to call the database of each archive."""
+        names = named(heirs({archive: manifest.store for archive, manifest in self.archives.items()}))
+        return {archive: names[manifest.store] for archive, manifest in sorted(self.archives.items())}
+
+    @property
     def newest(self) -> Mapping[str, Manifest]:
-        """The newest archive of each lineage, oldest first."""
-        found = {manifest.lineage: manifest for _, manifest in sorted(self.archives.items())}
+        """The newest archive of each database, oldest first."""
+        found = {database: self.archives[archive] for archive, database in self.databases.items()}
         return dict(sorted(found.items(), key=lambda one: one[1].id))
 
     def find(self, archive: str | None) -> Manifest:
@@ -191,8 +192,8 @@ class Catalogue:
             raise BackupError(f"There is no back-up {archive} in {self.url}; the newest is {newest.id}")
         if len(self.newest) > 1:
             told = "; ".join(
-                f"{one.id} of {format_utc(one.made_at)}, {one.rows:,} rows, is the newest of database {lineage}"
-                for lineage, one in self.newest.items()
+                f"{one.id} of {format_utc(one.made_at)}, {one.rows:,} rows, is the newest of database {database}"
+                for database, one in self.newest.items()
             )
             raise BackupError(
                 f"In {self.url} lie back-ups of {len(self.newest)} databases: name the one to take: {told}"

@@ -59,7 +59,8 @@ def _backup(settings: Settings, arguments: argparse.Namespace) -> int:
         made = back_up(engine, target, now=now, full_after=full_after, keys=keys)
         print(f"{made.id}  {_told(made)}; in {target.url}")
         catalogue = read_catalogue(target)
-        gone = superfluous(target, catalogue, lineage=made.lineage, keep=settings.backup.keep, now=now)
+        database = catalogue.databases[made.id]
+        gone = superfluous(target, catalogue, database=database, keep=settings.backup.keep, now=now)
         remove(target, catalogue, gone)
     for archive in gone:
         print(f"{archive}  removed")
@@ -86,8 +87,9 @@ def _restore(settings: Settings, arguments: argparse.Namespace) -> int:
 def _list(settings: Settings, arguments: argparse.Namespace) -> int:
     target = _target(settings, arguments)
     catalogue = read_catalogue(target)
+    databases = catalogue.databases if len(catalogue.newest) > 1 else {}
     for archive in _all(catalogue):
-        print(f"{archive}  {_described(catalogue, archive)}")
+        print(f"{archive}  {_described(catalogue, archive, database=databases.get(archive))}")
     if not _all(catalogue):
         print(f"{catalogue.none_there}.")
     return 0
@@ -124,15 +126,16 @@ def _all(catalogue: Catalogue) -> list[str]:
     return sorted([*catalogue.archives, *catalogue.unreadable, *catalogue.incomplete])
 
 
-def _described(catalogue: Catalogue, archive: str) -> str:
+def _described(catalogue: Catalogue, archive: str, *, database: str | None) -> str:
     if archive in catalogue.unreadable:
         return catalogue.unreadable[archive]
     if archive in catalogue.incomplete:
         return "not completed"
     manifest = catalogue.archives[archive]
     missing = next(catalogue.missing(manifest), None)
-    database = f"; of database {manifest.lineage}" if len(catalogue.newest) > 1 else ""
-    return f"{format_utc(manifest.made_at)}  {_told(manifest)}{database}{f'; {missing}' if missing else ''}"
+    further = [f"; of database {database}"] if database else []
+    further += [f"; {missing}"] if missing else []
+    return f"{format_utc(manifest.made_at)}  {_told(manifest)}{''.join(further)}"
 
 
 def _told(manifest: Manifest) -> str:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, Engine, Table, select
 from sqlmodel import SQLModel
 
-from cloud.backup.archive import MANIFEST, Manifest, Part, TableParts, read_catalogue
+from cloud.backup.archive import MANIFEST, Catalogue, Manifest, Part, TableParts, read_catalogue
 from cloud.backup.reading import read_part
 from cloud.backup.rows import Piece, compressed, pieces
 from cloud.backup.target import Target
@@ -34,7 +34,8 @@ def back_up(
 ) -> Manifest:
     """Make an archive: an incremental one on a base younger than `full_after`, else a full one.
 
-    `keys` are kept with it as they are. Others may write to the database meanwhile.
+    `keys` are kept with it as they are. Others may write to the database meanwhile. Raises BackupError where it cannot
+    be made, or what was laid is not there at the end.
     """
     check_schema(engine)
     catalogue = read_catalogue(target)
@@ -53,12 +54,24 @@ def back_up(
             keys=None if keys is None else shelf.lay_keys(keys),
         )
     target.write(f"{archive}/{MANIFEST}", manifest.to_json())
+    _check_completed(target, manifest)
     return manifest
 
 
 def tables_kept() -> list[Table]:
     """The tables that an archive holds, each after those that it refers to."""
     return [table for table in SQLModel.metadata.sorted_tables if table.name not in LEFT_OUT]
+
+
+def _check_completed(target: Target, manifest: Manifest) -> None:
+    """Raise BackupError, and leave no manifest, where parts went before it was there to tell whose they are."""
+    missing = next(Catalogue(url=target.url, sizes=target.sizes()).missing(manifest), None)
+    if missing is not None:
+        target.remove([f"{manifest.id}/{MANIFEST}"])
+        raise BackupError(
+            f"Back-up {manifest.id} is void: {missing}, though it was there just now. Let all that keep back-ups in "
+            f"{target.url} have the right time: by a clock that is days ahead, a back-up under way looks abandoned"
+        )
 
 
 class _Shelf:

@@ -5,7 +5,7 @@ last good one stays whatever happens to those after it.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -19,16 +19,20 @@ __all__ = ["remove", "superfluous"]
 
 COMPLETED_WITHIN = timedelta(days=2)
 """What has no manifest after so long will never have one."""
+FOLLOWED_AFTER = timedelta(days=14)
+"""Longer than a database that goes on, beside what was restored from it, stays without a back-up."""
 _LOG = logging.getLogger(__name__)
 
 
-def superfluous(target: Target, catalogue: Catalogue, *, lineage: str, keep: int, now: datetime) -> Sequence[str]:
+def superfluous(target: Target, catalogue: Catalogue, *, database: str, keep: int, now: datetime) -> Sequence[str]:
     """Archives of a database to let go, the newest first, so that none outlives what it builds upon.
 
     Where some are too many, those that would be kept are read through before.
     """
-    of_database = [one for one in catalogue.archives.values() if one.lineage == lineage]
-    return sorted([*_too_old(target, catalogue, of_database, keep), *_abandoned(catalogue, now)], reverse=True)
+    of_database = [catalogue.archives[one] for one, name in catalogue.databases.items() if name == database]
+    may_go_on = _lately_followed(of_database, now)
+    old = {one.id for one in _too_old(target, catalogue, of_database, keep) if one.store not in may_go_on}
+    return sorted([*old, *_abandoned(catalogue, now, besides=old)], reverse=True)
 
 
 def remove(target: Target, catalogue: Catalogue, archives: Sequence[str]) -> None:
@@ -38,7 +42,7 @@ def remove(target: Target, catalogue: Catalogue, archives: Sequence[str]) -> Non
         target.remove(sorted(paths, key=lambda path: not path.endswith(f"/{MANIFEST}")))
 
 
-def _too_old(target: Target, catalogue: Catalogue, archives: Sequence[Manifest], keep: int) -> Iterator[str]:
+def _too_old(target: Target, catalogue: Catalogue, archives: Sequence[Manifest], keep: int) -> Iterator[Manifest]:
     chains = _chains(archives)
     if len(chains) <= keep:
         return
@@ -46,7 +50,13 @@ def _too_old(target: Target, catalogue: Catalogue, archives: Sequence[Manifest],
     oldest_kept = next(islice(good, keep - 1, None), "")
     for manifest in archives:
         if manifest.full < oldest_kept:
-            yield manifest.id
+            yield manifest
+
+
+def _lately_followed(archives: Sequence[Manifest], now: datetime) -> Collection[str]:
+    """Identities, of archives by age, whose last was followed by another's so lately that they may yet go on."""
+    former = [manifest for manifest in archives if manifest.store != archives[-1].store]
+    return {manifest.store for manifest in former if now - manifest.made_at < FOLLOWED_AFTER}
 
 
 def _chains(archives: Sequence[Manifest]) -> Mapping[str, Sequence[str]]:
@@ -69,7 +79,10 @@ def _good(target: Target, catalogue: Catalogue, chains: Mapping[str, Sequence[st
         )  # fmt: skip
 
 
-def _abandoned(catalogue: Catalogue, now: datetime) -> Iterator[str]:
+def _abandoned(catalogue: Catalogue, now: datetime, *, besides: Collection[str]) -> Iterator[str]:
+    """What was never completed, or lost its manifest, and holds no part of an archive that stays, `besides` going."""
+    staying = [manifest for archive, manifest in catalogue.archives.items() if archive not in besides]
+    needed = {part.path.partition("/")[0] for manifest in staying for part in manifest.parts}
     for archive in catalogue.incomplete:
-        if ULID.from_str(archive).datetime < now - COMPLETED_WITHIN:
+        if archive not in needed and ULID.from_str(archive).datetime < now - COMPLETED_WITHIN:
             yield archive

@@ -1,7 +1,8 @@
 """Makes a database of an archive, in one transaction: it is there with every row, or is as it was before.
 
 The tables are made as they were when the archive was, filled, and then brought up to this program's schema. At last the
-database gets an identity of its own, upon which each box sends again all that it still holds.
+database gets an identity of its own, upon which each box sends again all that it still holds. It sorts after the
+archive, which so is older than the database that was made of it, whatever the clocks say.
 """
 
 from datetime import datetime
@@ -45,7 +46,7 @@ def restore(engine: Engine, target: Target, manifest: Manifest, *, now: datetime
             if table.name in kept:
                 _load(connection, target, table, kept[table.name])
         upgrade(connection)
-        replace_identity(connection, after=former, now=now)
+        replace_identity(connection, after=[*former, manifest.id], now=now)
 
 
 def _clear(connection: Connection, *, name: str, replace: bool) -> list[str]:

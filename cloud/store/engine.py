@@ -50,6 +50,13 @@ _REASONS = (
     ("password authentication failed", "user or password are wrong"),
     ("connection refused", "the server does not answer: is it running?"),
 )
+_OF_DRIVERS = (
+    psycopg.InterfaceError,
+    psycopg.OperationalError,
+    psycopg.InternalError,
+    psycopg.ProgrammingError,
+    sqlite3.DatabaseError,
+)
 _READ_ONLY_SQLSTATE = "25006"
 
 
@@ -187,12 +194,12 @@ def _translate_errors(engine: Engine, name: str) -> None:
 
 @contextmanager
 def _other_errors(engine: Engine) -> Iterator[None]:
-    """Do the same for what SQLAlchemy does not tell of: a pool that is empty, and psycopg's COPY."""
+    """Do the same for what SQLAlchemy does not tell of: a pool that is empty, psycopg's COPY, and sqlite3's scripts."""
     try:
         yield
     except PoolTimeout as error:
         raise StoreError(f"Database {store_name(engine)}: all connections are in use") from error
-    except (psycopg.InterfaceError, psycopg.OperationalError, psycopg.InternalError, psycopg.ProgrammingError) as error:
+    except _OF_DRIVERS as error:
         raise StoreError(_sentence(store_name(engine), error)) from error
 
 

@@ -18,7 +18,7 @@ def add_upkeep_commands(commands: "Commands[argparse.ArgumentParser]", *, leaf: 
     jobs = leaf(commands, "jobs", _jobs, "tell how the upkeep of the database went last, or do some of it now")
     jobs.add_argument("job", nargs="*", metavar="JOB", help=f"what to do now: {', '.join(JobName)}")
     jobs.add_argument(
-        "--clock-is-right", action="store_true", help="let retention delete all raw events where all of them are old"
+        "--clock-is-right", action="store_true", help="let retention delete what is old where it doubts the clock"
     )
 
 

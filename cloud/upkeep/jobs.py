@@ -66,7 +66,11 @@ def jobs_of(*, retention_months: int, clock_is_right: bool = False) -> tuple[Job
             name=JobName.RETENTION,
             unit="raw rows",
             steps=lambda engine, now: forget_raw_rows(
-                engine, now=now, months=retention_months, clock_is_right=clock_is_right
+                engine,
+                now=now,
+                months=retention_months,
+                last_ms=_last_success_ms(engine, JobName.RETENTION),
+                clock_is_right=clock_is_right,
             ),
         ),
         Job(name=JobName.COMPACTION, unit="fine tiles", steps=lambda engine, now: add_up_fine_tiles(engine, now=now)),
@@ -97,6 +101,11 @@ def last_runs(engine: Engine) -> Mapping[str, LastRun]:
         row["job"]: LastRun(**{name: row[name] for name in ("started_ms", "succeeded_ms", "gone", "trouble")})
         for row in rows
     }
+
+
+def _last_success_ms(engine: Engine, name: JobName) -> int | None:
+    last = last_runs(engine).get(name)
+    return last.succeeded_ms if last else None
 
 
 def run_job(engine: Engine, job: Job, *, now: datetime, may_go_on: Callable[[], bool] = lambda: True) -> int:

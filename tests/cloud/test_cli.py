@@ -321,6 +321,6 @@ def test_retention_doubts_a_clock_by_which_nothing_would_stay_until_somebody_vou
     engine.dispose()
     doubted = _typed(tmp_path, "jobs", "retention")
     assert doubted.returncode == 1
-    assert "Nothing was deleted: by this machine's clock, " in doubted.stderr
+    assert "Nothing was deleted: this machine's clock says " in doubted.stderr
     assert "Nothing was deleted" in _typed(tmp_path, "jobs").stdout
     assert _typed(tmp_path, "jobs", "retention", "--clock-is-right").stdout == "retention   1 raw rows went\n"

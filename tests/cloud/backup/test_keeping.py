@@ -1,11 +1,13 @@
 """Which archives go, and that none goes that another needs."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
+from ulid import ULID
 
 from cloud.backup.archive import Manifest, Part, read_catalogue
 from cloud.backup.dump import back_up
@@ -15,8 +17,10 @@ from cloud.backup.target import Target
 from cloud.backup.verification import verify
 from cloud.errors import BackupError
 from cloud.store.engine import open_engine, writing
-from cloud.store.identity import replace_identity
+from cloud.store.identity import lineage_of, replace_identity
 from cloud.store.schema import migrate
+from cloud.store.tables import StoreIdentity
+from cloud.store.upsert import table_of
 from tests.support.envelopes import NOW, enrol
 from tests.support.tables import contents
 
@@ -25,12 +29,12 @@ def kept(engine: Engine, target: Target, *, day: float, every: float = 7) -> Man
     return back_up(engine, target, now=NOW + timedelta(days=day), full_after=timedelta(days=every))
 
 
-def let_go(target: Target, *, keep: int, now: datetime = NOW, lineage: str | None = None) -> list[str]:
-    """Of the one database that there is, or of the one named."""
+def let_go(target: Target, *, keep: int, now: datetime = NOW, of: Manifest | None = None) -> list[str]:
+    """Of the one database that there is, or of that of an archive."""
     catalogue = read_catalogue(target)
-    if lineage is None:
-        (lineage,) = catalogue.newest
-    gone = superfluous(target, catalogue, lineage=lineage, keep=keep, now=now)
+    if of is None:
+        (of,) = catalogue.newest.values()
+    gone = superfluous(target, catalogue, database=catalogue.databases[of.id], keep=keep, now=now)
     remove(target, catalogue, gone)
     return list(gone)
 
@@ -93,8 +97,8 @@ def test_back_ups_of_an_empty_database_make_none_of_the_real_one_go(
     enrol(source)
     real = [kept(source, folder, day=day, every=2) for day in range(3)]
     made = [kept(empty, folder, day=day, every=0) for day in range(3, 9)]
-    assert let_go(folder, keep=4, lineage=made[0].lineage) == [made[1].id, made[0].id]
-    assert let_go(folder, keep=1, lineage=real[0].lineage) == [real[1].id, real[0].id]
+    assert let_go(folder, keep=4, of=made[0]) == [made[1].id, made[0].id]
+    assert let_go(folder, keep=1, of=real[0]) == [real[1].id, real[0].id]
     assert left(folder) == [one.id for one in (real[2], *made[2:])]
 
 
@@ -102,7 +106,7 @@ def test_the_newest_of_several_databases_has_to_be_named(source: Engine, empty: 
     enrol(source)
     real = [kept(source, folder, day=day) for day in range(2)]
     other = kept(empty, folder, day=2)
-    said = f"of 2 databases: .*{real[1].id} of 2026-11-21T12:00:00.*, 4 rows, .*{real[0].lineage}; {other.id} of "
+    said = f"of 2 databases: .*{real[1].id} of 2026-11-21T12:00:00.*, 4 rows, .*{lineage_of(real[0].store)}; {other.id}"
     with pytest.raises(BackupError, match=said):
         read_catalogue(folder).find(None)
     assert read_catalogue(folder).find(real[1].id) == real[1]
@@ -113,19 +117,89 @@ def test_databases_that_take_turns_build_upon_their_own(source: Engine, empty: E
     assert [one.base for one in made] == [None, None, *[made[0].id, made[1].id] * 2]
 
 
-def test_a_restored_database_is_the_one_that_was_kept(
-    source: Engine, fresh: Engine, empty: Engine, folder: Target
-) -> None:
-    enrol(source)
-    made = [kept(source, folder, day=0)]
-    restore(fresh, folder, made[0], now=NOW)
-    made.append(kept(fresh, folder, day=1))
-    restore(empty, folder, made[1], now=NOW, replace=True)
-    made.append(kept(empty, folder, day=2))
+@pytest.fixture
+def real(source: Engine) -> Engine:
+    """A database that got its identity before all that happens here."""
+    with writing(source) as connection:
+        born = ULID.from_datetime(NOW - timedelta(days=365))
+        connection.execute(update(table_of(StoreIdentity)).values(store=str(born)))
+    return source
+
+
+@pytest.fixture
+def restored(folder: Target, tmp_path: Path) -> Iterator[Callable[[Manifest, float], Engine]]:
+    """Make a new database of an archive, at the time of some day by its machine's clock."""
+    with ExitStack() as engines:
+
+        def make(archive: Manifest, day: float) -> Engine:
+            engine = open_engine(f"sqlite:///{tmp_path / archive.id}-{day}.sqlite")
+            engines.callback(engine.dispose)
+            restore(engine, folder, archive, now=NOW + timedelta(days=day))
+            return engine
+
+        yield make
+
+
+Restored = Callable[[Manifest, float], Engine]
+
+
+def test_a_restored_database_is_the_one_that_was_kept(real: Engine, restored: Restored, folder: Target) -> None:
+    enrol(real)
+    made = [kept(real, folder, day=0)]
+    made.append(kept(restored(made[0], 0.5), folder, day=1))
+    made.append(kept(restored(made[1], 1.5), folder, day=2))
     assert {one.base for one in made} == {None}
     assert len({one.store for one in made}) == 3
     assert read_catalogue(folder).find(None) == made[2]
-    assert let_go(folder, keep=2) == [made[0].id]
+    assert let_go(folder, keep=2, now=NOW + timedelta(days=15)) == [made[0].id]
+
+
+@pytest.mark.parametrize("day", [-0.01, 5000], ids=["behind", "ahead"])
+def test_a_restored_database_is_the_one_that_was_kept_also_where_its_clock_was_wrong(
+    real: Engine, restored: Restored, folder: Target, day: float
+) -> None:
+    made = [kept(real, folder, day=0)]
+    made.append(kept(restored(made[0], day), folder, day=1))
+    assert read_catalogue(folder).find(None) == made[1]
+
+
+def test_a_database_and_one_restored_from_it_that_both_go_on_are_two(
+    real: Engine, restored: Restored, folder: Target
+) -> None:
+    of_real = [kept(real, folder, day=0)]
+    staging = restored(of_real[0], 0.1)
+    of_real.append(kept(real, folder, day=0.5, every=0))
+    of_staging = [kept(staging, folder, day=1 + number, every=0) for number in range(3)]
+    with pytest.raises(BackupError, match=f"of 2 databases: .*{of_real[1].id} of .*; {of_staging[2].id} of "):
+        read_catalogue(folder).find(None)
+    later = NOW + timedelta(days=40)
+    assert let_go(folder, keep=2, of=of_staging[2], now=later) == [of_staging[0].id]
+    assert let_go(folder, keep=1, of=of_real[1], now=later) == [of_real[0].id]
+    names = read_catalogue(folder).databases
+    assert names == {one.id: one.store[-16:] for one in (of_real[1], *of_staging[1:])}
+
+
+def test_of_two_that_went_on_a_restored_database_is_the_one_that_ended(
+    real: Engine, restored: Restored, folder: Target
+) -> None:
+    of_real = [kept(real, folder, day=0)]
+    staging = restored(of_real[0], 0.1)
+    of_real.append(kept(real, folder, day=1))
+    of_staging = [kept(staging, folder, day=1.5)]
+    of_real.append(kept(restored(of_real[1], 2), folder, day=3))
+    of_staging.append(kept(staging, folder, day=3.5))
+    names = read_catalogue(folder).databases
+    assert [len({names[one.id] for one in row}) for row in (of_real, of_staging, of_real + of_staging)] == [1, 1, 2]
+
+
+def test_for_two_weeks_a_database_may_yet_go_on_beside_what_was_restored_from_it(
+    real: Engine, restored: Restored, folder: Target
+) -> None:
+    of_real = kept(real, folder, day=0)
+    staging = restored(of_real, 0.1)
+    of_staging = [kept(staging, folder, day=0.2 + number / 10, every=0) for number in range(3)]
+    assert let_go(folder, keep=2, now=NOW + timedelta(days=13.9)) == [of_staging[0].id]
+    assert let_go(folder, keep=2, now=NOW + timedelta(days=14.1)) == [of_real.id]
 
 
 def test_the_last_good_full_archive_stays_whatever_became_of_later_ones(
@@ -223,12 +297,50 @@ def test_a_newest_archive_that_cannot_be_read_is_not_passed_over(source: Engine,
 
 
 def test_what_was_never_completed_goes_after_two_days(source: Engine, folder: Target) -> None:
-    made = [kept(source, folder, day=0), kept(source, folder, day=1)]
+    made = [kept(source, folder, day=day, every=0) for day in (0, 1)]
     folder.remove([f"{made[0].id}/manifest.json"])
     assert read_catalogue(folder).incomplete == (made[0].id,)
     assert let_go(folder, keep=5, now=NOW + timedelta(days=1.9)) == []
     assert let_go(folder, keep=5, now=NOW + timedelta(days=2.1)) == [made[0].id]
     assert left(folder) == [made[1].id]
+
+
+@pytest.mark.parametrize("lost", [0, 1], ids=["the full one", "one between"])
+def test_what_lost_its_manifest_stays_for_as_long_as_another_names_its_parts(
+    source: Engine, fresh: Engine, folder: Target, lost: int
+) -> None:
+    made = []
+    for day, box in enumerate(("box-1", "box-2", "box-2")):
+        enrol(source, box=box, venue=f"venue-of-{box}")
+        made.append(kept(source, folder, day=day))
+    then = contents(source)
+    made.append(kept(source, folder, day=7, every=0))
+    folder.remove([f"{made[lost].id}/manifest.json"])
+    assert let_go(folder, keep=2, now=NOW + timedelta(days=8)) == []
+    restore(fresh, folder, made[2], now=NOW)
+    assert contents(fresh) == then
+    made.append(kept(source, folder, day=14, every=0))
+    assert let_go(folder, keep=1, now=NOW + timedelta(days=15)) == [one.id for one in reversed(made[:4])]
+
+
+def test_a_back_up_whose_parts_another_took_for_abandoned_fails(
+    source: Engine, empty: Engine, folder: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other's clock is three days ahead, and it looks just before the manifest is there."""
+    write = folder.write
+
+    def interfere(path: str, data: bytes) -> None:
+        if path.endswith("manifest.json"):
+            monkeypatch.setattr(folder, "write", write)
+            other = kept(empty, folder, day=3)
+            let_go(folder, keep=2, now=NOW + timedelta(days=3), of=other)
+        write(path, data)
+
+    monkeypatch.setattr(folder, "write", interfere)
+    with pytest.raises(BackupError, match=r"is void: .*store-000001.jsonl.gz is missing, though it was there just now"):
+        kept(source, folder, day=0)
+    assert len(read_catalogue(folder).archives) == 1
+    assert kept(source, folder, day=0.1).base is None
 
 
 def test_verifying_reads_all_parts_and_names_those_that_are_wrong(

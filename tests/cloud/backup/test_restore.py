@@ -151,7 +151,7 @@ def release_tomorrow(engine: Engine) -> None:
 
 
 def forget(engine: Engine) -> None:
-    list(forget_raw_rows(engine, now=NOW + timedelta(days=40), months=1))
+    list(forget_raw_rows(engine, now=NOW + timedelta(days=40), months=1, clock_is_right=True))
 
 
 def add_up(engine: Engine) -> None:

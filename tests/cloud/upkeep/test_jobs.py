@@ -3,14 +3,14 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, event, make_url
 
-from cloud.errors import StoreError
+from cloud.errors import Conflict, StoreError
 from cloud.ingest.commit import Committer
 from cloud.store.engine import open_engine, writing
 from cloud.store.moments import to_ms
@@ -124,12 +124,24 @@ def test_a_loop_that_is_stopped_lets_another_in_at_once(engine: Engine) -> None:
     assert "retention" in last_runs(engine)
 
 
+def test_retention_knows_when_it_was_last_done(engine: Engine) -> None:
+    enrol(engine)
+    days = (395, 380, 30, 10, 0)
+    items = [visit(seq, at=NOW - timedelta(days=ago)) for seq, ago in enumerate(days, 1)]
+    Committer(engine, lambda: NOW).commit(deliver(envelope(items)))
+    (retention,) = (job for job in jobs_of(retention_months=13) if job.name is JobName.RETENTION)
+    with pytest.raises(Conflict):
+        run_job(engine, retention, now=NOW + timedelta(days=3))
+    run_job(engine, retention, now=NOW - timedelta(days=20))
+    assert run_job(engine, retention, now=NOW + timedelta(days=3)) == 1
+
+
 def test_all_jobs_run_beside_the_ingest(engine: Engine) -> None:
     enrol(engine)
     old = NOW - timedelta(days=500)
     Committer(engine, lambda: old).commit(deliver(envelope([visit(seq, at=old) for seq in range(1, 51)])))
     Committer(engine, lambda: NOW).commit(deliver(envelope([visit(51)])))
-    watch = UpkeepWatch(engine, jobs_of(retention_months=13), clock=Clock(), hour=2)
+    watch = UpkeepWatch(engine, jobs_of(retention_months=13, clock_is_right=True), clock=Clock(), hour=2)
     worker = threading.Thread(target=watch.work)
     worker.start()
     for seq in range(52, 71):
@@ -160,6 +172,27 @@ def test_an_sqlite_file_grows_smaller(tmp_path: Path) -> None:
     assert free == 0
     assert full < 1_000_000
     assert not path.with_name("footfall.sqlite-wal").stat().st_size
+    engine.dispose()
+
+
+def test_a_file_that_stays_locked_is_told_as_any_other_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the first statement that asks for the lock, which SQLAlchemy does not see."""
+    monkeypatch.setattr(vacuum, "PAUSE_SECONDS", 0.0)
+    path = tmp_path / "footfall.sqlite"
+    engine = open_engine(f"sqlite:///{path}")
+    event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA busy_timeout = 0"))
+    migrate(engine)
+    with writing(engine) as connection:
+        connection.exec_driver_sql("CREATE TABLE room (filled BLOB)")
+        connection.exec_driver_sql("INSERT INTO room VALUES (zeroblob(1000000))")
+    with writing(engine) as connection:
+        connection.exec_driver_sql("DELETE FROM room")
+    with closing(sqlite3.connect(path, isolation_level=None)) as another:
+        another.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="another program holds it locked"):
+            list(give_room_back(engine))
+        another.execute("ROLLBACK")
+    assert sum(give_room_back(engine)) > 200
     engine.dispose()
 
 
