@@ -1,50 +1,55 @@
-"""A venue's numbers over a period, composed when they are read from 15-minute sums in UTC.
+"""A venue's numbers over a whole period, composed when they are read from 15-minute sums in UTC.
 
 Visitors are inward crossings of the entrance lines less the staff's, or, in buckets in which no entrance was watched,
 the visits of the scenes that count. Nothing here is stored, and nothing local is either, so a corrected time zone
 corrects the past.
 """
 
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Annotated, cast
+from typing import Annotated
 
 from pydantic import Field
 from sqlmodel import Session
 
 from cloud.certainty import Interval, interval_of
-from cloud.counting import CountedBy, Counting, counted_by, counting_of, visitors_by_hour, visitors_of
-from cloud.coverage import Coverage, Part, Watch, coverage_of, read_watch, read_watch_by_hour
+from cloud.counting import CountedBy, Counting, counted_by, counting_of, visitors_by_part, visitors_of
+from cloud.coverage import Coverage, Part, Watch, coverage_of, read_watch
 from cloud.layouts import Place, venue_layout
 from cloud.losses import Gaps, Undisclosed, read_gaps, undisclosed_of
-from cloud.periods import HourKey, LocalHour, Period, format_local, hour_of_key, local_hours, start_of_hour
+from cloud.periods import PartKey, Period, Step, format_local, hour_of_key, start_of_hour
 from cloud.store.metrics import Metric, Peak, Scope
 from cloud.store.tables import Venue
-from cloud.sums import HourSums, Sum, peaks_by_hour, peaks_together, sums, sums_by_hour
+from cloud.sums import Sum, peaks_together, sums
 from cloud.venues import hours_of, zone_of
 from protocol.histograms import DURATION_BOUNDS_SECONDS, percentile
 
 __all__ = [
+    "VISIT_METRICS",
     "Dwell",
     "Figures",
-    "Hour",
-    "Hourly",
+    "InView",
     "Occupancy",
     "PeriodUsed",
+    "Quality",
     "Summary",
     "dwell_of",
     "figures_of",
-    "hourly",
+    "in_view_of",
+    "mean_dwell",
+    "occupancy_of",
+    "period_used",
+    "quality_of",
     "summary",
     "visitors",
 ]
 
 VISIT_METRICS = (Metric.VISITS, Metric.VISITS_RESUMED, Metric.DWELL_MS, Metric.DRIFT)
-SCENE_METRICS = (*VISIT_METRICS, Metric.DWELL_HISTOGRAM, Metric.UNDISCLOSED)
+SCENE_METRICS = (*VISIT_METRICS, Metric.DWELL_HISTOGRAM, Metric.UNDISCLOSED, Metric.REPORTS)
+_TOLD = (Metric.VISITS, Metric.VISITS_RESUMED, Metric.REPORTS)
+_TOLD_BY = ("visit", "occupancy")
 
-_InView = Sequence[tuple[Mapping[Part, int], Mapping[Part, int]]]
+InView = Sequence[tuple[Mapping[Part, int], Mapping[Part, int]]]
 """Of each camera: tenths of person-seconds, and milliseconds watched."""
 
 
@@ -81,6 +86,17 @@ class Occupancy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """How far the numbers of a period can be trusted: 100 × `watched` × `delivered`."""
+
+    score: Annotated[float | None, Field(description="0 to 100; null where nothing was scheduled")]
+    watched: Annotated[float | None, Field(description="the fraction of the coverage, at most 1")]
+    delivered: Annotated[
+        float, Field(description="of visits and minute reports, what came, of that and what was declared lost")
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PeakHour:
     """The local hour in which most visitors came."""
 
@@ -101,32 +117,10 @@ class Summary:
     dwell: Dwell
     occupancy: Occupancy
     coverage: Coverage
+    quality: Quality
     peak_hour: PeakHour | None
     gaps: Gaps
     undisclosed: Undisclosed
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hour:
-    """One hour of the venue's clock, empty or not."""
-
-    hour: str
-    visitors: int
-    interval: Interval
-    visits: int
-    mean_dwell_seconds: float | None
-    occupancy: Occupancy
-    coverage: Coverage
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hourly:
-    """A venue hour by hour."""
-
-    venue: str
-    period: PeriodUsed
-    counted_by: CountedBy
-    hours: tuple[Hour, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +146,8 @@ def visitors(session: Session, *, venue: str, period: Period) -> int:
 def summary(session: Session, *, venue: Venue, period: Period, now_ms: int) -> Summary:
     """A venue over a period."""
     found = figures_of(session, venue=venue, period=period, now_ms=now_ms)
-    by_hour = visitors_by_hour(session, venue=venue.venue, counting=found.counting, zone=zone_of(venue))
+    by_hour = visitors_by_part(session, venue=venue.venue, counting=found.counting, zone=zone_of(venue), step=Step.HOUR)
+    gaps = read_gaps(session, venue=venue.venue, period=period)
     return Summary(
         venue=venue.venue,
         period=period_used(period, venue=venue),
@@ -163,8 +158,9 @@ def summary(session: Session, *, venue: Venue, period: Period, now_ms: int) -> S
         dwell=found.dwell,
         occupancy=found.occupancy,
         coverage=found.coverage,
+        quality=quality_of(found.scenes, coverage=found.coverage, gaps=gaps),
         peak_hour=_peak_hour(by_hour.totals),
-        gaps=read_gaps(session, venue=venue.venue, period=period),
+        gaps=gaps,
         undisclosed=undisclosed_of(found.scenes),
     )
 
@@ -187,7 +183,7 @@ def figures_of(session: Session, *, venue: Venue, period: Period, now_ms: int) -
         interval=interval_of(counts, covered=lambda cameras: coverage_of(watch, places=cameras).fraction),
         dwell=dwell_of(visits, mean=Metric.DWELL_MS, histogram=Metric.DWELL_HISTOGRAM),
         occupancy=occupancy_of(
-            _in_view({row.place: {None: row.value} for row in presence}, watch, places=of_cameras),
+            in_view_of({row.place: {None: row.value} for row in presence}, watch, places=of_cameras),
             peak=peaks_together(
                 session, venue=name, scope=Scope.CAMERA, peak=Peak.PEOPLE, period=period, places=of_cameras
             ),
@@ -197,70 +193,6 @@ def figures_of(session: Session, *, venue: Venue, period: Period, now_ms: int) -
             drift=_total(visits, Metric.DRIFT),
         ),
         coverage=coverage_of(watch),
-    )
-
-
-def hourly(session: Session, *, venue: Venue, period: Period, now_ms: int) -> Hourly:
-    """A venue hour by hour: also hours without anyone, whose coverage says whether they were watched."""
-    name, zone, layout = venue.venue, zone_of(venue), venue_layout(session, venue=venue.venue)
-    local = tuple(local_hours(period, zone=zone))
-    counting = counting_of(session, venue=name, period=period)
-    visitors = visitors_by_hour(session, venue=name, counting=counting, zone=zone)
-    watch = read_watch_by_hour(
-        session, venue=name, hours=hours_of(venue), zone=zone, period=period, now_ms=now_ms, local=local
-    )
-    of_cameras, of_scenes = layout.counting_cameras, layout.counting_scenes
-    scenes = _added_up(
-        sums_by_hour(session, venue=name, scope=Scope.SCENE, metrics=VISIT_METRICS, period=period, zone=zone),
-        places=of_scenes,
-    )
-    presence = sums_by_hour(
-        session, venue=name, scope=Scope.CAMERA, metrics=[Metric.PERSON_TENTHS], period=period, zone=zone
-    )
-    in_view = _in_view(
-        {place: cast("Mapping[Part, int]", values) for (_, place), values in presence.items()},
-        watch,
-        places=of_cameras,
-    )
-    peaks_of = partial(peaks_by_hour, session, venue=name, period=period, zone=zone)
-    peaks = peaks_of(scope=Scope.CAMERA, peak=Peak.PEOPLE, places=of_cameras)
-    inside = peaks_of(scope=Scope.SCENE, peak=Peak.INSIDE, places=of_scenes)
-
-    everywhere = frozenset(watch.due)
-
-    def hour_of(hour: LocalHour) -> Hour:
-        key, counts = hour.key, visitors.within(hour)
-        coverage = coverage_of(watch, hour=key)
-
-        def covered(cameras: frozenset[Place] | None) -> float | None:
-            if cameras is None or cameras >= everywhere:
-                return coverage.fraction
-            return coverage_of(watch, hour=key, places=cameras).fraction
-
-        visits = scenes[Metric.VISITS].get(key, 0)
-        return Hour(
-            hour=hour.hour.isoformat(),
-            visitors=max(0, sum(counts.values())),
-            interval=interval_of(counts, covered=covered),
-            visits=visits,
-            mean_dwell_seconds=_mean_dwell(
-                scenes[Metric.DWELL_MS].get(key, 0), visits=visits + scenes[Metric.VISITS_RESUMED].get(key, 0)
-            ),
-            occupancy=occupancy_of(
-                in_view,
-                part=key,
-                peak=peaks.get(key),
-                inside=inside.get(key),
-                drift=scenes[Metric.DRIFT].get(key, 0),
-            ),
-            coverage=coverage,
-        )
-
-    return Hourly(
-        venue=name,
-        period=period_used(period, venue=venue),
-        counted_by=counted_by(counting),
-        hours=tuple(hour_of(hour) for hour in local),
     )
 
 
@@ -291,7 +223,7 @@ def dwell_of(rows: Iterable[Sum], *, mean: Metric, histogram: Metric) -> Dwell:
     )
 
 
-def occupancy_of(in_view: _InView, *, part: Part = None, peak: int | None, inside: int | None, drift: int) -> Occupancy:
+def occupancy_of(in_view: InView, *, part: Part = None, peak: int | None, inside: int | None, drift: int) -> Occupancy:
     """People in view: for each camera its person-seconds over its watched seconds, added up over cameras."""
     total, means = 0, []
     for tenths, watched in in_view:
@@ -304,12 +236,26 @@ def occupancy_of(in_view: _InView, *, part: Part = None, peak: int | None, insid
     )
 
 
-def _in_view(tenths: Mapping[Place, Mapping[Part, int]], watch: Watch, *, places: frozenset[Place] | None) -> _InView:
+def in_view_of(tenths: Mapping[Place, Mapping[Part, int]], watch: Watch, *, places: frozenset[Place] | None) -> InView:
+    """What `occupancy_of` is made of, for some cameras or for all, in their order."""
     among = sorted({*tenths, *watch.watched} if places is None else places)
     return [(tenths.get(place, {}), watch.watched.get(place, {})) for place in among]
 
 
-def _peak_hour(visitors: Mapping[HourKey, int]) -> PeakHour | None:
+def quality_of(scenes: Iterable[Sum], *, coverage: Coverage, gaps: Gaps) -> Quality:
+    """By the sums of a venue's scenes, how much of the time was watched, and what its boxes declared lost."""
+    told = sum(row.value for row in scenes if row.metric in _TOLD)
+    lost = sum(gaps.lost_by_type.get(kind, 0) for kind in _TOLD_BY)
+    watched = None if coverage.fraction is None else min(1.0, coverage.fraction)
+    delivered = told / (told + lost) if told + lost else 1.0
+    return Quality(
+        score=None if watched is None else round(100 * watched * delivered, 1),
+        watched=watched,
+        delivered=round(delivered, 6),
+    )
+
+
+def _peak_hour(visitors: Mapping[PartKey, int]) -> PeakHour | None:
     """The first of the busiest."""
     hour, count = max(visitors.items(), key=lambda one: (one[1], -start_of_hour(one[0])), default=((0, 0), 0))
     return PeakHour(hour=hour_of_key(hour).isoformat(), visitors=count) if count > 0 else None
@@ -319,20 +265,12 @@ def _among(rows: Iterable[Sum], places: frozenset[Place] | None) -> list[Sum]:
     return [row for row in rows if places is None or row.place in places]
 
 
-def _added_up(values: HourSums, *, places: frozenset[Place] | None) -> Mapping[Metric, Mapping[HourKey, int]]:
-    """Each metric by hour, over all places or some."""
-    found = defaultdict[Metric, Counter[HourKey]](Counter)
-    for (metric, place), hours in values.items():
-        if places is None or place in places:
-            found[metric].update(hours)
-    return found
-
-
 def _total(rows: Iterable[Sum], metric: Metric) -> int:
     return sum(row.value for row in rows if row.metric is metric)
 
 
-def _mean_dwell(total_ms: int, *, visits: int) -> float | None:
+def mean_dwell(total_ms: int, *, visits: int) -> float | None:
+    """In seconds; None of nobody."""
     return round(total_ms / 1000 / visits, 3) if visits else None
 
 

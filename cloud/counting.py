@@ -16,11 +16,11 @@ from sqlmodel import Session, col, select
 from cloud.certainty import BENCHMARK_CROSSINGS, BENCHMARK_VISITS, Counts, Source, added
 from cloud.certificates import Certificates, certificates_of
 from cloud.layouts import Place, venue_layout
-from cloud.periods import HourKey, LocalHour, Period
+from cloud.periods import LocalPart, PartKey, Period, Step
 from cloud.store.metrics import BUCKET_MS, DirectionBin, Metric, Scope, bucket_of
 from cloud.store.tables import Enrolment, LayoutChange
 from cloud.store.tables import Layout as LayoutRow
-from cloud.sums import sums, sums_by_hour
+from cloud.sums import sums, sums_by_part
 from protocol.configuration import Layout, Line, LineKind
 
 __all__ = [
@@ -30,7 +30,7 @@ __all__ = [
     "counted_by",
     "counting_of",
     "crossings_by_line",
-    "visitors_by_hour",
+    "visitors_by_part",
     "visitors_of",
 ]
 
@@ -63,27 +63,27 @@ class Counting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visitors:
-    """Who came in each hour of a clock, by where they were counted; staff who came in earlier can make one negative.
+    """Who came in each part of a period, by where they were counted; staff who came in earlier can make one negative.
 
-    `parts` are those of the period, each with what might have counted in it.
+    `counted` are stretches of the period, each with what might have counted in it.
     """
 
-    parts: tuple[tuple[Period, Counts], ...]
-    by_hour: Mapping[HourKey, Counts]
+    counted: tuple[tuple[Period, Counts], ...]
+    by_part: Mapping[PartKey, Counts]
 
-    def within(self, hour: LocalHour) -> Counts:
-        """Those of an hour."""
-        first, last = hour.buckets[0], hour.buckets[-1]
-        there = [zeros for part, zeros in self.parts if part.start_ms <= last and first < part.end_ms]
-        counts = self.by_hour.get(hour.key)
+    def within(self, part: LocalPart) -> Counts:
+        """Those of a part."""
+        first, last = part.buckets[0], part.buckets[-1]
+        there = [zeros for period, zeros in self.counted if period.start_ms <= last and first < period.end_ms]
+        counts = self.by_part.get(part.key)
         if len(there) == 1:
             return there[0] if counts is None else counts
         return added([*there, counts or {}])
 
     @property
-    def totals(self) -> dict[HourKey, int]:
-        """How many came in each hour in which anybody did."""
-        return {hour: sum(counts.values()) for hour, counts in self.by_hour.items()}
+    def totals(self) -> dict[PartKey, int]:
+        """How many came in each part in which anybody did."""
+        return {key: sum(counts.values()) for key, counts in self.by_part.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,28 +141,30 @@ def visitors_of(session: Session, *, venue: str, counting: Iterable[Counting]) -
     return added(_counts_of_part(session, venue, part, certificates) for part in counting)
 
 
-def visitors_by_hour(session: Session, *, venue: str, counting: Iterable[Counting], zone: ZoneInfo) -> Visitors:
-    """Those who came in each hour of a clock."""
+def visitors_by_part(
+    session: Session, *, venue: str, counting: Iterable[Counting], zone: ZoneInfo, step: Step
+) -> Visitors:
+    """Those who came in each hour, day, week or month."""
     certificates = certificates_of(session, venue=venue)
-    parts: list[tuple[Period, Counts]] = []
-    by_hour: dict[HourKey, Counter[Source]] = {}
+    counted: list[tuple[Period, Counts]] = []
+    by_part: dict[PartKey, Counter[Source]] = {}
     for part in counting:
         sources = _sources(part, certificates)
         zeros = Counter[Source](dict.fromkeys(sources.values(), 0))
-        parts.append((part.period, zeros))
+        counted.append((part.period, zeros))
         signs = _signs(part)
-        values = sums_by_hour(
-            session, venue=venue, scope=_scope(part), metrics=[*signs], period=part.period, zone=zone,
+        values = sums_by_part(
+            session, venue=venue, scope=_scope(part), metrics=[*signs], period=part.period, zone=zone, step=step,
             number=DirectionBin.IN,
         )  # fmt: skip
-        for (metric, place), hours in values.items():
+        for (metric, place), found in values.items():
             if (source := _source_of(place, part, sources)) is not None:
-                for hour, value in hours.items():
-                    counts = by_hour.get(hour)
+                for key, value in found.items():
+                    counts = by_part.get(key)
                     if counts is None:
-                        counts = by_hour[hour] = zeros.copy()
+                        counts = by_part[key] = zeros.copy()
                     counts[source] += signs[metric] * value
-    return Visitors(parts=tuple(parts), by_hour=by_hour)
+    return Visitors(counted=tuple(counted), by_part=by_part)
 
 
 def crossings_by_line(

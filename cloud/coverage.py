@@ -6,6 +6,7 @@ could not tell of yet, the running minute and what is on its way, is not expecte
 hours neither helps nor harms.
 """
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from sqlmodel import Session, col, select
 
 from cloud.layouts import Place
 from cloud.opening import OpeningHours, Span, ms_by_bucket, open_spans
-from cloud.periods import HourKey, LocalHour, Period
+from cloud.periods import LocalPart, PartKey, Period, Step
 from cloud.store.metrics import BUCKET_MS, DAY_SECONDS, HOUR_SECONDS, Metric, Scope
 from cloud.store.tables import Camera, CameraState
 from cloud.sums import (
@@ -29,13 +30,13 @@ from cloud.sums import (
     first_watched_ms,
     stretches,
     sums,
-    sums_by_hour,
+    sums_by_part,
     values_by_place,
     watched_within,
 )
 from protocol.events import CameraState as State
 
-__all__ = ["TELLING_MS", "Coverage", "Part", "Watch", "coverage_of", "read_watch", "read_watch_by_hour"]
+__all__ = ["TELLING_MS", "Coverage", "Part", "Watch", "coverage_of", "read_watch", "read_watch_by_part"]
 
 TELLING_MS = 75_000
 """A minute is told of when it is over, and takes a moment on its way."""
@@ -44,8 +45,8 @@ _HOUR_MS = HOUR_SECONDS * 1000
 
 Spans = tuple[Span, ...]
 """When a camera was expected to watch."""
-Part = HourKey | None
-"""An hour of the venue's clock, or None for a whole period."""
+Part = PartKey | None
+"""An hour, day, week or month of the venue's clock, or None for a whole period."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +90,7 @@ def read_watch(
     )
 
 
-def read_watch_by_hour(
+def read_watch_by_part(
     session: Session,
     *,
     venue: str,
@@ -97,41 +98,42 @@ def read_watch_by_hour(
     zone: ZoneInfo,
     period: Period,
     now_ms: int,
-    local: Sequence[LocalHour],
+    step: Step,
+    local: Sequence[LocalPart],
 ) -> Watch:
-    """The same for each hour of the venue's clock in a period."""
-    seen = sums_by_hour(session, venue=venue, scope=Scope.CAMERA, metrics=[Metric.WATCHED_MS], period=period, zone=zone)
+    """The same for each of a period's parts, which are `local`."""
+    seen = sums_by_part(
+        session, venue=venue, scope=Scope.CAMERA, metrics=[Metric.WATCHED_MS], period=period, zone=zone, step=step
+    )
     watched = {place: cast("Mapping[Part, int]", values) for (_, place), values in seen.items()}
     due = _due(session, watched, venue=venue, hours=hours, zone=zone, period=period, now_ms=now_ms)
     whole: Sequence[Period] = []
-    if all(hour.key[1] % _HOUR_MS == 0 for hour in local):
+    if all(part.buckets[0] % _HOUR_MS == 0 for part in local[1:]):
         known = stretches(session, venue=venue, period=period, seconds=HOUR_SECONDS).long
         whole = _fully_due(known, {*due.values()}, step_ms=_HOUR_MS)
+    starts, keys = [part.buckets[0] for part in local], [part.key for part in local]
     counted = {place: Counter[Part]() for place in due}
-    key_of_start = {hour.buckets[0]: hour.key for hour in local}
-    for place, values in watched_within(session, venue=venue, periods=whole, seconds=HOUR_SECONDS).items():
-        counted[place].update({key_of_start[start_ms]: value for start_ms, value in values.items()})
-    fine = except_for(whole, period=period)
-    key_of_bucket = {bucket: hour.key for hour in local for bucket in hour.buckets} if fine else {}
-    for place, values in _counted_by_bucket(session, due, venue=venue, fine=fine):
-        for bucket, value in values.items():
-            counted[place][key_of_bucket[bucket]] += value
-    by_hour = {spans: _ms_by_hour(spans, local) for spans in {*due.values()}}
+    of_hours = watched_within(session, venue=venue, periods=whole, seconds=HOUR_SECONDS)
+    of_buckets = _counted_by_bucket(session, due, venue=venue, fine=except_for(whole, period=period))
+    for place, values in chain(of_hours.items(), of_buckets):
+        for start_ms, value in values.items():
+            counted[place][keys[bisect_right(starts, start_ms) - 1]] += value
+    by_part = {spans: _ms_by_part(spans, local) for spans in {*due.values()}}
     return Watch(
         watched={place: watched.get(place, {}) for place in due},
-        due={place: by_hour[spans] for place, spans in due.items()},
+        due={place: by_part[spans] for place, spans in due.items()},
         counted=counted,
     )
 
 
-def coverage_of(watch: Watch, *, hour: HourKey | None = None, places: Iterable[Place] | None = None) -> Coverage:
-    """The coverage of the whole period or of an hour of it, of all cameras or of some."""
+def coverage_of(watch: Watch, *, part: Part = None, places: Iterable[Place] | None = None) -> Coverage:
+    """The coverage of the whole period or of a part of it, of all cameras or of some."""
     seen_ms = due_ms = counted_ms = 0
     for camera in watch.due if places is None else places:
         if camera in watch.due:
-            seen_ms += watch.watched[camera].get(hour, 0)
-            due_ms += watch.due[camera].get(hour, 0)
-            counted_ms += watch.counted[camera].get(hour, 0)
+            seen_ms += watch.watched[camera].get(part, 0)
+            due_ms += watch.due[camera].get(part, 0)
+            counted_ms += watch.counted[camera].get(part, 0)
     return Coverage(
         watched_seconds=seen_ms / 1000,
         scheduled_seconds=due_ms / 1000,
@@ -205,21 +207,20 @@ def _cut(spans: Spans, part: Period) -> Iterator[Span]:
             yield max(start, part.start_ms), min(end, part.end_ms)
 
 
-def _ms_by_hour(spans: Spans, local: Sequence[LocalHour]) -> Mapping[Part, int]:
-    """How much of each hour lies in spans, both in order."""
+def _ms_by_part(spans: Spans, local: Sequence[LocalPart]) -> Mapping[Part, int]:
+    """How much of each part lies in spans, both in order."""
     found = dict[Part, int]()
-    number = 0
-    for hour in local:
-        begins, ends = hour.buckets[0], hour.buckets[-1] + BUCKET_MS
-        while number < len(spans) and spans[number][1] <= begins:
+    first = 0
+    for part in local:
+        begins, ends = part.buckets[0], part.buckets[-1] + BUCKET_MS
+        while first < len(spans) and spans[first][1] <= begins:
+            first += 1
+        number, within_ms = first, 0
+        while number < len(spans) and spans[number][0] < ends:
+            within_ms += min(spans[number][1], ends) - max(spans[number][0], begins)
             number += 1
-        within_ms = 0
-        for start, end in spans[number:]:
-            if start >= ends:
-                break
-            within_ms += min(end, ends) - max(start, begins)
         if within_ms:
-            found[hour.key] = within_ms
+            found[part.key] = within_ms
     return found
 
 

@@ -1,37 +1,44 @@
 """Periods of time as the numbers are asked for: half-open, in UTC, on the 15-minute grid of the roll-ups.
 
-Local hours and days are composed here from those buckets, in the venue's zone of today: an hour that a change of the
-clocks repeats is two hours, one that it skips is none, and a zone at UTC+5:45 has hours that begin at a quarter.
-Knows nothing of the database.
+Local hours, days, weeks and months are composed here from those buckets, in the venue's zone of today: an hour that a
+change of the clocks repeats is two hours, one that it skips is none, and a zone at UTC+5:45 has hours that begin at a
+quarter. Knows nothing of the database.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from cloud.errors import Invalid
 from cloud.store.metrics import BUCKET_MS
 
 __all__ = [
-    "HourKey",
-    "LocalHour",
+    "MAX_DAYS",
+    "LocalPart",
+    "PartKey",
     "Period",
+    "Step",
+    "date_of",
     "day_of",
     "format_local",
     "hour_of_key",
-    "local_hours",
+    "local_parts",
+    "part_key",
     "read_period",
     "start_of_hour",
     "steady_stretches",
 ]
 
 MAX_DAYS = 1100
-_HOUR_MS = 3_600_000
+_HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
 _STEP_MS = 6 * _HOUR_MS
 """Within so long no clock changes and changes back."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_DAY = date(1970, 1, 1).toordinal()
+_WEEKDAY_OF_1970 = date(1970, 1, 1).weekday()
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _LOST_PLUS = re.compile(r" (?=\d{2}:?\d{2}$)")
 
@@ -52,34 +59,62 @@ class Period:
         return (self.end_ms - self.start_ms) / 1000
 
 
-HourKey = tuple[int, int]
-"""What names an hour of a clock: its number since 1970 on that clock, and the clock's offset from UTC in ms."""
+class Step(StrEnum):
+    """Into what a period is divided, on the venue's clock and calendar."""
+
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    """From Monday on, as ISO 8601 has it."""
+    MONTH = "month"
+
+    @property
+    def unit_ms(self) -> int:
+        """Of what it is made up: hours, or days."""
+        return _HOUR_MS if self is Step.HOUR else _DAY_MS
+
+
+PartKey = tuple[int, int]
+"""What names an hour: its number since 1970 on its clock, and the clock's offset from UTC in ms; or else a day, a week
+or a month: the number of its first day, and 0, since clocks may change within it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LocalHour:
-    """What falls into one hour of the venue's clock."""
+class LocalPart:
+    """What falls into one hour, day, week or month of the venue's clock; `start` is where it begins as a whole."""
 
-    hour: datetime
-    key: HourKey
+    start: datetime
+    key: PartKey
     buckets: range
 
 
-def read_period(start: str | None, end: str | None, *, zone: ZoneInfo, now_ms: int, max_days: int = MAX_DAYS) -> Period:
+def read_period(
+    start: str | None,
+    end: str | None,
+    *,
+    zone: ZoneInfo,
+    now_ms: int,
+    max_days: int = MAX_DAYS,
+    names: tuple[str, str] = ("from", "to"),
+) -> Period:
     """The period between two texts: each a moment with its zone, or a day of the venue (`end` then is included).
 
     Left out, it is the venue's today. Both ends are floored to 15 minutes; a period that this empties is one bucket.
     """
     if start is not None:
-        start_ms = _read_moment(start, name="from", zone=zone, is_end=False)
+        start_ms = _read_moment(start, name=names[0], zone=zone, is_end=False)
     else:
-        before_end = _read_moment(end, name="to", zone=zone, is_end=True) - 1 if end is not None else now_ms
+        before_end = _read_moment(end, name=names[1], zone=zone, is_end=True) - 1 if end is not None else now_ms
         start_ms = day_of(before_end, zone=zone).start_ms
     end_ms = (
-        _read_moment(end, name="to", zone=zone, is_end=True) if end is not None else day_of(now_ms, zone=zone).end_ms
+        _read_moment(end, name=names[1], zone=zone, is_end=True)
+        if end is not None
+        else day_of(now_ms, zone=zone).end_ms
     )
     if end_ms <= start_ms:
-        raise Invalid(f"`from` must be before `to`; found {start} and {end or 'none, which is the end of today'}")
+        raise Invalid(
+            f"`{names[0]}` must be before `{names[1]}`; found {start} and {end or 'none, which is the end of today'}"
+        )
     if end_ms - start_ms > max_days * 86_400_000:
         raise Invalid(f"at most {max_days} days at a time; found {(end_ms - start_ms) / 86_400_000:.1f}")
     first = _floor(start_ms)
@@ -93,27 +128,42 @@ def day_of(moment_ms: int, *, zone: ZoneInfo) -> Period:
     return Period(start_ms=_floor(start_ms), end_ms=_floor(end_ms))
 
 
-def local_hours(period: Period, *, zone: ZoneInfo) -> Iterator[LocalHour]:
-    """The hours of the venue's clock that a period touches, in order, each with its buckets within the period."""
-    for stretch, offset_ms in steady_stretches(period, zone=zone):
-        first, last = ((moment + offset_ms) // _HOUR_MS for moment in (stretch.start_ms, stretch.end_ms - BUCKET_MS))
-        for number in range(first, last + 1):
-            key = (number, offset_ms)
-            start_ms = start_of_hour(key)
-            begins, ends = max(start_ms, stretch.start_ms), min(start_ms + _HOUR_MS, stretch.end_ms)
-            yield LocalHour(
-                hour=hour_of_key(key),
-                key=key,
-                buckets=range(_ceil(begins), ends, BUCKET_MS),
-            )
+def local_parts(period: Period, *, zone: ZoneInfo, step: Step) -> Iterator[LocalPart]:
+    """The hours, days, weeks or months that a period touches, in order, each with its buckets within the period."""
+    key, first_ms, last_ms = None, 0, 0
+    for here, begins, ends in _units(period, zone=zone, step=step):
+        if here != key and key is not None:
+            yield _local_part(key, first_ms, last_ms, zone=zone, step=step)
+        first_ms = first_ms if here == key else begins
+        key, last_ms = here, ends
+    if key is not None:
+        yield _local_part(key, first_ms, last_ms, zone=zone, step=step)
 
 
-def hour_of_key(key: HourKey) -> datetime:
+def part_key(step: Step, number: int, offset_ms: int) -> PartKey:
+    """The part to which an hour or a day belongs that has this number on a clock with that offset."""
+    match step:
+        case Step.HOUR:
+            return number, offset_ms
+        case Step.DAY:
+            return number, 0
+        case Step.WEEK:
+            return number - (number + _WEEKDAY_OF_1970) % 7, 0
+        case Step.MONTH:
+            return number - date_of(number).day + 1, 0
+
+
+def date_of(number: int) -> date:
+    """The day with this number since 1970."""
+    return date.fromordinal(_FIRST_DAY + number)
+
+
+def hour_of_key(key: PartKey) -> datetime:
     """When an hour begins, with its own offset: where clocks go back by half an hour, the zone would give the other."""
     return datetime.fromtimestamp(start_of_hour(key) / 1000, timezone(timedelta(milliseconds=key[1])))
 
 
-def start_of_hour(key: HourKey) -> int:
+def start_of_hour(key: PartKey) -> int:
     """When an hour begins, in UTC milliseconds."""
     number, offset_ms = key
     return number * _HOUR_MS - offset_ms
@@ -136,6 +186,22 @@ def steady_stretches(period: Period, *, zone: ZoneInfo) -> Iterator[tuple[Period
 def format_local(moment_ms: int, *, zone: ZoneInfo) -> str:
     """A moment on the venue's clock, with its offset."""
     return datetime.fromtimestamp(moment_ms / 1000, zone).isoformat(timespec="seconds")
+
+
+def _units(period: Period, *, zone: ZoneInfo, step: Step) -> Iterator[tuple[PartKey, int, int]]:
+    """Each hour or day of a period by the part that it belongs to, from when until when; changes of clocks divide."""
+    for stretch, offset_ms in steady_stretches(period, zone=zone):
+        unit_ms = step.unit_ms
+        first, last = ((moment + offset_ms) // unit_ms for moment in (stretch.start_ms, stretch.end_ms - BUCKET_MS))
+        for number in range(first, last + 1):
+            start_ms = number * unit_ms - offset_ms
+            begins, ends = max(start_ms, stretch.start_ms), min(start_ms + unit_ms, stretch.end_ms)
+            yield part_key(step, number, offset_ms), begins, ends
+
+
+def _local_part(key: PartKey, begins: int, ends: int, *, zone: ZoneInfo, step: Step) -> LocalPart:
+    start = hour_of_key(key) if step is Step.HOUR else datetime.combine(date_of(key[0]), time(), zone)
+    return LocalPart(start=start, key=key, buckets=range(_ceil(begins), ends, BUCKET_MS))
 
 
 def _offset_ms(moment_ms: int, *, zone: ZoneInfo) -> int:

@@ -1,12 +1,12 @@
 """Reading the roll-ups: sums and peaks of a venue over a period, as plain values, added up by the database.
 
-Whole days in UTC are read from their own sums, and whole hours where hours are asked for, unless the day has changed
-since these were made; all else is read from the 15 minutes. So any period has its exact sums, on any clock. Knows the
-tables and nothing of what the numbers mean.
+Whole days in UTC are read from their own sums, and whole hours where parts of a period are asked for, unless the day
+has changed since these were made; all else is read from the 15 minutes. So any period has its exact sums, on any clock.
+Knows the tables and nothing of what the numbers mean.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -31,23 +31,23 @@ from sqlalchemy import (
 from sqlmodel import Session
 
 from cloud.layouts import Place
-from cloud.periods import HourKey, Period, steady_stretches
-from cloud.store.metrics import DAY_SECONDS, HOUR_SECONDS, Metric, Peak, Scope
+from cloud.periods import PartKey, Period, Step, part_key, steady_stretches
+from cloud.store.metrics import DAY_SECONDS, HOUR_SECONDS, OF_HOURS, PEAKS_OF_HOURS, Metric, Peak, Scope
 from cloud.store.tables import Rollup, RollupDue, RollupLong, RollupLongPeak, RollupPeak
 from cloud.store.upsert import table_of
 
 __all__ = [
-    "HourSums",
+    "PartSums",
     "Stretches",
     "Sum",
     "except_for",
     "first_watched_ms",
-    "peaks_by_hour",
+    "peaks_by_part",
     "peaks_by_place",
     "peaks_together",
     "stretches",
     "sums",
-    "sums_by_hour",
+    "sums_by_part",
     "values_by_place",
     "watched_within",
 ]
@@ -60,8 +60,8 @@ _LONG_SUMS, _LONG_PEAKS = table_of(RollupLong), table_of(RollupLongPeak)
 _DUE = table_of(RollupDue)
 
 
-HourSums = Mapping[tuple[Metric, Place], Mapping[HourKey, int]]
-"""Sums by metric and place, and by hour."""
+PartSums = Mapping[tuple[Metric, Place], Mapping[PartKey, int]]
+"""Sums by metric and place, and by hour, day, week or month."""
 _METRICS = {str(metric): metric for metric in Metric}
 _DAYS_DUE = select(_DUE.c.day_ms).where(_DUE.c.venue == bindparam("venue")).distinct().order_by(_DUE.c.day_ms)
 _FIRST_WATCHED = (
@@ -104,11 +104,11 @@ class _Kind(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Read:
-    """What is read: which metrics, over the whole or by hour, of all bins or of one."""
+    """What is read: which metrics, over the whole or by units of so many ms, of all bins or of one."""
 
     kind: _Kind
     names: tuple[str, ...]
-    by_hour: bool = False
+    unit_ms: int | None = None
     number: int | None = None
 
 
@@ -121,7 +121,7 @@ def sums(session: Session, *, venue: str, scope: Scope, metrics: Sequence[Metric
     ]
 
 
-def sums_by_hour(
+def sums_by_part(
     session: Session,
     *,
     venue: str,
@@ -129,15 +129,17 @@ def sums_by_hour(
     metrics: Sequence[Metric],
     period: Period,
     zone: ZoneInfo,
+    step: Step,
     number: int | None = None,
-) -> HourSums:
-    """Each metric of each subject by the hour of a clock; one bin, or all of them added up."""
-    found = defaultdict[tuple[str, str, str], dict[HourKey, int]](dict)
-    read = _Read(kind=_Kind.SUM, names=tuple(metrics), by_hour=True, number=number)
+) -> PartSums:
+    """Each metric of each subject by hour, day, week or month; one bin, or all of them added up."""
+    found = defaultdict[tuple[str, str, str], dict[PartKey, int]](dict)
+    read = _Read(kind=_Kind.SUM, names=tuple(metrics), unit_ms=step.unit_ms, number=number)
     for stretch, offset_ms in steady_stretches(period, zone=zone):
         rows = _execute(session, read, venue=venue, scope=scope, period=stretch, offset_ms=offset_ms)
-        for metric, box, subject, hour, value in rows:
-            found[metric, box, subject][hour, offset_ms] = int(value)
+        for metric, box, subject, unit, value in rows:
+            values, key = found[metric, box, subject], part_key(step, unit, offset_ms)
+            values[key] = values.get(key, 0) + int(value)
     return {(_METRICS[metric], (box, subject)): values for (metric, box, subject), values in found.items()}
 
 
@@ -177,7 +179,7 @@ def peaks_together(
     return None if found is None else int(found)
 
 
-def peaks_by_hour(
+def peaks_by_part(
     session: Session,
     *,
     venue: str,
@@ -185,26 +187,18 @@ def peaks_by_hour(
     peak: Peak,
     period: Period,
     zone: ZoneInfo,
+    step: Step,
     places: Collection[Place] | None,
-) -> Mapping[HourKey, int]:
-    """The same for each hour of a clock."""
-    found: dict[HourKey, int] = {}
-    of_one = places is not None and len(places) == 1
-    read = _Read(kind=_Kind.PEAK, names=(peak,), by_hour=True)
+) -> Mapping[PartKey, int]:
+    """The same for each hour, day, week or month."""
+    found: dict[PartKey, int] = {}
     for stretch, offset_ms in steady_stretches(period, zone=zone):
-        if of_one:
-            rows = _execute(session, read, venue=venue, scope=scope, period=stretch, offset_ms=offset_ms)
-            found |= {
-                (hour, offset_ms): value for box, subject, hour, value in rows if (box, subject) in (places or ())
-            }
-            continue
-        added = _added_peaks(places)
-        hour = _hour(added.c.bucket_ms).label("hour")
-        hours = select(hour, added.c.value).subquery()
-        query = select(hours.c.hour, func.max(hours.c.value)).group_by(hours.c.hour)
-        parameters = {"venue": venue, "scope": scope, "metric": peak, "from": stretch.start_ms, "to": stretch.end_ms}
-        added_up = session.connection().execute(query, {**parameters, "offset": offset_ms})
-        found |= {(hour, offset_ms): int(value) for hour, value in added_up}
+        units = _peaks_by_unit(
+            session, step, places, venue=venue, scope=scope, peak=peak, period=stretch, offset_ms=offset_ms
+        )
+        for unit, value in units:
+            key = part_key(step, unit, offset_ms)
+            found[key] = max(value, found.get(key, value))
     return found
 
 
@@ -246,17 +240,49 @@ def _days_due(session: Session, *, venue: str) -> Sequence[int]:
     return known[venue]
 
 
+def _peaks_by_unit(
+    session: Session,
+    step: Step,
+    places: Collection[Place] | None,
+    *,
+    venue: str,
+    scope: Scope,
+    peak: Peak,
+    period: Period,
+    offset_ms: int,
+) -> Iterator[tuple[int, int]]:
+    """The greatest that peaks came to together in each hour or day of a clock."""
+    if places is not None and len(places) == 1:
+        read = _Read(kind=_Kind.PEAK, names=(peak,), unit_ms=step.unit_ms)
+        rows = _execute(session, read, venue=venue, scope=scope, period=period, offset_ms=offset_ms)
+        yield from ((unit, value) for box, subject, unit, value in rows if (box, subject) in places)
+        return
+    added = _added_peaks(places)
+    units = select(_unit(added.c.bucket_ms, step.unit_ms).label("unit"), added.c.value).subquery()
+    query = select(units.c.unit, func.max(units.c.value)).group_by(units.c.unit)
+    parameters = {"venue": venue, "scope": scope, "metric": peak, "from": period.start_ms, "to": period.end_ms}
+    for unit, value in session.connection().execute(query, {**parameters, "offset": offset_ms}):
+        yield unit, int(value)
+
+
 def _execute(
     session: Session, read: _Read, *, venue: str, scope: Scope, period: Period, offset_ms: int | None = None
 ) -> Sequence[Any]:
     """The rows of a period as `read` wants them, from the longest sums that hold."""
-    if offset_ms is not None and offset_ms % _HOUR_MS:
-        parts = Stretches(long=(), fine=(period,))
-    else:
-        seconds = HOUR_SECONDS if read.by_hour else DAY_SECONDS
+    seconds = _length_read(read, offset_ms)
+    parts = Stretches(long=(), fine=(period,))
+    if seconds is not None:
         parts = stretches(session, venue=venue, period=period, seconds=seconds)
     parameters = {"venue": venue, "scope": scope, "offset": offset_ms, **_edges([*parts.long, *parts.fine])}
-    return session.connection().execute(_statement(read, len(parts.long), len(parts.fine)), parameters).all()
+    return session.connection().execute(_statement(read, len(parts.long), len(parts.fine), seconds), parameters).all()
+
+
+def _length_read(read: _Read, offset_ms: int | None) -> int | None:
+    """How long the longest sums are of which each lies in one part; None where only those of 15 minutes do."""
+    if read.unit_ms is None or (read.unit_ms == _DAY_MS and offset_ms == 0):
+        return DAY_SECONDS
+    is_kept = {*read.names} <= {*OF_HOURS, *PEAKS_OF_HOURS}
+    return HOUR_SECONDS if is_kept and (offset_ms or 0) % _HOUR_MS == 0 else None
 
 
 def _values(
@@ -287,10 +313,9 @@ def _edges(periods: Sequence[Period]) -> dict[str, int]:
 
 
 @lru_cache(maxsize=1000)
-def _statement(read: _Read, long: int, fine: int) -> Select[Any]:
-    """From so many stretches of long sums and so many of 15 minutes."""
+def _statement(read: _Read, long: int, fine: int, seconds: int | None) -> Select[Any]:
+    """From so many stretches of sums of that length and so many of 15 minutes."""
     short_table, long_table = (_SUMS, _LONG_SUMS) if read.kind is _Kind.SUM else (_PEAKS, _LONG_PEAKS)
-    seconds = HOUR_SECONDS if read.by_hour else DAY_SECONDS
     arms = [
         _arm(long_table if number < long else short_table, read, number, seconds=seconds if number < long else None)
         for number in range(long + fine)
@@ -299,8 +324,8 @@ def _statement(read: _Read, long: int, fine: int) -> Select[Any]:
     columns = [rows.c.box, rows.c.subject]
     if read.kind is _Kind.SUM:
         columns = [rows.c.metric, *columns]
-        columns = columns if read.by_hour else [*columns, rows.c.bin]
-    if read.by_hour:
+        columns = columns if read.unit_ms is not None else [*columns, rows.c.bin]
+    if read.unit_ms is not None:
         columns = [*columns, rows.c.at]
     together = func.sum if read.kind is _Kind.SUM else func.max
     return select(*columns, together(rows.c.value)).group_by(*columns)
@@ -327,14 +352,14 @@ def _arm(table: Table, read: _Read, stretch: int, *, seconds: int | None) -> Sel
         conditions.append(table.c.length_seconds == literal_column(str(seconds)))
     if read.number is not None:
         conditions.append(table.c.bin == literal_column(str(read.number)))
-    at = (_hour(start) if read.by_hour else start).label("at")
+    at = (start if read.unit_ms is None else _unit(start, read.unit_ms)).label("at")
     bins = [table.c.bin] if read.kind is _Kind.SUM else []
     return select(table.c.metric, table.c.box, table.c.subject, *bins, at, table.c.value).where(*conditions)
 
 
-def _hour(start: ColumnElement[int]) -> ColumnElement[int]:
-    """The number of the hour on a clock with the offset given."""
-    return (start + bindparam("offset", type_=BigInteger)) // literal_column(str(_HOUR_MS), Integer)
+def _unit(start: ColumnElement[int], unit_ms: int) -> ColumnElement[int]:
+    """The number of the hour or day on a clock with the offset given."""
+    return (start + bindparam("offset", type_=BigInteger)) // literal_column(str(unit_ms), Integer)
 
 
 def _added_peaks(places: Collection[Place] | None) -> Subquery:

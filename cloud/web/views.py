@@ -10,13 +10,14 @@ from datetime import datetime
 from pydantic import JsonValue
 from sqlmodel import Session
 
-from cloud.analytics import Hour, Summary, hourly, summary, visitors
+from cloud.analytics import Summary, summary, visitors
 from cloud.boxes import BoxFigures, list_boxes
 from cloud.cameras import CameraFigures, list_cameras
 from cloud.live import Freshness, LiveFigures, live_figures
 from cloud.opening import scheduled_ms_by_bucket
-from cloud.periods import Period, day_of, local_hours
+from cloud.periods import Period, Step, day_of, local_parts
 from cloud.places import ZoneFigures, zones
+from cloud.series import PartFigures, series
 from cloud.store.moments import from_ms
 from cloud.store.tables import Venue
 from cloud.venues import hours_of, list_venues, zone_of
@@ -149,7 +150,8 @@ def venue_view(session: Session, *, venue: Venue, now_ms: int) -> VenueView:
     figures = summary(session, venue=venue, period=today, now_ms=now_ms)
     boxes = list_boxes(session, granted=None, venue=venue.venue, after=None, limit=MOST_BOXES)
     cameras = list_cameras(session, venue=venue, now_ms=now_ms)
-    shown = _shown_hours(hourly(session, venue=venue, period=today, now_ms=now_ms).hours, venue=venue, today=today)
+    by_hour = series(session, venue=venue, period=today, step=Step.HOUR, now_ms=now_ms)
+    shown = _shown_hours(by_hour.parts, venue=venue, today=today)
     counts = tuple(_count(hour, now=now) for hour in shown)
     peak = figures.peak_hour
     return VenueView(
@@ -203,17 +205,19 @@ def _clock(hour: str) -> str:
     return f"{datetime.fromisoformat(hour):%H:%M}"
 
 
-def _shown_hours(hours: Sequence[Hour], *, venue: Venue, today: Period) -> Sequence[Hour]:
+def _shown_hours(hours: Sequence[PartFigures], *, venue: Venue, today: Period) -> Sequence[PartFigures]:
     """From the first hour in which it is open, or anyone came, to the last."""
     zone = zone_of(venue)
     scheduled = scheduled_ms_by_bucket(hours_of(venue), period=today, until_ms=today.end_ms, zone=zone)
-    is_open = [any(bucket in scheduled for bucket in local.buckets) for local in local_hours(today, zone=zone)]
+    is_open = [
+        any(bucket in scheduled for bucket in local.buckets) for local in local_parts(today, zone=zone, step=Step.HOUR)
+    ]
     worth = [index for index, hour in enumerate(hours) if is_open[index] or hour.visitors or hour.visits]
     return hours[worth[0] : worth[-1] + 1] if worth else ()
 
 
-def _count(hour: Hour, *, now: datetime) -> HourCount:
-    begins = datetime.fromisoformat(hour.hour)
+def _count(hour: PartFigures, *, now: datetime) -> HourCount:
+    begins = datetime.fromisoformat(hour.start)
     is_ahead, is_running = begins > now, begins <= now and (now - begins).total_seconds() < wording.HOUR
     fraction = hour.coverage.fraction
     return HourCount(
@@ -224,9 +228,9 @@ def _count(hour: Hour, *, now: datetime) -> HourCount:
     )
 
 
-def _hour_view(hour: Hour) -> HourView:
+def _hour_view(hour: PartFigures) -> HourView:
     return HourView(
-        label=_clock(hour.hour),
+        label=_clock(hour.start),
         visitors=wording.number(hour.visitors),
         stay=wording.duration(hour.mean_dwell_seconds),
         in_view=_people(hour.occupancy.mean),

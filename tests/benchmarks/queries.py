@@ -95,7 +95,9 @@ _VENUE = f"{_API}/venues/{{venue}}"
 _HEAT: Query = {"space": SPACE, "layer": "presence"}
 QUESTIONS = (
     Question(name="summary", path=f"{_VENUE}/summary", query={}),
-    Question(name="hourly", path=f"{_VENUE}/hourly", query={}, longest_days=92),
+    Question(name="hours", path=f"{_VENUE}/series", query={}, longest_days=92),
+    Question(name="days", path=f"{_VENUE}/series", query={"bucket": "day"}),
+    Question(name="weeks", path=f"{_VENUE}/series", query={"bucket": "week"}),
     Question(name="zones", path=f"{_VENUE}/zones", query={}),
     Question(name="lines", path=f"{_VENUE}/lines", query={}),
     Question(name="heat map as JSON", path=f"{_VENUE}/heatmap", query=_HEAT),

@@ -70,7 +70,7 @@ def test_every_figure_of_thirty_days_is_the_true_one(api: Api, days: Sequence[Da
     assert summary["dwell"]["mean_seconds"] * visits == pytest.approx(dwell_seconds, rel=ROUNDED)
     assert summary["occupancy"]["person_seconds"] == pytest.approx(dwell_seconds, rel=ROUNDED)
 
-    hours = api.read(f"{PATH}/hourly", **PERIOD)["hours"]
+    hours = api.read(f"{PATH}/series", **PERIOD)["parts"]
     true_hours = {
         (on, hour): count
         for on, truth in zip(DATES, truths, strict=True)
@@ -105,7 +105,7 @@ def by_hour(hours: Sequence[Mapping[str, Any]], figure: str) -> Counter[tuple[da
     """A figure of each hour of the venue's clock."""
     counts: Counter[tuple[date, int]] = Counter()
     for hour in hours:
-        begins = datetime.fromisoformat(hour["hour"])
+        begins = datetime.fromisoformat(hour["start"])
         counts[begins.date(), begins.hour] += hour[figure]
     return counts
 

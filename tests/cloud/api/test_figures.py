@@ -1,7 +1,5 @@
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from statistics import mean
 from zoneinfo import ZoneInfo
@@ -12,91 +10,9 @@ from pydantic import JsonValue
 from cloud.coverage import TELLING_MS
 from tests.support.api import ON_SQLITE, Api
 from tests.support.envelopes import JsonObject, camera_health, configuration, crossing, gap, item, occupancy, visit
+from tests.support.happenings import happenings, layout, send
 
 BUCKET = timedelta(minutes=15)
-
-
-def layout(seq: int, *, at: datetime, entrance: bool = False, storage: bool = True) -> JsonObject:
-    """A scene that counts and one that does not, a camera in each, a door and a shelf."""
-    scenes: list[JsonValue] = [{"scene": "floor", "counting": True}]
-    cameras: list[JsonValue] = [{"camera": "cam-1", "scene": "floor", "space": "ground-1"}]
-    if storage:
-        scenes.append({"scene": "storage", "counting": False})
-        cameras.append({"camera": "cam-2", "scene": "storage", "space": "ground-1"})
-    at_floor: JsonObject = {"scene": "floor", "camera": "cam-1", "coordinates": "floor"}
-    return item(
-        seq,
-        "configuration",
-        at=at,
-        layout={
-            "mode": "statistics",
-            "k": 5,
-            "scenes": scenes,
-            "cameras": cameras,
-            "spaces": [{"space": "ground-1", "coordinates": "floor", "floor": "ground", "cell": 0.5}],
-            "lines": [
-                {"line": "door", "kind": "entrance" if entrance else "interior", "a": [0, 0], "b": [2, 0], **at_floor}
-            ],
-            "zones": [
-                {"zone": "shelf", "kind": "area", "polygon": [[0, 0], [1, 0], [1, 1]], **at_floor},
-                {"zone": "never-entered", "kind": "queue", "polygon": [[5, 5], [6, 5], [6, 6]], **at_floor},
-            ],
-        },
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class World:
-    """What happened, as plain tuples to count."""
-
-    visits: list[tuple[datetime, str, str, float]]
-    crossings: list[tuple[datetime, int, int]]
-    minutes: list[tuple[datetime, float, float, int]]
-
-    def items(self) -> Iterator[JsonObject]:
-        for at, scene, began, dwell in self.visits:
-            yield visit(
-                0, at=at, scene=scene, began=began, dwell_seconds=dwell, zones=[{"zone": "shelf", "seconds": dwell / 2}]
-            )
-        for at, inward, outward in self.crossings:
-            yield crossing(0, at=at, inward=inward, outward=outward)
-        for at, watched, person_seconds, peak in self.minutes:
-            camera: JsonObject = {
-                "camera": "cam-1",
-                "watched_seconds": watched,
-                "analysed_frames": 300,
-                "dropped_frames": 0,
-                "person_seconds": person_seconds,
-                "max_people": peak,
-            }
-            zone: JsonObject = {"zone": "shelf", "person_seconds": person_seconds, "max_people": peak}
-            yield occupancy(0, at=at, cameras=[camera], zones=[zone])
-
-
-def happenings(*, seed: int, start: datetime, end: datetime) -> World:
-    """A seeded world between two moments; the camera is blind now and then."""
-    rng, span = random.Random(seed), (end - start).total_seconds()
-    moments = [start + timedelta(seconds=rng.randrange(int(span) // 10) * 10) for _ in range(150)]
-    minutes = [start + timedelta(minutes=minute) for minute in range(int(span) // 60) if rng.random() > 0.2]
-    return World(
-        visits=[
-            (
-                at,
-                rng.choice(["floor", "floor", "storage"]),
-                rng.choice(["entered", "appeared", "resumed"]),
-                rng.randrange(1, 900),
-            )
-            for at in moments
-        ],
-        crossings=[(at, rng.randrange(4), rng.randrange(4)) for at in rng.sample(moments, 60)],
-        minutes=[(at, 60.0, rng.randrange(0, 1200) / 10, rng.randrange(1, 9)) for at in minutes],
-    )
-
-
-def send(api: Api, key: str, items: Sequence[JsonObject]) -> None:
-    for start in range(0, len(items), 100):
-        chunk = [{**one, "seq": start + offset + 1} for offset, one in enumerate(items[start : start + 100])]
-        api.send(key, *chunk)
 
 
 @pytest.mark.parametrize(
@@ -138,10 +54,10 @@ def test_the_numbers_equal_a_recount(api: Api, zone: str, day: str, hours: int) 
     assert summary["coverage"]["fraction"] == pytest.approx(60 * len(minutes) / length, abs=1e-6)
     assert summary["period"]["start"] == start.isoformat()
 
-    table = api.read("/venues/corner-shop/hourly", from_=day, to=day)["hours"]
+    table = api.read("/venues/corner-shop/series", from_=day, to=day)["parts"]
     by_hour = Counter(_hour(one[0], clock) for one in counted)
     assert len(table) == hours
-    assert {str(row["hour"]): row["visits"] for row in table if row["visits"]} == by_hour
+    assert {str(row["start"]): row["visits"] for row in table if row["visits"]} == by_hour
     assert sum(row["coverage"]["watched_seconds"] for row in table) == 60 * len(minutes)
     assert sum(row["occupancy"]["person_seconds"] for row in table) == pytest.approx(present, abs=0.01)
     busiest = summary["peak_hour"]
@@ -189,7 +105,7 @@ def test_entrance_lines_make_the_visitors_less_the_staff(api: Api, device_key: s
     )
     summary = api.read("/venues/corner-shop/summary")
     assert (summary["visitors"], summary["counted_by"], summary["visits"]) == (8, "entrance-lines", 1)
-    hours = api.read("/venues/corner-shop/hourly")["hours"]
+    hours = api.read("/venues/corner-shop/series")["parts"]
     assert [row["visitors"] for row in hours if row["visitors"]] == [8]
     lines = {str(row["line"]): row for row in api.read("/venues/corner-shop/lines")["lines"]}
     assert {name: lines["door"][name] for name in ("kind", "crossings_in", "staff_in", "staff_out")} == {
@@ -217,7 +133,7 @@ def test_silence_is_not_emptiness(api: Api, device_key: str) -> None:
     summary = api.read("/venues/corner-shop/summary")
     assert summary["coverage"] == {"watched_seconds": 7800, "scheduled_seconds": 10800, "fraction": 0.666667}
     assert summary["occupancy"] == {"mean": 0, "peak": 0, "person_seconds": 0, "inside": 0, "drift": 0}
-    hours = {str(row["hour"])[11:13]: row for row in api.read("/venues/corner-shop/hourly")["hours"]}
+    hours = {str(row["start"])[11:13]: row for row in api.read("/venues/corner-shop/series")["parts"]}
     assert {hour: row["coverage"]["fraction"] for hour, row in hours.items() if "08" <= hour <= "12"} == {
         "08": None, "09": 1, "10": 0, "11": 1, "12": None,
     }  # fmt: skip
@@ -286,9 +202,9 @@ def test_an_entrance_line_changes_no_past(api: Api, device_key: str, lines: tupl
 
     def visitors(start: str, end: str) -> tuple[int, str]:
         summary = api.read("/venues/corner-shop/summary", from_=start, to=end)
-        hourly = api.read("/venues/corner-shop/hourly", from_=start, to=end)
+        hourly = api.read("/venues/corner-shop/series", from_=start, to=end)
         assert hourly["counted_by"] == summary["counted_by"]
-        assert sum(hour["visitors"] for hour in hourly["hours"]) == summary["visitors"]
+        assert sum(hour["visitors"] for hour in hourly["parts"]) == summary["visitors"]
         return summary["visitors"], summary["counted_by"]
 
     assert visitors("2026-11-10", "2026-11-10") == ways[lines[0]]
@@ -317,7 +233,7 @@ def test_where_no_scene_counts_nobody_is_counted(api: Api, device_key: str) -> N
     api.send(device_key, configuration(3, counting=False))
     summary = api.read("/venues/corner-shop/summary")
     assert (summary["visitors"], summary["visits"], summary["occupancy"]["peak"]) == (0, 0, None)
-    hours = api.read("/venues/corner-shop/hourly")["hours"]
+    hours = api.read("/venues/corner-shop/series")["parts"]
     assert {(hour["visitors"], hour["visits"], hour["occupancy"]["peak"]) for hour in hours} == {(0, 0, None)}
 
 
@@ -327,7 +243,7 @@ def test_in_less_out_is_shown_with_how_far_it_was_off(api: Api, device_key: str)
         api.send(device_key, occupancy(seq, at=at, inside=inside, drift=drift))
     summary = api.read("/venues/corner-shop/summary")["occupancy"]
     assert (summary["inside"], summary["drift"]) == (7, 4)
-    hours = [hour["occupancy"] for hour in api.read("/venues/corner-shop/hourly")["hours"]]
+    hours = [hour["occupancy"] for hour in api.read("/venues/corner-shop/series")["parts"]]
     assert [(one["inside"], one["drift"]) for one in hours[8:11]] == [(None, 0), (4, 1), (7, 3)]
 
 
@@ -367,7 +283,7 @@ def test_an_empty_venue_has_no_numbers_and_no_errors(api: Api) -> None:
     assert summary["occupancy"] == {"mean": None, "peak": None, "person_seconds": 0, "inside": None, "drift": 0}
     assert summary["coverage"] == {"watched_seconds": 0, "scheduled_seconds": 0, "fraction": None}
     assert summary["peak_hour"] is None
-    assert len(api.read("/venues/corner-shop/hourly")["hours"]) == 24
+    assert len(api.read("/venues/corner-shop/series")["parts"]) == 24
 
 
 @ON_SQLITE
@@ -395,7 +311,7 @@ def test_an_empty_venue_has_no_numbers_and_no_errors(api: Api) -> None:
 )
 def test_each_answer_says_which_period_it_used(api: Api, query: dict[str, str], start: str, end: str) -> None:
     api.make_venue()
-    for path in ("summary", "hourly", "zones", "lines"):
+    for path in ("summary", "series", "zones", "lines"):
         used = api.read(f"/venues/corner-shop/{path}", **query)["period"]
         assert used == {"start": start, "end": end, "timezone": "Europe/Berlin"}
 
@@ -415,7 +331,7 @@ def test_each_answer_says_which_period_it_used(api: Api, query: dict[str, str], 
 )
 def test_a_period_that_is_none_is_refused(api: Api, query: dict[str, str], says: str) -> None:
     api.make_venue()
-    response = api.get("/venues/corner-shop/hourly", **query)
+    response = api.get("/venues/corner-shop/series", **query)
     assert response.status_code == 422
     assert says in response.json()["detail"]
 

@@ -93,7 +93,7 @@ def test_without_a_certificate_the_published_benchmark_stands_in(door: Api) -> N
 def test_a_certificate_is_used_for_summary_hours_lines_and_comparison(door: Api) -> None:
     send(door, certificate(3, at=NOW))
     assert summary(door) == CERTIFIED
-    hours = {hour["hour"][11:13]: hour["interval"] for hour in door.read("/venues/corner-shop/hourly")["hours"]}
+    hours = {hour["start"][11:13]: hour["interval"] for hour in door.read("/venues/corner-shop/series")["parts"]}
     assert hours["12"] == CERTIFIED
     assert hours["09"] == span(0, 0, "certificate")
     (line,) = door.read("/venues/corner-shop/lines")["lines"]
@@ -233,7 +233,7 @@ def test_another_camera_of_the_scene_that_looks_elsewhere_ends_it(two_cameras: A
     assert summary(two_cameras) == half
     (line,) = two_cameras.read("/venues/corner-shop/lines")["lines"]
     assert (line["interval_in"], line["interval_out"]) == (half, half)
-    hours = {hour["hour"][11:13]: hour["interval"] for hour in two_cameras.read("/venues/corner-shop/hourly")["hours"]}
+    hours = {hour["start"][11:13]: hour["interval"] for hour in two_cameras.read("/venues/corner-shop/series")["parts"]}
     assert hours["09"] == span(0, 0, "certificate")
     assert hours["12"] == half
     assert hours["14"] == span(0, 0, "benchmark")

@@ -171,7 +171,7 @@ def test_a_long_list_comes_in_pages(api: Api) -> None:
 
 @ON_SQLITE
 @pytest.mark.parametrize(
-    "path", ["", "/summary", "/hourly", "/zones", "/lines", "/spaces", "/cameras", "/plans", "/events"]
+    "path", ["", "/summary", "/series", "/zones", "/lines", "/spaces", "/cameras", "/plans", "/events"]
 )
 def test_a_venue_that_is_not_there_is_said_so(api: Api, path: str) -> None:
     response = api.get(f"/venues/nowhere{path}")

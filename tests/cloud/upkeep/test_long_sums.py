@@ -86,7 +86,7 @@ class Shop:
         hour = timedelta(hours=1)
         for start, end in ((0 * hour, DAYS * 24 * hour), (15 * hour, 77.25 * hour), (30 * hour, 40.5 * hour)):
             period = {"from_": (self.start + start).isoformat(), "to": (self.start + end).isoformat()}
-            for path in ("summary", "hourly", "zones", "lines", "cameras/box-1/cam-1"):
+            for path in ("summary", "series", "zones", "lines", "cameras/box-1/cam-1"):
                 yield self.api.read(f"/venues/{VENUE}/{path}", **period)
             compared = {"venue": [VENUE, "other-shop"], "from": period["from_"], "to": period["to"]}
             yield self.api.request("GET", "/comparison", query=compared).json()["venues"]  # type: ignore[arg-type]

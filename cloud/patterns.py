@@ -1,0 +1,106 @@
+"""When in the week people come: each hour of each weekday, as the mean of those hours that were open and watched.
+
+An hour of which less than half of the open time was watched says nothing and is left out. Both hours of a clock that
+goes back count, as hours of one name.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Annotated
+
+from pydantic import Field
+from sqlmodel import Session
+
+from cloud.analytics import PeriodUsed, period_used
+from cloud.counting import counting_of, visitors_by_part
+from cloud.coverage import coverage_of, read_watch_by_part
+from cloud.periods import LocalPart, Period, Step, local_parts
+from cloud.store.tables import Venue
+from cloud.venues import hours_of, zone_of
+
+__all__ = ["HourOfDay", "HourOfWeek", "Patterns", "patterns"]
+
+LEAST_WATCHED = 0.5
+NAMED_HOURS = 3
+"""So many of the busiest and of the quietest hours are named."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HourOfWeek:
+    """An hour of a weekday."""
+
+    weekday: Annotated[int, Field(description="1 for Monday to 7 for Sunday")]
+    hour: Annotated[int, Field(description="0 to 23 on the venue's clock")]
+    visitors: Annotated[float, Field(description="mean of such hours")]
+    hours: Annotated[int, Field(description="how many such hours were open, and half watched at least")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HourOfDay:
+    """An hour of any day."""
+
+    hour: int
+    visitors: float
+    hours: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patterns:
+    """The week of a venue; hours that were never open, or never watched, are absent."""
+
+    venue: str
+    period: PeriodUsed
+    matrix: tuple[HourOfWeek, ...]
+    busiest: tuple[HourOfDay, ...]
+    quietest: tuple[HourOfDay, ...]
+
+
+def patterns(session: Session, *, venue: Venue, period: Period, now_ms: int) -> Patterns:
+    """The week of a venue over a period."""
+    told = _told(session, venue=venue, period=period, now_ms=now_ms)
+    of_week, of_day = defaultdict[tuple[int, int], list[int]](list), defaultdict[int, list[int]](list)
+    for part, count in told:
+        of_week[part.start.isoweekday(), part.start.hour].append(count)
+        of_day[part.start.hour].append(count)
+    hours = _hours_of_day(of_day)
+    return Patterns(
+        venue=venue.venue,
+        period=period_used(period, venue=venue),
+        matrix=tuple(
+            HourOfWeek(weekday=weekday, hour=hour, visitors=round(fmean(counts), 3), hours=len(counts))
+            for (weekday, hour), counts in sorted(of_week.items())
+        ),
+        busiest=tuple(sorted(hours, key=lambda one: (-one.visitors, one.hour))[:NAMED_HOURS]),
+        quietest=tuple(sorted(hours, key=lambda one: (one.visitors, one.hour))[:NAMED_HOURS]),
+    )
+
+
+def _told(session: Session, *, venue: Venue, period: Period, now_ms: int) -> Iterable[tuple[LocalPart, int]]:
+    """The hours that say something, and how many came in each."""
+    zone, hours = zone_of(venue), hours_of(venue)
+    local: Sequence[LocalPart] = tuple(local_parts(period, zone=zone, step=Step.HOUR))
+    counting = counting_of(session, venue=venue.venue, period=period)
+    visitors = visitors_by_part(session, venue=venue.venue, counting=counting, zone=zone, step=Step.HOUR)
+    watch = read_watch_by_part(
+        session,
+        venue=venue.venue,
+        hours=hours,
+        zone=zone,
+        period=period,
+        now_ms=now_ms,
+        step=Step.HOUR,
+        local=local,
+    )
+    totals = visitors.totals
+    for part in local:
+        fraction = coverage_of(watch, part=part.key).fraction
+        if fraction is not None and fraction >= LEAST_WATCHED:
+            yield part, max(0, totals.get(part.key, 0))
+
+
+def _hours_of_day(of_day: Mapping[int, Sequence[int]]) -> list[HourOfDay]:
+    return [
+        HourOfDay(hour=hour, visitors=round(fmean(counts), 3), hours=len(counts)) for hour, counts in of_day.items()
+    ]
