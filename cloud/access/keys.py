@@ -174,20 +174,30 @@ def revoke_key(session: Session, *, id_: str) -> tuple[str, ...]:
     row = session.get(ApiKey, id_, with_for_update=True)
     if row is None:
         raise NotFound(f"there is no key {id_}")
-    void = [row]
-    for maker in void:
-        made_by_it = select(ApiKey).where(col(ApiKey.created_by) == _name(maker)).order_by(col(ApiKey.id))
-        void.extend(session.exec(made_by_it.with_for_update()))
+    void = _with_what_they_made(session, [row])
     _forget(session, void)
     return tuple(one.id for one in void[1:])
 
 
 def revoke_keys_of(session: Session, *, user: str, beyond: Grant | None) -> tuple[str, ...]:
-    """Forget the keys that a user answers for, but for those within a grant; the ids of what is void by this."""
+    """Forget the keys that a user answers for, but for those within a grant, and what the forgotten ones made.
+
+    The ids of what is void by this.
+    """
     found = session.exec(select(ApiKey).where(col(ApiKey.user) == user).order_by(col(ApiKey.id))).all()
-    void = [row for row in found if beyond is None or not beyond.includes(_grant(row))]
+    too_much = [row for row in found if beyond is None or not beyond.includes(_grant(row))]
+    void = _with_what_they_made(session, too_much)
     _forget(session, void)
-    return tuple(row.id for row in void)
+    return tuple(sorted(row.id for row in void))
+
+
+def _with_what_they_made(session: Session, keys: Sequence[ApiKey]) -> list[ApiKey]:
+    """Keys, those that they made, those that these made, and so on; each once."""
+    found = list(keys)
+    for maker in found:
+        made_by_it = select(ApiKey).where(col(ApiKey.created_by) == _name(maker)).order_by(col(ApiKey.id))
+        found.extend(row for row in session.exec(made_by_it.with_for_update()) if row not in found)
+    return found
 
 
 def _forget(session: Session, rows: Sequence[ApiKey]) -> None:

@@ -57,7 +57,8 @@ class RegrantedUser(UserFigures):
     """A user with another grant."""
 
     revoked_keys: Annotated[
-        tuple[str, ...], Field(description="ids of keys that they made, void as they might do more")
+        tuple[str, ...],
+        Field(description="ids of keys that they made, void as they might do more, or as what made them is"),
     ]
 
 
