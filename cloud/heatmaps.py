@@ -5,12 +5,12 @@ Knows nothing of colours; `pictures` draws.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Row, and_, or_, select
+from sqlalchemy import ColumnElement, Row, and_, false, func, or_, select
 from sqlmodel import Session
 
 from cloud.errors import Conflict, NotFound
@@ -23,11 +23,12 @@ from cloud.store.upsert import table_of
 from protocol.configuration import Coordinates, Space
 from protocol.tiles import DIRECTIONS, TILE_SIDE, Layer
 
-__all__ = ["Grid", "Heat", "SpaceFigures", "covering", "grid_of", "read_heat", "spaces"]
+__all__ = ["Cells", "Grid", "Heat", "SpaceFigures", "amounts", "covering", "grid_of", "read_heat", "spaces"]
 
 HOUR_SECONDS, DAY_SECONDS = 3_600, 86_400
 MAX_GRID_NUMBERS = 2_000_000
-"""Of a grid, flow having eight a cell: as JSON each takes some hundred bytes while an answer is made."""
+"""Of a grid, or of all tiles of a period; flow has eight a cell. As JSON each takes some hundred bytes."""
+_ROWS_AT_ONCE = 500
 _TILES = table_of(Tile)
 
 Cells = NDArray[np.int64]
@@ -48,7 +49,10 @@ class SpaceFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heat:
-    """The sum of a layer over a period: by tile (tx, ty), its cells [row along y, column]; flow has a third axis."""
+    """The sum of a layer over a period: by tile (tx, ty), its cells [row along y, column].
+
+    Flow has a third axis, its directions, unless it was read without.
+    """
 
     space: Space | None
     layer: Layer
@@ -83,24 +87,33 @@ def spaces(session: Session, *, venue: str) -> tuple[SpaceFigures, ...]:
     )
 
 
-def read_heat(session: Session, *, venue: str, space: str, layer: Layer, period: Period) -> Heat:
-    """The heat of a period; raises NotFound for a space that the venue has never had."""
+def read_heat(
+    session: Session, *, venue: str, space: str, layer: Layer, period: Period, directions: bool = True
+) -> Heat:
+    """The heat of a period; without `directions` those of a flow are added up.
+
+    Raises NotFound for a space that the venue has never had, and Conflict where there is more than the server bears.
+    """
     known = venue_layout(session, venue=venue).spaces.get(space)
     if known is None and not _layers(session, venue=venue, space=space):
         raise NotFound(f"venue {venue} has no space {space}")
-    of_layer = {"venue": venue, "space": space, "layer": str(layer)}
-    lengths = set(distinct_values(session.connection(), Tile, "length_seconds", **of_layer))
-    parts = [
-        and_(_TILES.c.length_seconds.in_(found), _TILES.c.start_ms >= start_ms, _TILES.c.start_ms < end_ms)
-        for level, start_ms, end_ms in covering(period)
-        if (found := [length for length in lengths if _level_of(int(length)) == level])
-    ]
-    shape = (TILE_SIDE, TILE_SIDE, DIRECTIONS) if layer is Layer.FLOW else (TILE_SIDE, TILE_SIDE)
+    wanted = _tiles_of(session, venue=venue, space=space, layer=layer, period=period)
+    stored = (TILE_SIDE, TILE_SIDE, DIRECTIONS) if layer is Layer.FLOW else (TILE_SIDE, TILE_SIDE)
+    kept = stored if directions else stored[:2]
+    hint = "a shorter period or its tiles" if layer is Layer.FLOW and directions else "a shorter period"
+    _require_room(session, wanted, most=MAX_GRID_NUMBERS // math.prod(kept), hint=hint)
     tiles: dict[tuple[int, int], Cells] = {}
-    for tx, ty, blob in _blobs(session, venue=venue, space=space, layer=layer, parts=parts):
-        cells = tiles.setdefault((tx, ty), np.zeros(shape, dtype=np.int64))
-        cells += decode_cells(blob).reshape(shape)
+    for tx, ty, blob in _blobs(session, wanted):
+        cells = decode_cells(blob).astype(np.int64).reshape(stored)
+        summed = tiles.setdefault((tx, ty), np.zeros(kept, dtype=np.int64))
+        summed += cells if directions else amounts(cells)
     return Heat(space=known, layer=layer, tiles=tiles)
+
+
+def amounts(cells: Cells) -> Cells:
+    """One number a cell: the sum over all directions where there are any."""
+    summed: Cells = cells.sum(axis=2) if cells.ndim > 2 else cells
+    return summed
 
 
 def covering(period: Period) -> Iterator[tuple[int, int, int]]:
@@ -130,14 +143,32 @@ def grid_of(heat: Heat) -> Grid:
     return Grid(x=left * TILE_SIDE, y=bottom * TILE_SIDE, cells=cells)
 
 
-def _blobs(
-    session: Session, *, venue: str, space: str, layer: Layer, parts: Sequence[ColumnElement[bool]]
-) -> Sequence[Row[int, int, bytes]]:
-    if not parts:
-        return ()
-    of_layer = (_TILES.c.venue == venue, _TILES.c.space == space, _TILES.c.layer == str(layer))
-    query = select(_TILES.c.tx, _TILES.c.ty, _TILES.c.cells).where(*of_layer, or_(*parts))
-    return session.connection().execute(query).all()
+def _tiles_of(session: Session, *, venue: str, space: str, layer: Layer, period: Period) -> ColumnElement[bool]:
+    """Which rows make up a period, each moment of it once."""
+    of_layer: dict[str, str | int] = {"venue": venue, "space": space, "layer": str(layer)}
+    lengths = set(distinct_values(session.connection(), Tile, "length_seconds", **of_layer))
+    parts = [
+        and_(_TILES.c.length_seconds.in_(found), _TILES.c.start_ms >= start_ms, _TILES.c.start_ms < end_ms)
+        for level, start_ms, end_ms in covering(period)
+        if (found := [length for length in lengths if _level_of(int(length)) == level])
+    ]
+    return and_(*(_TILES.c[name] == value for name, value in of_layer.items()), or_(false(), *parts))
+
+
+def _require_room(session: Session, wanted: ColumnElement[bool], *, most: int, hint: str) -> None:
+    """Before anything is decoded: a box may say that people were anywhere."""
+    places = select(_TILES.c.tx, _TILES.c.ty).where(wanted).distinct().limit(most + 1).subquery()
+    found = session.connection().execute(select(func.count()).select_from(places)).scalar_one()
+    if found > most:
+        raise Conflict(
+            f"the heat of this period lies in more than {most:,} squares of {TILE_SIDE} × {TILE_SIDE} cells, too many"
+            f" for one map; ask for {hint}"
+        )
+
+
+def _blobs(session: Session, wanted: ColumnElement[bool]) -> Iterable[Row[int, int, bytes]]:
+    query = select(_TILES.c.tx, _TILES.c.ty, _TILES.c.cells).where(wanted)
+    return session.connection().execute(query, execution_options={"yield_per": _ROWS_AT_ONCE})
 
 
 def _cover(start_ms: int, end_ms: int, levels: tuple[int, ...]) -> Iterator[tuple[int, int, int]]:

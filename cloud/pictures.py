@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cloud.errors import Invalid
-from cloud.heatmaps import Cells, Heat, grid_of
+from cloud.heatmaps import Cells, Heat, amounts, grid_of
 from cloud.palette import PALETTE
 from protocol.tiles import TILE_SIDE
 
@@ -29,7 +29,7 @@ def picture(heat: Heat, *, scale: int) -> bytes:
 
     Raises Invalid for a scale at which it would have too many pixels.
     """
-    cells = _amounts(grid_of(heat).cells)
+    cells = amounts(grid_of(heat).cells)
     if not cells.size:
         cells = np.zeros((1, 1), dtype=np.int64)
     _require_room(cells, scale)
@@ -43,7 +43,7 @@ def picture_tile(heat: Heat, *, zoom: int, x: int, y: int) -> bytes:
     first_row = -(y + 1) * side if heat.is_y_up else y * side
     cells = _window(heat, x=x * side, y=first_row, side=side)
     upright = cells[::-1] if heat.is_y_up else cells
-    greatest = max((int(_amounts(values).max()) for values in heat.tiles.values()), default=0)
+    greatest = max((int(amounts(values).max()) for values in heat.tiles.values()), default=0)
     if zoom < 0:
         step = 1 << -zoom
         upright = upright.reshape(PICTURE_TILE_PX, step, PICTURE_TILE_PX, step).max(axis=(1, 3))
@@ -60,12 +60,6 @@ def _require_room(cells: Cells, scale: int) -> None:
         )
 
 
-def _amounts(cells: Cells) -> Cells:
-    """One number a cell: the sum over all directions where there are any."""
-    summed: Cells = cells.sum(axis=2) if cells.ndim > 2 else cells
-    return summed
-
-
 def _window(heat: Heat, *, x: int, y: int, side: int) -> Cells:
     """The square of cells from (x, y) on."""
     window = np.zeros((side, side), dtype=np.int64)
@@ -74,7 +68,7 @@ def _window(heat: Heat, *, x: int, y: int, side: int) -> Cells:
         left, right = max(column, 0), min(column + TILE_SIDE, side)
         low, high = max(row, 0), min(row + TILE_SIDE, side)
         if left < right and low < high:
-            window[low:high, left:right] = _amounts(values)[low - row : high - row, left - column : right - column]
+            window[low:high, left:right] = amounts(values)[low - row : high - row, left - column : right - column]
     return window
 
 

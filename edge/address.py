@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-__all__ = ["HIDDEN", "Address", "fill_in", "is_stream", "place_of", "variables_of", "without_urls"]
+__all__ = ["HIDDEN", "Address", "fill_in", "is_stream", "place_of", "shows_password", "variables_of", "without_urls"]
 
 HIDDEN = "***"
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _STREAM = re.compile(r"rtsps?://[^\s/]\S*")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+_NAMED_PASSWORD = re.compile(r"(?<![a-z])(?:pass[a-z]*|psw|pwd|pw|secret|token)=[^&_/?#\s]", re.IGNORECASE)
 _LONG = 4
 """Shorter pieces are struck out only where they stand as a word: else a channel's 1 would spoil every number."""
 
@@ -97,6 +98,16 @@ def place_of(address: str) -> str:
 def without_urls(text: str) -> str:
     """A text in which of every url no more is left than its place."""
     return _URL.sub(lambda match: place_of(match[0]), text)
+
+
+def shows_password(template: str) -> bool:
+    """Whether a password is written out: before the host, or behind it under a name such as `password`.
+
+    A `${NAME}` is none. What stands in a path without such a name may be one, which nobody can tell.
+    """
+    written = _VARIABLE.sub("", template.partition("://")[2])
+    _user, _, password = written.rpartition("@")[0].partition(":")
+    return bool(password or _NAMED_PASSWORD.search(written))
 
 
 def _pieces_of(url: str) -> Iterator[str]:

@@ -34,6 +34,7 @@ __all__ = [
     "list_keys",
     "make_key",
     "note_key",
+    "refuse_limited",
     "revoke_key",
     "revoke_keys_of",
 ]
@@ -120,6 +121,17 @@ def make_key(
     return NewKey(id=id_, key=key)
 
 
+def refuse_limited(session: Session, *, by: Caller) -> None:
+    """Raise Conflict where a key asks that is limited in time or to networks, as no user is whom it would let in."""
+    if by.key is None:
+        return
+    row = _locked(session, key=by.key)
+    if row.expires_ms is not None or row.networks is not None:
+        raise Conflict(
+            f"key {row.id} is limited in time or to networks, and a user would not be; ask without such a key"
+        )
+
+
 def caller_of_key(session: Session, *, presented: str, address: str, now_ms: int) -> Caller | None:
     """Which program shows this key, if it may be used now and from there."""
     row = session.get(ApiKey, presented.removeprefix(PREFIX).partition("_")[0].replace("\0", ""))
@@ -162,20 +174,30 @@ def revoke_key(session: Session, *, id_: str) -> tuple[str, ...]:
     row = session.get(ApiKey, id_, with_for_update=True)
     if row is None:
         raise NotFound(f"there is no key {id_}")
-    void = [row]
-    for maker in void:
-        made_by_it = select(ApiKey).where(col(ApiKey.created_by) == _name(maker)).order_by(col(ApiKey.id))
-        void.extend(session.exec(made_by_it.with_for_update()))
+    void = _with_what_they_made(session, [row])
     _forget(session, void)
     return tuple(one.id for one in void[1:])
 
 
 def revoke_keys_of(session: Session, *, user: str, beyond: Grant | None) -> tuple[str, ...]:
-    """Forget the keys that a user answers for, but for those within a grant; the ids of what is void by this."""
+    """Forget the keys that a user answers for, but for those within a grant, and what the forgotten ones made.
+
+    The ids of what is void by this.
+    """
     found = session.exec(select(ApiKey).where(col(ApiKey.user) == user).order_by(col(ApiKey.id))).all()
-    void = [row for row in found if beyond is None or not beyond.includes(_grant(row))]
+    too_much = [row for row in found if beyond is None or not beyond.includes(_grant(row))]
+    void = _with_what_they_made(session, too_much)
     _forget(session, void)
-    return tuple(row.id for row in void)
+    return tuple(sorted(row.id for row in void))
+
+
+def _with_what_they_made(session: Session, keys: Sequence[ApiKey]) -> list[ApiKey]:
+    """Keys, those that they made, those that these made, and so on; each once."""
+    found = list(keys)
+    for maker in found:
+        made_by_it = select(ApiKey).where(col(ApiKey.created_by) == _name(maker)).order_by(col(ApiKey.id))
+        found.extend(row for row in session.exec(made_by_it.with_for_update()) if row not in found)
+    return found
 
 
 def _forget(session: Session, rows: Sequence[ApiKey]) -> None:
@@ -192,15 +214,20 @@ def _require_within(session: Session, grant: Grant, *, user: str) -> None:
 
 
 def _require_limits(session: Session, *, networks: Sequence[Network] | None, expires_ms: int | None, key: str) -> None:
-    """The row is locked for the same reason."""
-    row = session.get(ApiKey, key, with_for_update=True)
-    if row is None:
-        raise Conflict(f"key {key}, which makes it, is void")
+    row = _locked(session, key=key)
     if row.expires_ms is not None and (expires_ms is None or expires_ms > row.expires_ms):
         raise Conflict(f"a key may not last longer than key {key}, which makes it: until {_moment(row.expires_ms)}")
     if row.networks is not None and (networks is None or not are_within(networks, json.loads(row.networks))):
         allowed = ", ".join(json.loads(row.networks))
         raise Conflict(f"a key may not be used from elsewhere than key {key}, which makes it: only from {allowed}")
+
+
+def _locked(session: Session, *, key: str) -> ApiKey:
+    """The key that asks; whoever revokes it meanwhile waits. Raises Conflict where somebody has."""
+    row = session.get(ApiKey, key, with_for_update=True)
+    if row is None:
+        raise Conflict(f"key {key}, which asks this, is void")
+    return row
 
 
 def _name(row: ApiKey) -> str:

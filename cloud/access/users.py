@@ -18,6 +18,7 @@ from cloud.store.tables import OneTimeLink, User, UserSession
 from protocol.wire import format_utc
 
 __all__ = [
+    "LONGEST_NAME",
     "UserFigures",
     "add_user",
     "change_grant",
@@ -33,7 +34,8 @@ __all__ = [
     "user_name",
 ]
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,99}")
+LONGEST_NAME = 100
+_NAME = re.compile(rf"[a-z0-9][a-z0-9._@+-]{{0,{LONGEST_NAME - 1}}}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,8 @@ def user_name(text: str) -> str:
     name = text.strip().lower()
     if not _NAME.fullmatch(name):
         raise Invalid(
-            "a user's name has up to 100 letters a to z, digits and any of . _ @ + -, and begins with a letter or digit"
+            f"a user's name has up to {LONGEST_NAME} letters a to z, digits and any of . _ @ + -, and begins with a"
+            " letter or digit"
         )
     return name
 

@@ -3,9 +3,11 @@
 Everything comes from the application that was put together; nothing here is global.
 """
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Annotated
+from functools import wraps
+from typing import Annotated, ParamSpec, TypeVar, cast
 
 from fastapi import Depends, Path, Query, Request
 from fastapi.security import HTTPBearer
@@ -20,7 +22,7 @@ from cloud.api.trail import Trail
 from cloud.devices.authority import Authority
 from cloud.ingest.commit import Committer
 from cloud.periods import Period, read_period
-from cloud.store.engine import reading, writing
+from cloud.store.engine import MOST_CONNECTIONS, reading, writing_later
 from cloud.store.moments import to_ms
 from cloud.store.tables import Box, Venue
 from cloud.venues import find_venue, zone_of
@@ -55,7 +57,14 @@ __all__ = [
     "VenueId",
     "VenueRow",
     "WriteSession",
+    "committing",
 ]
+
+_Asked = ParamSpec("_Asked")
+_Answer = TypeVar("_Answer")
+
+READERS = MOST_CONNECTIONS // 2
+"""Requests that read at once; the others wait for their turn, and hold no thread meanwhile."""
 
 
 def _surroundings(request: Request) -> Surroundings:
@@ -117,9 +126,8 @@ def _read_session(around: Around) -> Iterator[Session]:
 
 
 def _write_session(around: Around) -> Iterator[Session]:
-    with writing(around.engine) as connection, Session(connection) as session:
+    with writing_later(around.engine) as session:
         yield session
-        session.flush()
 
 
 EngineInUse = Annotated[Engine, Depends(_engine)]
@@ -133,8 +141,28 @@ CallerInUse = Annotated[Caller, Depends(_caller)]
 TrailInUse = Annotated[Trail, Depends(_trail)]
 IsTold = Annotated[bool, Depends(_is_told)]
 # Function scope: the transaction ends before the answer goes out, so that nothing is answered that is not committed.
-ReadSession = Annotated[Session, Depends(_read_session, scope="function")]
+# Between dependencies, endpoint and answer a request has no thread, and those who have them all may wait for what it
+# holds. So readers leave connections to others, and writers hold nothing but in the endpoint (`committing`).
+ReadSession = Annotated[Session, Depends(_read_session, scope="function", max_concurrency=READERS)]
 WriteSession = Annotated[Session, Depends(_write_session, scope="function")]
+
+
+def committing(endpoint: Callable[_Asked, _Answer]) -> Callable[_Asked, _Answer]:
+    """The endpoint, which commits what it wrote before it gives its thread back."""
+    parameters = inspect.signature(endpoint).parameters
+    written = [name for name, parameter in parameters.items() if parameter.annotation == WriteSession]
+    if not written:
+        return endpoint
+
+    @wraps(endpoint)
+    def whole(*arguments: _Asked.args, **options: _Asked.kwargs) -> _Answer:
+        answer = endpoint(*arguments, **options)
+        for name in written:
+            cast("Session", options[name]).commit()
+        return answer
+
+    return whole
+
 
 _device_scheme = HTTPBearer(auto_error=False, scheme_name="device key", description="A box's own key.")
 _code_scheme = HTTPBearer(auto_error=False, scheme_name="enrolment code", description="A code that was made for a box.")

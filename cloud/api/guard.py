@@ -20,6 +20,7 @@ from starlette.requests import ClientDisconnect
 from cloud.access.callers import OWNER, Caller
 from cloud.access.csrf import is_form_token
 from cloud.access.networks import prefix_of
+from cloud.api.dependencies import committing
 from cloud.api.forms import form_token_of, header_token
 from cloud.api.identification import caller_of_cookie, caller_of_shown_key, identify_box, shown_key
 from cloud.api.needs import RESOLVED, BoxProof, Need, need_of
@@ -60,7 +61,7 @@ class GuardedRoute(APIRoute):
             raise TypeError(f"{path}: neither does it name a venue, a box or an alert, nor is it for all venues alone")
         if need.role is not None:
             options["openapi_extra"] = {"security": [{"key": []}], **(options.get("openapi_extra") or {})}
-        super().__init__(path, endpoint, **options)
+        super().__init__(path, committing(endpoint), **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle, need = super().get_route_handler(), need_of(self.endpoint)

@@ -1,7 +1,7 @@
 """Heat maps: the spaces that there are, the numbers, a picture, and the tiles of a slippy map."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
@@ -24,7 +24,10 @@ from cloud.store.tables import Venue
 from protocol.tiles import Layer
 from protocol.wire import Slug
 
-__all__ = ["router"]
+__all__ = ["HeatTurn", "router"]
+
+HEATS_AT_ONCE = 2
+"""Of all tiles of the map and venues' pages: each adds up a period's heat, whose greatest cell gives the colours."""
 
 router = APIRouter(prefix="/venues/{venue}", tags=["heat maps"], route_class=GuardedRoute)
 
@@ -102,6 +105,12 @@ def _turn(around: Around) -> Iterator[None]:
         yield
 
 
+async def _heat_turn() -> AsyncIterator[None]:
+    yield
+
+
+HeatTurn = Depends(_heat_turn, scope="function", max_concurrency=HEATS_AT_ONCE)
+"""A turn among those; however many wait for theirs, they hold no thread and no connection."""
 TilePlace = Annotated[_Place, Depends(_place)]
 SpaceId = Annotated[Slug, Path(description="id of the space")]
 
@@ -140,7 +149,12 @@ def show(
             return tagged(request, _npz(heat, grid_of(heat)), media_type="application/x-npz")
 
 
-@router.get("/heatmap/{space}/{layer}/{z}/{x}/{y}.png", response_class=Response, responses=_PICTURE)  # noqa: FAST003  TilePlace takes them
+@router.get(
+    "/heatmap/{space}/{layer}/{z}/{x}/{y}.png",  # noqa: FAST003  TilePlace takes them
+    response_class=Response,
+    responses=_PICTURE,
+    dependencies=[HeatTurn],
+)
 @needs(Role.VIEWER)
 def show_tile(
     request: Request,
@@ -152,7 +166,8 @@ def show_tile(
     place: TilePlace,
 ) -> Response:
     """A 256 × 256 tile for Leaflet's CRS.Simple."""
-    heat = read_heat(session, venue=row.venue, space=space, layer=Layer(layer.value), period=period)
+    wanted = Layer(layer.value)
+    heat = read_heat(session, venue=row.venue, space=space, layer=wanted, period=period, directions=False)
     return tagged(request, picture_tile(heat, zoom=place.zoom, x=place.x, y=place.y), media_type="image/png")
 
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from cloud.access.callers import Caller
+from cloud.access.keys import refuse_limited
 from cloud.access.links import make_link
 from cloud.access.roles import Role, checked_grant
 from cloud.access.users import UserFigures, add_user, change_grant, find_user, list_users, remove_user, user_figures
@@ -56,7 +57,8 @@ class RegrantedUser(UserFigures):
     """A user with another grant."""
 
     revoked_keys: Annotated[
-        tuple[str, ...], Field(description="ids of keys that they made, void as they might do more")
+        tuple[str, ...],
+        Field(description="ids of keys that they made, void as they might do more, or as what made them is"),
     ]
 
 
@@ -76,9 +78,10 @@ def show_all(session: ReadSession) -> list[UserFigures]:
 
 @router.post("", status_code=201)
 @needs(Role.ADMIN, everywhere=True)
-def invite(session: WriteSession, now_ms: NowMs, trail: TrailInUse, body: NewUser) -> InvitedUser:
+def invite(session: WriteSession, now_ms: NowMs, caller: CallerInUse, trail: TrailInUse, body: NewUser) -> InvitedUser:
     """Add a user. Nobody but the person ever knows the password: it is chosen on the page of the link."""
     trail.subject = body.user
+    refuse_limited(session, by=caller)
     grant = checked_grant(session, role=body.role, venues=body.venues)
     row = add_user(session, user=body.user, grant=grant, password_hash=None, now_ms=now_ms)
     return InvitedUser(user=row.user, link=make_link(session, user=row.user, now_ms=now_ms))
@@ -91,6 +94,7 @@ def change(
 ) -> RegrantedUser:
     """Give a user another role or other venues, from the next request on; keys of theirs that may do more are void."""
     refuse_oneself(caller, user=user)
+    refuse_limited(session, by=caller)
     grant = checked_grant(session, role=body.role, venues=body.venues)
     revoked = change_grant(session, user=user, grant=grant)
     trail.subject = with_revoked(user, revoked)
@@ -99,8 +103,9 @@ def change(
 
 @router.post("/{user}/link")
 @needs(Role.ADMIN, everywhere=True)
-def renew(session: WriteSession, now_ms: NowMs, user: UserName) -> InvitedUser:
+def renew(session: WriteSession, now_ms: NowMs, caller: CallerInUse, user: UserName) -> InvitedUser:
     """Make a new link for a user who has lost the password or the link; the one before is void."""
+    refuse_limited(session, by=caller)
     row = find_user(session, user=user)
     return InvitedUser(user=row.user, link=make_link(session, user=row.user, now_ms=now_ms))
 

@@ -29,7 +29,6 @@ __all__ = [
     "recall",
     "revocations",
     "revoke_of",
-    "revoke_unused",
     "state_of",
     "worker_name",
     "workers",
@@ -107,20 +106,6 @@ def issued_within(session: Session, *, box: str, past: timedelta, now: datetime)
     issued, of_box = _TABLE.c.issued_ms, (_TABLE.c.holder == str(Holder.BOX)) & (_TABLE.c.name == box)
     query = select(issued).where(of_box, issued > to_ms(now - past), issued <= to_ms(now)).order_by(issued)
     return tuple(from_ms(issued_ms) for issued_ms in session.connection().execute(query).scalars())
-
-
-def revoke_unused(session: Session, *, box: str, now: datetime) -> int:
-    """Make certificates void that a box which asks for its next one cannot use; how many those were.
-
-    A box asks when no more than a third of its certificate's time is left. What has more was given for an earlier
-    asking and did not arrive; the newest of it stays good all the same, since a clock may be wrong.
-    """
-    is_young = 3 * (_TABLE.c.expires_ms - to_ms(now)) > _TABLE.c.expires_ms - _TABLE.c.issued_ms
-    is_unused = _is_valid_of(Holder.BOX, box) & is_young
-    newest = select(_TABLE.c.serial).where(is_unused).order_by(_TABLE.c.issued_ms.desc(), _TABLE.c.serial).limit(1)
-    kept = session.connection().execute(newest).scalar_one_or_none()
-    void = update(_TABLE).where(is_unused, _TABLE.c.serial != kept).values(revoked_ms=to_ms(now))
-    return session.connection().execute(void).rowcount if kept else 0
 
 
 def state_of(session: Session, *, serial: str) -> State:

@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from cloud.auth import new_device_key, sha256_of
 from cloud.devices.authority import Authority
-from cloud.devices.certificates import Holder, issued_within, note_issued, revoke_of, revoke_unused
+from cloud.devices.certificates import Holder, issued_within, note_issued, revoke_of
 from cloud.devices.codes import use_code
 from cloud.errors import Conflict, TooOften
 from cloud.store.tables import Box
@@ -20,7 +20,7 @@ __all__ = ["BrokerPlace", "EnrolledBox", "RenewedBox", "enrol", "renew"]
 DAY = timedelta(days=1)
 MOST_A_DAY = 6
 """Certificates of a box, after which it gets no next one: a box needs one in months, and a few more where answers do
-not arrive. A stolen one could else fill the list of revoked certificates."""
+not arrive. All are listed from the day on which a box is shut out, and a stolen one could else fill the list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,10 +90,10 @@ def renew(
     now: datetime,
     days: int,
 ) -> RenewedBox:
-    """The next certificate of a box that has shown the device key of this hash; the one before ends by itself.
+    """The next certificate of a box that has shown the device key of this hash; those before end by themselves.
 
-    What it was given since and did not use is void, but for the newest. Raises Conflict where the box was revoked or
-    given another key since it was shown, and TooOften.
+    Which of them the box uses nobody here knows, as answers get lost: so none is made void. Raises Conflict where the
+    box was revoked or given another key since it was shown, and TooOften.
     """
     row = session.get_one(Box, box, with_for_update=True)
     if row.revoked_ms is not None:
@@ -105,6 +105,5 @@ def renew(
         wait = given[-MOST_A_DAY] + DAY - now
         raise TooOften(f"box {box} was given {len(given)} certificates within a day", wait=wait)
     issued = authority.sign_request(request, name=box, now=now, days=days)
-    revoke_unused(session, box=box, now=now)
     note_issued(session, authority.journal, holder=Holder.BOX, name=box, issued=issued, now=now)
     return RenewedBox(box=box, certificate=issued.pem, authority=authority.pem, expires=format_utc(issued.expires))

@@ -112,7 +112,7 @@ class Follower:
         path = self._folder / ENDED_FILE
         try:
             ended = frozenset((_content(path) or "").split())
-        except (OSError, UnicodeDecodeError) as error:
+        except OSError as error:
             raise FollowerTrouble(f"{path}: cannot be read: {error}") from error
         users = sorted({one.user for one in revoked if one.serial not in ended})
         claimed = {user for user in users if claim(self._folder / DOOR, user)}
@@ -194,8 +194,9 @@ def _is_same_list(path: Path, pem: str) -> bool:
 
 
 def _content(path: Path) -> str | None:
+    """What a file says; one that was damaged says something else than was written, and so is written anew."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return None
 

@@ -18,13 +18,26 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
+from sqlmodel import Session
 
 from cloud.errors import StoreError
 
-__all__ = ["open_engine", "outside_transactions", "reading", "snapshot", "store_name", "writing"]
+__all__ = [
+    "MOST_CONNECTIONS",
+    "open_engine",
+    "outside_transactions",
+    "reading",
+    "snapshot",
+    "store_name",
+    "writing",
+    "writing_later",
+]
 
+KEPT_CONNECTIONS, MOST_CONNECTIONS = 5, 15
+"""Of one process to its database; whoever needs one more waits for it."""
 BUSY_TIMEOUT_MS = 15_000
 CONNECT_TIMEOUT_SECONDS = 10
+_POOL = {"pool_size": KEPT_CONNECTIONS, "max_overflow": MOST_CONNECTIONS - KEPT_CONNECTIONS}
 _WRITES = "footfall_writes"
 _NO_TRANSACTION = "footfall_no_transaction"
 _PRAGMAS = (
@@ -94,8 +107,15 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction that writes: committed at the end, rolled back when an error leaves the block."""
-    with _other_errors(engine), engine.execution_options(**{_WRITES: True}).begin() as connection:
+    with _other_errors(engine), _for_writing(engine).begin() as connection:
         yield connection
+
+
+@contextmanager
+def writing_later(engine: Engine) -> Iterator[Session]:
+    """A session that is as `writing` from its first statement on; until then it holds no connection and no lock."""
+    with _other_errors(engine), Session(_for_writing(engine)) as session, session.begin():
+        yield session
 
 
 @contextmanager
@@ -106,6 +126,10 @@ def outside_transactions(engine: Engine) -> Iterator[Connection]:
         alone["isolation_level"] = "AUTOCOMMIT"
     with _other_errors(engine), engine.execution_options(**alone).connect() as connection:
         yield connection
+
+
+def _for_writing(engine: Engine) -> Engine:
+    return engine.execution_options(**{_WRITES: True})
 
 
 def _parse(url: str) -> URL:
@@ -127,7 +151,7 @@ def _parse(url: str) -> URL:
 
 
 def _open_sqlite(url: URL) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False})
+    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False}, **_POOL)
     name = url.render_as_string()
 
     @event.listens_for(engine, "do_connect")
@@ -169,7 +193,7 @@ def _is_new(connection: DBAPIConnection) -> bool:
 
 
 def _open_postgres(url: URL) -> Engine:
-    engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS})
+    engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS}, **_POOL)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: psycopg.Connection[tuple[object, ...]], _record: ConnectionPoolEntry) -> None:

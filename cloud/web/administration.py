@@ -7,7 +7,7 @@ from fastapi.responses import HTMLResponse
 from sqlmodel import Session
 
 from cloud.access.audit import list_audit
-from cloud.access.keys import key_expiry_ms, key_name, list_keys, make_key, revoke_key
+from cloud.access.keys import key_expiry_ms, key_name, list_keys, make_key, refuse_limited, revoke_key
 from cloud.access.links import make_link
 from cloud.access.networks import read_networks
 from cloud.access.roles import Grant, Role, checked_grant
@@ -40,11 +40,14 @@ def show_users(request: Request, around: Around) -> Response:
 
 @router.post(USERS)
 @needs(Role.ADMIN, everywhere=True)
-def add(request: Request, around: Around, now_ms: NowMs, trail: TrailInUse, form: Form) -> Response:
+def add(
+    request: Request, around: Around, caller: CallerInUse, now_ms: NowMs, trail: TrailInUse, form: Form
+) -> Response:
     """Invite somebody: the link is shown this once."""
     trail.subject = form.one("user")
     try:
         with writing(around.engine) as connection, Session(connection) as session:
+            refuse_limited(session, by=caller)
             grant = _grant(session, form)
             row = add_user(session, user=form.one("user"), grant=grant, password_hash=None, now_ms=now_ms)
             user, link = row.user, make_link(session, user=row.user, now_ms=now_ms)
@@ -55,10 +58,13 @@ def add(request: Request, around: Around, now_ms: NowMs, trail: TrailInUse, form
 
 @router.post(f"{USERS}/link")
 @needs(Role.ADMIN, everywhere=True)
-def renew(request: Request, around: Around, now_ms: NowMs, trail: TrailInUse, form: Form) -> Response:
+def renew(
+    request: Request, around: Around, caller: CallerInUse, now_ms: NowMs, trail: TrailInUse, form: Form
+) -> Response:
     """A new link for somebody who lost the password."""
     user = trail.subject = form.one("user")
     with writing(around.engine) as connection, Session(connection) as session:
+        refuse_limited(session, by=caller)
         link = make_link(session, user=user, now_ms=now_ms)
     return _users(request, around, invited=user, link=_address(request, link))
 
@@ -71,6 +77,7 @@ def change(request: Request, around: Around, caller: CallerInUse, trail: TrailIn
     try:
         refuse_oneself(caller, user=user)
         with writing(around.engine) as connection, Session(connection) as session:
+            refuse_limited(session, by=caller)
             revoked = change_grant(session, user=user, grant=_grant(session, form))
     except (Invalid, Conflict) as error:
         return _users(request, around, status=http.HTTPStatus.UNPROCESSABLE_ENTITY, trouble=sentence(error))

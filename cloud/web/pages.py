@@ -14,6 +14,7 @@ from cloud.access.roles import Role
 from cloud.api import API_ROOT, create_app
 from cloud.api.dependencies import After, CallerInUse, NowMs, ReadSession, VenueRow
 from cloud.api.guard import guarded
+from cloud.api.heatmaps import HeatTurn
 from cloud.api.needs import needs, open_to_all
 from cloud.metrics.process import CloudMetrics
 from cloud.settings import Settings
@@ -38,7 +39,7 @@ def show_venues(
     return render(request, "venues.html", page=page)
 
 
-@router.get("/venues/{venue}")  # noqa: FAST003  VenueRow takes it
+@router.get("/venues/{venue}", dependencies=[HeatTurn])  # noqa: FAST003  VenueRow takes it
 @needs(Role.VIEWER)
 def show_venue(request: Request, session: ReadSession, row: VenueRow, now_ms: NowMs) -> Response:
     """A venue now and today."""

@@ -14,7 +14,7 @@ from cloud.access.networks import prefix_of
 from cloud.access.passwords import check_password
 from cloud.access.roles import Role
 from cloud.access.sessions import begin_session, end_session
-from cloud.access.users import find_user, has_chief_admin, prove_user, user_name
+from cloud.access.users import LONGEST_NAME, find_user, has_chief_admin, prove_user, user_name
 from cloud.api.dependencies import Around, CallerInUse, CallerOrStranger, NowMs, ReadSession, TrailInUse, WriteSession
 from cloud.api.forms import Fields, form_fields
 from cloud.api.guard import count_stranger
@@ -61,7 +61,7 @@ def sign_in(request: Request, around: Around, now_ms: NowMs, trail: TrailInUse, 
     wanted, user = _local_path(form.one("next")), form.one("user").lower()
     if not may_sign_in(request):
         return _sign_in_page(request, status=http.HTTPStatus.FORBIDDEN, wanted=wanted)
-    of_user = f"user {user}"
+    of_user = f"user {user[:LONGEST_NAME]}"
     _count(request, around, trail, (prefix_of(address_of(request)), of_user), now_ms=now_ms)
     _name_in_log(around.engine, trail, user)
     proved = prove_user(around.engine, around.passwords, user=user, password=SecretStr(form.exact("password")))

@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pydantic import JsonValue
 from sqlmodel import Session
 
 from cloud.analytics import Summary, summary, visitors
@@ -23,7 +22,7 @@ from cloud.store.tables import Venue
 from cloud.venues import hours_of, list_venues, zone_of
 from cloud.web import bars, wording
 from cloud.web.bars import Chart, HourCount
-from cloud.web.maps import heat_maps
+from cloud.web.maps import HeatMaps, heat_maps
 from cloud.web.wording import Condition
 from protocol.status import BoxState
 
@@ -129,7 +128,7 @@ class VenueView:
     has_unsure_hours: bool
     has_cameras: bool
     zones: tuple[ZoneView, ...]
-    maps: tuple[dict[str, JsonValue], ...]
+    maps: HeatMaps
     boxes: tuple[BoxView, ...]
     honesty: tuple[str, ...]
     soundness: Condition

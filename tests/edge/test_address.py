@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge.address import Address, fill_in, place_of, without_urls
+from edge.address import Address, fill_in, place_of, shows_password, without_urls
 
 SECRET = "p@ss/w:rd-4711"
 ENCODED = "p%40ss%2Fw%3Ard-4711"
@@ -52,6 +52,40 @@ def test_what_came_from_elsewhere_is_struck_out_of_what_others_say(template: str
     assert given not in said
     assert decoded not in said
     assert given not in repr(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "rtsp://admin:s3cret@10.0.0.7/a",
+        "rtsp://admin:s3@cr/et@10.0.0.7/a",
+        "rtsp://admin:se/cret@10.0.0.7/a",
+        "rtsp://admin:${DOOR}x@10.0.0.7/a",
+        "rtsp://10.0.0.7/a?user=admin&password=s3cret",
+        "rtsp://10.0.0.7/?usr=admin&PSW=s3cret",
+        "rtsp://10.0.0.7/user=admin_password=s3cret_channel=1",
+        "rtsp://${USER}:${DOOR}@10.0.0.7/a?pwd=s3cret",
+    ],
+)
+def test_a_password_that_is_written_out_is_seen(address: str) -> None:
+    assert shows_password(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "rtsp://10.0.0.7:554/a?channel=1",
+        "rtsp://admin@10.0.0.7/a",
+        "rtsp://admin:${DOOR}@10.0.0.7:554/a",
+        "rtsp://${USER}:${DOOR}@[2001:db8::7]:322/a",
+        "rtsp://10.0.0.7/a?user=admin&password=${DOOR}",
+        "rtsp://10.0.0.7/user=admin_password=${DOOR}_channel=1",
+        "rtsp://10.0.0.7/user=admin_password=_channel=1",
+        "rtsp://10.0.0.7/a?compass=north",
+    ],
+)
+def test_where_no_password_is_written_out_none_is_seen(address: str) -> None:
+    assert not shows_password(address)
 
 
 def test_a_short_value_spoils_no_number_and_no_word() -> None:

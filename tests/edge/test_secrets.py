@@ -26,6 +26,18 @@ def test_the_environment_comes_first_and_a_credential_after_it(tmp_path: Path) -
         pytest.param(f'url = "rtsp://viewer:{PASSWORD}@192.0.2.10/a"', 0o640, 0o600, [], id="kept from others"),
         pytest.param(f'url = "rtsp://viewer:{PASSWORD}@192.0.2.10/a"', 0o644, 0o600, ["edge.toml"], id="in the url"),
         pytest.param(f'[broker]\npassword = "{PASSWORD}"', 0o644, 0o600, ["edge.toml"], id="the broker's"),
+        pytest.param(
+            f'broker = {{ host = "x", password = "{PASSWORD}" }}', 0o644, 0o600, ["edge.toml"], id="in an inline table"
+        ),
+        pytest.param(
+            f'[[a]]\nb = [{{ "password" = "{PASSWORD}" }}]', 0o644, 0o600, ["edge.toml"], id="in a list, in quotes"
+        ),
+        pytest.param(
+            f"url = 'rtsp://a:\"{PASSWORD}@192.0.2.10/'", 0o644, 0o600, ["edge.toml"], id="with a quote in it"
+        ),
+        pytest.param(f'url = "rtsp://192.0.2.10/?psw={PASSWORD}"', 0o644, 0o600, ["edge.toml"], id="in the query"),
+        pytest.param(f'# url = "rtsp://a:{PASSWORD}@192.0.2.10/"', 0o644, 0o600, ["edge.toml"], id="in a comment"),
+        pytest.param('# password = "…"', 0o644, 0o600, [], id="a comment that says where one may stand"),
         pytest.param('url = "rtsp://viewer:${DOOR}@192.0.2.10/a"', 0o644, 0o640, ["edge.env"], id="group reads"),
         pytest.param(f'password = "{PASSWORD}"', 0o644, 0o644, ["edge.env", "edge.toml"], id="everything open"),
     ],

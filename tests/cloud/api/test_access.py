@@ -159,29 +159,31 @@ def test_keys_end_with_the_user_who_made_them_by_whatever_way(api: Api, engine: 
         api.write("POST", "/users", {"user": user, "role": "admin", "venues": None})
     kept = api.make_key("admin")
 
-    def made(user: str, role: str, *venues: str) -> str:
+    def first_of(user: str, grant: Grant) -> str:
         with writing(engine) as connection, Session(connection) as session:
-            first = make_key(
-                session, name="first", grant=Grant(role=Role.ADMIN), networks=None, expires_ms=None,
+            return make_key(
+                session, name="first", grant=grant, networks=None, expires_ms=None,
                 by=Caller(name=f"user {user}", grant=Grant(role=Role.ADMIN), answers=user), now_ms=to_ms(NOW),
-            )  # fmt: skip
+            ).key  # fmt: skip
+
+    def made_by(key: str, role: str, *venues: str) -> str:
         wanted: JsonValue = {"name": "second", "role": role, "venues": list(venues) or None}
-        second = api.request("POST", "/keys", key=first.key, json=wanted).json()["key"]
-        firsts.append(first.key)
-        return str(second)
+        return str(api.request("POST", "/keys", key=key, json=wanted).json()["key"])
 
     def opens(key: str) -> bool:
         return api.request("GET", "/me", key=key).status_code == 200
 
-    firsts: list[str] = []
-    within, beyond, of_eve = made("ada", "viewer", "corner-shop"), made("ada", "viewer"), made("eve", "viewer")
+    within = first_of("ada", Grant(role=Role.VIEWER, venues=frozenset({"corner-shop"})))
+    beyond = first_of("ada", Grant(role=Role.ADMIN))
+    made_beyond, made_by_that = made_by(beyond, "viewer"), made_by(beyond, "admin")
+    made_in_the_end = made_by(made_by_that, "viewer", "corner-shop")
+    of_eve = made_by(first_of("eve", Grant(role=Role.ADMIN)), "viewer")
     grant: JsonValue = {"role": "viewer", "venues": ["corner-shop"]}
     changed = api.write("PUT", "/users/ada/grant", grant)
-    void = sorted(key[3:15] for key in (*firsts[:2], beyond))
+    gone = (beyond, made_beyond, made_by_that, made_in_the_end)
+    void = sorted(key[3:15] for key in gone)
     assert (changed["user"], changed["role"], changed["revoked_keys"]) == ("ada", "viewer", void)
-    assert [opens(key) for key in (within, beyond, *firsts, of_eve, kept)] == [
-        True, False, False, False, True, True, True,
-    ]  # fmt: skip
+    assert [opens(key) for key in (within, *gone, of_eve, kept)] == [True, *[False] * 4, True, True]
     removed = api.request("DELETE", "/users/ada")
     assert (removed.status_code, removed.json()) == (200, {"user": "ada", "revoked_keys": [within[3:15]]})
     assert [opens(key) for key in (within, of_eve, kept)] == [False, True, True]

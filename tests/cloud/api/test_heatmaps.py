@@ -1,3 +1,4 @@
+import inspect
 import io
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -5,13 +6,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fastapi.routing import APIRoute
 from numpy.typing import NDArray
 from PIL import Image
 from pydantic import JsonValue
 
+from cloud import heatmaps
+from cloud.api.heatmaps import HeatTurn
+from cloud.settings import Settings
 from cloud.turns import Turns
-from tests.support.api import ON_SQLITE, Api
+from cloud.web import create_site
+from tests.support.api import ADMIN_KEY, ON_SQLITE, Api
 from tests.support.envelopes import JsonObject, item, tile
+from tests.support.routes import plain_routes
 
 DAY = datetime(2026, 11, 18, tzinfo=UTC)
 
@@ -215,6 +222,45 @@ def test_no_map_is_larger_than_the_server_bears(
     assert response.status_code == status
     if status != 200:
         assert says in response.json()["detail"]
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    ("layer", "path", "most"),
+    [
+        pytest.param("presence", "heatmap?space=ground-1&layer=presence&format=npy", 3, id="a map"),
+        pytest.param(
+            "flow", "heatmap?space=ground-1&layer=flow&format=png", 2, id="a map of flow, eight numbers a cell"
+        ),
+        pytest.param("presence", "heatmap/ground-1/presence/0/0/-1.png?", 3, id="a tile of the map"),
+        pytest.param("flow", "heatmap/ground-1/flow/0/0/-1.png?", 3, id="a tile of flow, one number a cell"),
+    ],
+)
+def test_of_what_lies_in_too_many_places_nothing_is_decoded(
+    api: Api, device_key: str, monkeypatch: pytest.MonkeyPatch, layer: str, path: str, most: int
+) -> None:
+    each = 1024 if "png?" in path or layer == "presence" else 1024 * 8
+    query = "&from=2026-11-18&to=2026-11-18"
+    places = [tile(0, at=DAY, layer=layer, tx=tx) for tx in range(most + 1)]
+    send(api, device_key, [*places, tile(0, at=DAY + timedelta(minutes=15), layer=layer)])
+    monkeypatch.setattr(heatmaps, "MAX_GRID_NUMBERS", (most + 1) * each)
+    assert api.get(f"/venues/corner-shop/{path}{query}").status_code == 200
+    monkeypatch.setattr(heatmaps, "MAX_GRID_NUMBERS", most * each)
+    monkeypatch.setattr(heatmaps, "decode_cells", pytest.fail)
+    response = api.get(f"/venues/corner-shop/{path}{query}")
+    assert response.status_code == 409
+    assert response.json()["detail"].startswith(f"the heat of this period lies in more than {most} squares of 32 × 32")
+
+
+@ON_SQLITE
+def test_whatever_adds_up_a_heat_to_draw_takes_a_turn_without_a_thread(api: Api) -> None:
+    site = create_site(Settings.model_validate({"admin_key": ADMIN_KEY}), api.engine)
+    turned = {
+        path for path, route in plain_routes(site) if isinstance(route, APIRoute) and HeatTurn in route.dependencies
+    }
+    assert turned == {"/venues/{venue}", "/api/v1/venues/{venue}/heatmap/{space}/{layer}/{z}/{x}/{y}.png"}
+    assert HeatTurn.max_concurrency == 2
+    assert inspect.isasyncgenfunction(HeatTurn.dependency)
 
 
 @ON_SQLITE

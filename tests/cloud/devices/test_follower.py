@@ -222,6 +222,23 @@ def test_what_is_wrong_with_one_file_keeps_the_other_from_nothing(
     assert f"{broker.folder}/access.new: cannot be written: Is a directory" in caplog.text
 
 
+@pytest.mark.parametrize("name", ["access", "revoked.pem", "ended"])
+def test_a_file_that_was_damaged_is_written_anew_and_revoking_goes_on(
+    broker: CertifiedBroker, follower: Follower, name: str
+) -> None:
+    stolen, next_one = broker.credentials("box-1"), broker.credentials("box-2")
+    revoke(broker, stolen)
+    follower.follow()
+    path = broker.folder / name
+    sound = path.read_bytes()
+    path.write_bytes(sound[:20] + b"\xff" + sound[21:])
+    follower.follow()
+    revoke(broker, next_one, box="box-2")
+    follower.follow()
+    assert b"\xff" not in path.read_bytes()
+    assert [Client(broker, one).connect() for one in (stolen, next_one)] == ["lost", "lost"]
+
+
 def test_a_list_of_what_has_ended_that_cannot_be_kept_is_a_sentence(
     broker: CertifiedBroker, follower: Follower
 ) -> None:

@@ -5,10 +5,10 @@ import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, QueuePool, text
 
 from cloud.errors import StoreError
-from cloud.store.engine import open_engine, reading, store_name, writing
+from cloud.store.engine import open_engine, reading, store_name, writing, writing_later
 from cloud.store.schema import check_schema, migrate
 from tests.support.ports import free_port
 
@@ -33,6 +33,28 @@ def test_an_error_rolls_everything_back(empty_engine: Engine) -> None:
 def _write_and_fail(engine: Engine) -> None:
     with writing(engine) as connection:
         connection.execute(text("INSERT INTO note VALUES ('lost')"))
+        raise ZeroDivisionError
+
+
+def test_a_later_writer_holds_nothing_until_it_begins(empty_engine: Engine) -> None:
+    pool = empty_engine.pool
+    assert isinstance(pool, QueuePool)
+    with writing_later(empty_engine) as session:
+        assert pool.checkedout() == 0
+        with writing(empty_engine) as connection:
+            connection.execute(text("CREATE TABLE note (word TEXT)"))
+        session.connection().execute(text("INSERT INTO note VALUES ('kept')"))
+        assert pool.checkedout() == 1
+    with pytest.raises(ZeroDivisionError):
+        _write_later_and_fail(empty_engine)
+    assert pool.checkedout() == 0
+    with reading(empty_engine) as connection:
+        assert connection.execute(text("SELECT word FROM note")).scalars().all() == ["kept"]
+
+
+def _write_later_and_fail(engine: Engine) -> None:
+    with writing_later(engine) as session:
+        session.connection().execute(text("INSERT INTO note VALUES ('lost')"))
         raise ZeroDivisionError
 
 

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from sqlalchemy import event, text
 
+from cloud import heatmaps
 from cloud.api.headers import CONTENT_SECURITY_POLICY
 from cloud.ingest.commit import Committer
 from cloud.store.engine import writing
@@ -216,6 +217,32 @@ def test_a_heat_map_whose_tiles_lie_far_apart_is_still_a_page(get: Get, api: Api
     key = api.make_box()
     api.send(key, configuration(1), tile(2), tile(3, tx=9000, ty=-9000))
     assert get("/venues/corner-shop").status_code == 200
+
+
+@ON_SQLITE
+def test_a_heat_map_that_is_too_large_is_left_out_and_the_others_are_shown(
+    get: Get, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.make_venue()
+    key = api.make_box()
+    layout: JsonObject = {
+        "mode": "statistics",
+        "k": 5,
+        "scenes": [{"scene": "floor", "counting": True}],
+        "cameras": [{"camera": "cam-1", "scene": "floor", "space": "ground-1"}],
+        "spaces": [
+            {"space": f"{floor}-1", "coordinates": "floor", "floor": floor, "cell": 0.5}
+            for floor in ("ground", "cellar")
+        ],
+    }
+    api.send(key, {**configuration(1), "layout": layout}, *(tile(seq, tx=seq) for seq in (2, 3)))
+    sentence = "Ground has no map today: people were seen in more places than one map can hold."
+    assert (_map_names(get), sentence in words(get("/venues/corner-shop"))) == (["Ground", "Cellar"], False)
+    monkeypatch.setattr(heatmaps, "MAX_GRID_NUMBERS", 1024)
+    assert (_map_names(get), sentence in words(get("/venues/corner-shop"))) == (["Cellar"], True)
+    api.send(key, configuration(4))
+    page = get("/venues/corner-shop")
+    assert (page.status_code, sentence in words(page), "No map yet" in words(page)) == (200, True, False)
 
 
 @ON_SQLITE

@@ -14,7 +14,7 @@ from cloud.access.audit import AuditFigures, list_audit
 from cloud.access.links import make_link, make_setup_link, use_link
 from cloud.access.passwords import Passwords
 from cloud.access.roles import Role
-from cloud.access.users import set_password_hash
+from cloud.access.users import LONGEST_NAME, set_password_hash
 from cloud.settings import Settings
 from cloud.store.engine import reading, writing
 from cloud.store.moments import to_ms
@@ -167,6 +167,17 @@ def test_attempts_are_limited_by_address_and_by_user(engine: Engine, clock: Cloc
     assert len(log(engine)) == 6
     clock.now += timedelta(minutes=1)
     assert Visitor(site, origin=HTTPS, address="192.0.2.7").sign_in().status_code == 303
+
+
+def test_of_a_name_no_more_is_remembered_than_a_name_has(engine: Engine, clock: Clock) -> None:
+    """Longer ones are nobody's, and count together where they begin alike."""
+    add_person(engine)
+    site = made(engine, clock, sign_ins_per_minute=3)
+    tries = [
+        Visitor(site, origin=HTTPS, address=f"192.0.2.{n}").sign_in("x" * LONGEST_NAME + f"{n}" * 1_000).status_code
+        for n in range(4)
+    ]
+    assert tries == [401, 401, 401, 429]
 
 
 def test_what_strangers_get_wrong_is_limited_by_address_and_not_recorded_beyond(site: FastAPI, engine: Engine) -> None:
