@@ -239,15 +239,14 @@ class Outbox:
             ).fetchone()
             if row is None:
                 return
+            kind, at_ms, instead_of = row
             # What it stood for is declared by itself from now on, and not remembered with it.
             connection.execute(
                 "UPDATE item SET state = ?, settled_ms = ?, instead_of = NULL WHERE epoch = ? AND seq = ?",
                 (State.QUARANTINED, self._age_ms(connection, now_ms), epoch, seq),
             )
-            parts = read_spans(row[2])
-            declare_spans(connection, parts, GapReason.QUARANTINED)
-            reason = GapReason.MERGED if parts else GapReason.QUARANTINED
-            declare(connection, epoch, reason=reason, lost=[(seq, row[0], row[1])])
+            declare(connection, epoch, reason=GapReason.QUARANTINED, lost=[(seq, kind, at_ms)])
+            declare_spans(connection, read_spans(instead_of), GapReason.MERGED)
 
     @_finding_room
     def set_aside(self, gap: Gap) -> None:

@@ -75,15 +75,6 @@ _Named = tuple[int, str, int, str, int | None]
 """A row to drop: id, epoch, seq, type, UTC in ms."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Gone:
-    """What was deleted: items, sums, and what those sums stood for."""
-
-    items: list[tuple[str, int, str, int | None]]
-    sums: list[tuple[str, int, str, int | None]]
-    parts: list[NamedSpan]
-
-
 @dataclass(frozen=True, slots=True)
 class _Row:
     """An unclaimed item that might merge."""
@@ -133,7 +124,10 @@ def merge_equal(connection: sqlite3.Connection, epoch: str) -> int:
                 groups[row.origin, *summed].append(row)
         for (_, bucket_ms, _), equal in groups.items():
             saved += len(equal) > 1 and _merge(connection, epoch, equal, bucket_ms=bucket_ms)
-        _note_looked(connection, rows, {bucket_ms: equal[0].identity for (_, bucket_ms, _), equal in groups.items()})
+        first_of_bucket: dict[int, int] = {}
+        for (_, bucket_ms, _), (first, *_) in groups.items():
+            first_of_bucket[bucket_ms] = min(first.identity, first_of_bucket.get(bucket_ms, first.identity))
+        _note_looked(connection, rows, first_of_bucket)
     return saved
 
 
@@ -177,35 +171,29 @@ def _let_expire(connection: sqlite3.Connection) -> int:
 
 def _delete_and_remember(connection: sqlite3.Connection, rows: list[_Named]) -> list[NamedSpan]:
     """Delete settled items, and remember them; what they were the sums of, which counts for nothing beside them."""
-    merged = [(epoch, replace(span, counts=Counter())) for epoch, span in _delete(connection, rows).parts]
+    merged = [(epoch, replace(span, counts=Counter())) for epoch, span in _delete(connection, rows)]
     for epoch, span in (*named_spans(row[1:] for row in rows), *merged):
         _remember(connection, epoch, span)
     return merged
 
 
 def _drop(connection: sqlite3.Connection, rows: list[_Named]) -> int:
-    """Drop and declare items; of a sum, what it stood for is lost, and its own name stood for nothing else."""
-    gone = _delete(connection, rows)
-    declare_names(connection, gone.items, GapReason.DROPPED)
-    declare_spans(connection, gone.parts, GapReason.DROPPED)
-    declare_names(connection, gone.sums, GapReason.MERGED)
+    """Drop and declare items; a sum is one, and what it stood for was merged."""
+    merged = _delete(connection, rows)
+    declare_names(connection, (row[1:] for row in rows), GapReason.DROPPED)
+    declare_spans(connection, merged, GapReason.MERGED)
     return len(rows)
 
 
-def _delete(connection: sqlite3.Connection, rows: list[_Named]) -> _Gone:
+def _delete(connection: sqlite3.Connection, rows: list[_Named]) -> list[NamedSpan]:
+    """Delete items; what they were the sums of."""
     ids = [row[0] for row in rows]
-    stored: dict[int, str] = dict(
-        connection.execute(
-            "SELECT id, instead_of FROM item WHERE id IN (SELECT value FROM json_each(?)) AND instead_of IS NOT NULL",
-            (json.dumps(ids),),
-        ).fetchall()
-    )
+    sums = connection.execute(
+        "SELECT instead_of FROM item WHERE id IN (SELECT value FROM json_each(?)) AND instead_of IS NOT NULL",
+        (json.dumps(ids),),
+    ).fetchall()
     connection.executemany("DELETE FROM item WHERE id = ?", [(identity,) for identity in ids])
-    return _Gone(
-        items=[row[1:] for row in rows if row[0] not in stored],
-        sums=[row[1:] for row in rows if row[0] in stored],
-        parts=[named for spans in stored.values() for named in read_spans(spans)],
-    )
+    return [named for (stored,) in sums for named in read_spans(stored)]
 
 
 def _drop_parts(connection: sqlite3.Connection, kinds: tuple[str, ...]) -> int:
@@ -236,26 +224,14 @@ def _oldest(connection: sqlite3.Connection, kind: str) -> list[_Named]:
 def _merge(connection: sqlite3.Connection, epoch: str, rows: list[_Row], *, bucket_ms: int) -> int:
     rows = sorted(rows, key=lambda row: (row.at_ms, row.identity))
     body = sum_bodies(rows[0].type, [json.loads(row.body) for row in rows])
-    merged = _stood_for(rows)
+    merged = named_spans((row.epoch, row.seq, row.type, row.at_ms) for row in rows)
+    merged += [named for row in rows for named in read_spans(row.instead_of)]
     if body is None or len(merged) > _MOST_MERGED:
         return 0
     moment = Moment(at=to_utc(bucket_ms))
     connection.executemany("DELETE FROM item WHERE id = ?", [(row.identity,) for row in rows])
     append(connection, epoch, [Unnumbered(body=body, origin=rows[0].origin, moment=moment, instead_of=merged)])
     return len(rows) - 1
-
-
-def _stood_for(rows: list[_Row]) -> list[NamedSpan]:
-    """What a sum of these rows stands for; those that are sums themselves count for nothing beside their parts."""
-    names = [(bool(row.instead_of), (row.epoch, row.seq, row.type, row.at_ms)) for row in rows]
-    return [
-        *named_spans(name for is_sum, name in names if not is_sum),
-        *(
-            (epoch, replace(span, counts=Counter()))
-            for epoch, span in named_spans(name for is_sum, name in names if is_sum)
-        ),
-        *(named for row in rows for named in read_spans(row.instead_of)),
-    ]
 
 
 def _next_stretch(connection: sqlite3.Connection, epoch: str) -> list[_Row]:
