@@ -90,13 +90,18 @@ def interval_of(counts: Counts, *, covered: Callable[[frozenset[Place] | None], 
 
     Time that was not watched raises the most as if it had been as busy as the rest; the least is what was seen.
     """
-    low, high = 0.0, 0.0
+    low = high = 0.0
+    bases = set[RestsOn]()
     for source, count in counts.items():
-        share, most = covered(source.cameras), source.accuracy.high
-        low += max(0, count) * source.accuracy.low
+        accurate, share = source.accuracy, covered(source.cameras)
+        bases.add(accurate.rests_on)
+        if count > 0:
+            low += count * accurate.low
         # Of unwatched time nobody can say; of nobody seen in time that was watched, the most is nobody.
-        high += math.inf if share == 0 or (most is None and count > 0) else max(0, count) * (most or 0) / (share or 1)
-    bases = {source.accuracy.rests_on for source in counts}
+        if share == 0 or (accurate.high is None and count > 0):
+            high = math.inf
+        elif count > 0:
+            high += count * (accurate.high or 0) / (share or 1)
     return Interval(
         low=math.floor(low + _ROUNDING),
         high=None if math.isinf(high) else math.ceil(high - _ROUNDING),

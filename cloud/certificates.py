@@ -21,13 +21,11 @@ from sqlalchemy import or_
 from sqlmodel import Session, col, select
 
 from cloud.certainty import Accuracy, RestsOn, accuracy
-from cloud.layouts import Place, VenueLayout
+from cloud.layouts import Place, VenueLayout, known_layouts
 from cloud.periods import format_local
 from cloud.store.metrics import BUCKET_MS, DirectionBin
 from cloud.store.tables import CameraState, Certificate, Venue
-from cloud.store.tables import Layout as LayoutRow
 from cloud.venues import zone_of
-from protocol.configuration import Layout
 from protocol.events import CameraState as State
 from protocol.events import HealthReason
 from protocol.proportions import wilson
@@ -175,10 +173,9 @@ def _cameras(
     """The cameras of each line's scene in the setup that was checked; of one that no layout has, its own alone."""
     cameras = {key: {row.camera} for key, row in newest.items()}
     boxes = {row.box for row in newest.values()}
-    query = select(LayoutRow).where(col(LayoutRow.venue) == venue, col(LayoutRow.box).in_(boxes))
-    for row in session.exec(query):
-        layout = Layout.read(row.body)
-        for line in layout.lines:
+    for row in known_layouts(session, venue=venue) if boxes else ():
+        layout = row.layout
+        for line in layout.lines if row.box in boxes else ():
             known = cameras.get(((row.box, line.line), line.setup or ""))
             if known is not None:
                 known |= {camera.camera for camera in layout.cameras if camera.scene == line.scene}

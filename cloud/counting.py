@@ -11,17 +11,18 @@ from enum import StrEnum
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from sqlmodel import Session, col, select
+from sqlalchemy import bindparam, select
+from sqlmodel import Session
 
 from cloud.certainty import BENCHMARK_CROSSINGS, BENCHMARK_VISITS, Counts, Source, added
 from cloud.certificates import Certificates, certificates_of
-from cloud.layouts import Place, venue_layout
+from cloud.layouts import KnownLayout, Place, known_layouts, venue_layout
 from cloud.periods import LocalPart, PartKey, Period, Step
 from cloud.store.metrics import BUCKET_MS, DirectionBin, Metric, Scope, bucket_of
 from cloud.store.tables import Enrolment, LayoutChange
-from cloud.store.tables import Layout as LayoutRow
+from cloud.store.upsert import table_of
 from cloud.sums import sums, sums_by_part
-from protocol.configuration import Layout, Line, LineKind
+from protocol.configuration import Line, LineKind
 
 __all__ = [
     "CountedBy",
@@ -35,6 +36,16 @@ __all__ = [
 ]
 
 _FOR_EVER_MS = 2**62
+_ENROLMENT, _CHANGE = table_of(Enrolment), table_of(LayoutChange)
+# Making a statement takes longer than what it reads.
+_ENROLMENTS = select(_ENROLMENT.c.from_ms, _ENROLMENT.c.until_ms).where(
+    _ENROLMENT.c.box == bindparam("box"), _ENROLMENT.c.venue == bindparam("venue")
+)
+_CHANGES = (
+    select(_CHANGE.c.at_ms, _CHANGE.c.venue, _CHANGE.c.config)
+    .where(_CHANGE.c.box == bindparam("box"))
+    .order_by(_CHANGE.c.at_ms, _CHANGE.c.received_ms, _CHANGE.c.seq)
+)
 
 
 class CountedBy(StrEnum):
@@ -271,13 +282,11 @@ def _spans_of(session: Session, *, venue: str) -> tuple[_Span, ...]:
 
 def _spans(session: Session, *, venue: str) -> Iterator[_Span]:
     """What was in force in a venue; neighbours of one configuration are one."""
-    rows = session.exec(select(LayoutRow).where(col(LayoutRow.venue) == venue)).all()
+    rows = known_layouts(session, venue=venue)
     layouts = {(row.box, row.config): _ways(row) for row in rows}
     boxes = {row.box for row in rows}
     for box in sorted(boxes):
-        enrolments = session.exec(
-            select(Enrolment).where(col(Enrolment.box) == box, col(Enrolment.venue) == venue)
-        ).all()
+        enrolments = session.connection().execute(_ENROLMENTS, {"box": box, "venue": venue}).all()
         for start_ms, end_ms, config in _changes(session, box=box, venue=venue):
             for enrolled in enrolments:
                 start = max(start_ms, enrolled.from_ms)
@@ -288,8 +297,7 @@ def _spans(session: Session, *, venue: str) -> Iterator[_Span]:
 
 def _changes(session: Session, *, box: str, venue: str) -> Iterator[tuple[int, int, str]]:
     """From when until when a box had which configuration in a venue."""
-    order = (col(LayoutChange.at_ms), col(LayoutChange.received_ms), col(LayoutChange.seq))
-    rows = session.exec(select(LayoutChange).where(col(LayoutChange.box) == box).order_by(*order)).all()
+    rows = session.connection().execute(_CHANGES, {"box": box}).all()
     changes = [
         row
         for before, row in zip([None, *rows], rows, strict=False)
@@ -301,8 +309,8 @@ def _changes(session: Session, *, box: str, venue: str) -> Iterator[tuple[int, i
             yield start_ms, end_ms, row.config
 
 
-def _ways(row: LayoutRow) -> _Ways:
-    layout = Layout.read(row.body)
+def _ways(row: KnownLayout) -> _Ways:
+    layout = row.layout
     scenes = {scene.scene for scene in layout.scenes if scene.counting}
     return _Ways(
         entrances=frozenset((row.box, line.line) for line in layout.lines if line.kind is LineKind.ENTRANCE),

@@ -16,14 +16,15 @@ from typing import Annotated, cast
 from zoneinfo import ZoneInfo
 
 from pydantic import Field
-from sqlalchemy import func
-from sqlmodel import Session, col, select
+from sqlalchemy import bindparam, func, select
+from sqlmodel import Session
 
 from cloud.layouts import Place
 from cloud.opening import OpeningHours, Span, ms_by_bucket, open_spans
 from cloud.periods import LocalPart, PartKey, Period, Step
 from cloud.store.metrics import BUCKET_MS, DAY_SECONDS, HOUR_SECONDS, Metric, Scope
 from cloud.store.tables import Camera, CameraState
+from cloud.store.upsert import table_of
 from cloud.sums import (
     MOST_STRETCHES,
     except_for,
@@ -42,6 +43,15 @@ TELLING_MS = 75_000
 """A minute is told of when it is over, and takes a moment on its way."""
 _MINUTE_MS = 60_000
 _HOUR_MS = HOUR_SECONDS * 1000
+_CAMERA, _STATE = table_of(Camera), table_of(CameraState)
+_LAST_REPORTS = select(_CAMERA.c.box, _CAMERA.c.camera, _CAMERA.c.last_report_ms).where(
+    _CAMERA.c.venue == bindparam("venue")
+)
+_FIRST_ONLINE = (
+    select(_STATE.c.box, _STATE.c.camera, func.min(_STATE.c.at_ms))
+    .where(_STATE.c.venue == bindparam("venue"), _STATE.c.state == str(State.ONLINE))
+    .group_by(_STATE.c.box, _STATE.c.camera)
+)
 
 Spans = tuple[Span, ...]
 """When a camera was expected to watch."""
@@ -152,8 +162,8 @@ def _due(
     now_ms: int,
 ) -> dict[Place, Spans]:
     """When each camera was expected to watch."""
-    query = select(Camera.box, Camera.camera, Camera.last_report_ms).where(col(Camera.venue) == venue)
-    last_reports = {(box, camera): last_ms or 0 for box, camera, last_ms in session.exec(query)}
+    reported = session.connection().execute(_LAST_REPORTS, {"venue": venue})
+    last_reports = {(box, camera): last_ms or 0 for box, camera, last_ms in reported}
     online = _first_online_ms(session, venue=venue)
 
     @cache
@@ -226,10 +236,5 @@ def _ms_by_part(spans: Spans, local: Sequence[LocalPart]) -> Mapping[Part, int]:
 
 def _first_online_ms(session: Session, *, venue: str) -> dict[Place, int]:
     """When each camera was first said to be online."""
-    columns = col(CameraState.box), col(CameraState.camera)
-    query = (
-        select(*columns, func.min(col(CameraState.at_ms)))
-        .where(col(CameraState.venue) == venue, col(CameraState.state) == str(State.ONLINE))
-        .group_by(*columns)
-    )
-    return {(box, camera): at_ms for box, camera, at_ms in session.exec(query)}
+    found = session.connection().execute(_FIRST_ONLINE, {"venue": venue})
+    return {(box, camera): at_ms for box, camera, at_ms in found}
