@@ -16,7 +16,7 @@ from cloud.certainty import Interval, interval_of
 from cloud.counting import CountedBy, Counting, counted_by, counting_of, visitors_by_part, visitors_of
 from cloud.coverage import Coverage, Part, Watch, coverage_of, read_watch
 from cloud.layouts import Place, venue_layout
-from cloud.losses import Gaps, Undisclosed, read_gaps, undisclosed_of
+from cloud.losses import Gaps, Undisclosed, gap_rows, gaps_of, lost_within, undisclosed_of
 from cloud.periods import PartKey, Period, Step, format_local, hour_of_key, start_of_hour
 from cloud.store.metrics import Metric, Peak, Scope
 from cloud.store.tables import Venue
@@ -147,7 +147,7 @@ def summary(session: Session, *, venue: Venue, period: Period, now_ms: int) -> S
     """A venue over a period."""
     found = figures_of(session, venue=venue, period=period, now_ms=now_ms)
     by_hour = visitors_by_part(session, venue=venue.venue, counting=found.counting, zone=zone_of(venue), step=Step.HOUR)
-    gaps = read_gaps(session, venue=venue.venue, period=period)
+    gaps = gap_rows(session, venue=venue.venue, period=period)
     return Summary(
         venue=venue.venue,
         period=period_used(period, venue=venue),
@@ -158,9 +158,9 @@ def summary(session: Session, *, venue: Venue, period: Period, now_ms: int) -> S
         dwell=found.dwell,
         occupancy=found.occupancy,
         coverage=found.coverage,
-        quality=quality_of(found.scenes, coverage=found.coverage, gaps=gaps),
+        quality=quality_of(found.scenes, coverage=found.coverage, lost=lost_within(gaps, period=period)),
         peak_hour=_peak_hour(by_hour.totals),
-        gaps=gaps,
+        gaps=gaps_of(gaps),
         undisclosed=undisclosed_of(found.scenes),
     )
 
@@ -242,12 +242,12 @@ def in_view_of(tenths: Mapping[Place, Mapping[Part, int]], watch: Watch, *, plac
     return [(tenths.get(place, {}), watch.watched.get(place, {})) for place in among]
 
 
-def quality_of(scenes: Iterable[Sum], *, coverage: Coverage, gaps: Gaps) -> Quality:
-    """By the sums of a venue's scenes, how much of the time was watched, and what its boxes declared lost."""
+def quality_of(scenes: Iterable[Sum], *, coverage: Coverage, lost: Mapping[str, float]) -> Quality:
+    """By the sums of a venue's scenes, how much of the time was watched, and what its boxes declared lost, by type."""
     told = sum(row.value for row in scenes if row.metric in _TOLD)
-    lost = sum(gaps.lost_by_type.get(kind, 0) for kind in _TOLD_BY)
+    absent = sum(lost.get(kind, 0.0) for kind in _TOLD_BY)
     watched = None if coverage.fraction is None else min(1.0, coverage.fraction)
-    delivered = told / (told + lost) if told + lost else 1.0
+    delivered = told / (told + absent) if told + absent else 1.0
     return Quality(
         score=None if watched is None else round(100 * watched * delivered, 1),
         watched=watched,

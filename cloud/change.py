@@ -5,7 +5,7 @@ by chance on one day and not on another, no interval says so.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Annotated
 
 from pydantic import Field
@@ -76,11 +76,9 @@ class Trend:
 def change(session: Session, *, venue: Venue, period: Period, against: Period | None, now_ms: int) -> Change:
     """A period beside another, or beside the one before it; one that is not over yet is compared as far as it is."""
     elapsed = _until(period, now_ms=now_ms)
-    if against is None:
-        before = period_before(period, venue=venue)
-        against = Period(
-            start_ms=before.start_ms, end_ms=min(before.end_ms, before.start_ms + elapsed.end_ms - elapsed.start_ms)
-        )
+    against = against or period_before(period, venue=venue)
+    if elapsed.end_ms < period.end_ms:
+        against = _as_far(elapsed, against, venue=venue)
     found = figures_of(session, venue=venue, period=elapsed, now_ms=now_ms)
     earlier = figures_of(session, venue=venue, period=against, now_ms=now_ms)
     return Change(
@@ -115,13 +113,24 @@ def trend(session: Session, *, venue: Venue, weeks: int, now_ms: int) -> Trend:
 def period_before(period: Period, *, venue: Venue) -> Period:
     """As many days of the venue's clock, or as long where it is not made of days, right before a period."""
     zone = zone_of(venue)
-    start, end = (from_ms(moment).astimezone(zone) for moment in (period.start_ms, period.end_ms))
-    if not _is_midnight(start) or not _is_midnight(end):
+    moments = period.start_ms, period.end_ms
+    if not all(day_of(moment, zone=zone).start_ms == moment for moment in moments):
         length_ms = period.end_ms - period.start_ms
         return Period(start_ms=period.start_ms - length_ms, end_ms=period.start_ms)
-    days = (end.date() - start.date()).days
-    first = start.replace(tzinfo=None) - timedelta(days=days)
-    return Period(start_ms=to_ms(first.replace(tzinfo=zone).astimezone(UTC)), end_ms=period.start_ms)
+    start, end = (from_ms(moment).astimezone(zone).date() for moment in moments)
+    first = datetime.combine(start - (end - start), time(), zone)
+    return Period(start_ms=day_of(to_ms(first.astimezone(UTC)), zone=zone).start_ms, end_ms=period.start_ms)
+
+
+def _as_far(elapsed: Period, against: Period, *, venue: Venue) -> Period:
+    """As much of another period as has elapsed of one: by the clock, since a day may have 23 hours."""
+    zone = zone_of(venue)
+    start, end, other = (
+        from_ms(moment).astimezone(zone).replace(tzinfo=None)
+        for moment in (elapsed.start_ms, elapsed.end_ms, against.start_ms)
+    )
+    end_ms = to_ms((other + (end - start)).replace(tzinfo=zone).astimezone(UTC)) // BUCKET_MS * BUCKET_MS
+    return Period(start_ms=against.start_ms, end_ms=max(min(against.end_ms, end_ms), against.start_ms + BUCKET_MS))
 
 
 def _until(period: Period, *, now_ms: int) -> Period:
@@ -170,7 +179,3 @@ def _lie_apart(one: Interval, other: Interval) -> bool:
 
 def _is_below(one: Interval, other: Interval) -> bool:
     return one.high is not None and one.high < other.low
-
-
-def _is_midnight(moment: datetime) -> bool:
-    return (moment.hour, moment.minute) == (0, 0)

@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 _FOR_EVER_MS = 2**62
+_NO_TIME = Period(start_ms=0, end_ms=0)
 _ENROLMENT, _CHANGE = table_of(Enrolment), table_of(LayoutChange)
 # Making a statement takes longer than what it reads.
 _ENROLMENTS = select(_ENROLMENT.c.from_ms, _ENROLMENT.c.until_ms).where(
@@ -76,10 +77,12 @@ class Counting:
 class Visitors:
     """Who came in each part of a period, by where they were counted; staff who came in earlier can make one negative.
 
-    `counted` are stretches of the period, each with what might have counted in it.
+    `counted` are stretches of the period, each with what might have counted in it; `else_counted` is what the newest
+    layout says of all others, in which none was in force.
     """
 
     counted: tuple[tuple[Period, Counts], ...]
+    else_counted: Counts
     by_part: Mapping[PartKey, Counts]
 
     def within(self, part: LocalPart) -> Counts:
@@ -89,7 +92,7 @@ class Visitors:
         counts = self.by_part.get(part.key)
         if len(there) == 1:
             return there[0] if counts is None else counts
-        return added([*there, counts or {}])
+        return added([*there, counts or {}]) if there else self.else_counted
 
     @property
     def totals(self) -> dict[PartKey, int]:
@@ -128,16 +131,7 @@ def counting_of(session: Session, *, venue: str, period: Period) -> tuple[Counti
             parts.append(_counting(in_force, part))
     if parts:
         return tuple(parts)
-    newest = venue_layout(session, venue=venue)
-    return (
-        Counting(
-            period=period,
-            entrances=newest.entrances,
-            scenes=newest.counting_scenes,
-            lines=newest.lines,
-            cameras=newest.counting_cameras,
-        ),
-    )
+    return (_by_newest(session, venue, period),)
 
 
 def counted_by(counting: Iterable[Counting]) -> CountedBy:
@@ -175,7 +169,8 @@ def visitors_by_part(
                     if counts is None:
                         counts = by_part[key] = zeros.copy()
                     counts[source] += signs[metric] * value
-    return Visitors(counted=tuple(counted), by_part=by_part)
+    by_newest = dict.fromkeys(_sources(_by_newest(session, venue, _NO_TIME), certificates).values(), 0)
+    return Visitors(counted=tuple(counted), else_counted=by_newest, by_part=by_part)
 
 
 def crossings_by_line(
@@ -199,6 +194,18 @@ def crossings_by_line(
         if count > (explained := sum(found[place].values())):
             found[place][unexplained] += count - explained
     return {place: dict(counts) for place, counts in found.items()}
+
+
+def _by_newest(session: Session, venue: str, period: Period) -> Counting:
+    """A period in which no layout was in force, as the newest one says."""
+    newest = venue_layout(session, venue=venue)
+    return Counting(
+        period=period,
+        entrances=newest.entrances,
+        scenes=newest.counting_scenes,
+        lines=newest.lines,
+        cameras=newest.counting_cameras,
+    )
 
 
 def _counts_of_part(session: Session, venue: str, part: Counting, certificates: Certificates) -> Counts:

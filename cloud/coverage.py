@@ -7,7 +7,7 @@ hours neither helps nor harms.
 """
 
 from bisect import bisect_right
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -88,7 +88,7 @@ def read_watch(
     due = _due(session, watched, venue=venue, hours=hours, zone=zone, period=period, now_ms=now_ms)
     known = stretches(session, venue=venue, period=period, seconds=DAY_SECONDS).long
     whole = _fully_due(known, {*due.values()}, step_ms=DAY_SECONDS * 1000)
-    counted = {place: Counter[Part]() for place in due}
+    counted = defaultdict[Place, Counter[Part]](Counter)
     for place, values in watched_within(session, venue=venue, periods=whole, seconds=DAY_SECONDS).items():
         counted[place][None] += sum(values.values())
     for place, values in _counted_by_bucket(session, due, venue=venue, fine=except_for(whole, period=period)):
@@ -122,7 +122,7 @@ def read_watch_by_part(
         known = stretches(session, venue=venue, period=period, seconds=HOUR_SECONDS).long
         whole = _fully_due(known, {*due.values()}, step_ms=_HOUR_MS)
     starts, keys = [part.buckets[0] for part in local], [part.key for part in local]
-    counted = {place: Counter[Part]() for place in due}
+    counted = defaultdict[Place, Counter[Part]](Counter)
     of_hours = watched_within(session, venue=venue, periods=whole, seconds=HOUR_SECONDS)
     of_buckets = _counted_by_bucket(session, due, venue=venue, fine=except_for(whole, period=period))
     for place, values in chain(of_hours.items(), of_buckets):

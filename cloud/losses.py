@@ -1,8 +1,8 @@
 """What is missing from a venue's numbers, and is said so: declared gaps, and visits in groups too small to show."""
 
 import json
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -14,7 +14,16 @@ from cloud.store.metrics import Metric, UndisclosedBin
 from cloud.store.tables import Enrolment, GapRecord
 from cloud.sums import Sum
 
-__all__ = ["NOTHING_LOST", "Gaps", "Undisclosed", "lost_by_type", "read_gaps", "undisclosed_of"]
+__all__ = [
+    "NOTHING_LOST",
+    "Gaps",
+    "Undisclosed",
+    "gap_rows",
+    "gaps_of",
+    "lost_by_type",
+    "lost_within",
+    "undisclosed_of",
+]
 
 NOTHING_LOST = "merged"
 
@@ -42,7 +51,7 @@ class Undisclosed:
     demographics: int
 
 
-def read_gaps(session: Session, *, venue: str, period: Period) -> Gaps:
+def gap_rows(session: Session, *, venue: str, period: Period) -> Sequence[GapRecord]:
     """The gaps of a period, of the boxes that were enrolled in the venue at that time."""
     query = (
         select(GapRecord)
@@ -61,7 +70,11 @@ def read_gaps(session: Session, *, venue: str, period: Period) -> Gaps:
         )
         .distinct()
     )
-    rows = session.exec(query).all()
+    return session.exec(query).all()
+
+
+def gaps_of(rows: Sequence[GapRecord]) -> Gaps:
+    """What gaps lost together."""
     by_reason, by_type = Counter[str](), Counter[str]()
     for row in rows:
         lost = lost_by_type(row.lost_by_type)
@@ -74,6 +87,22 @@ def read_gaps(session: Session, *, venue: str, period: Period) -> Gaps:
         lost_by_reason=dict(sorted(by_reason.items())),
         without_time=sum(row.start_ms is None for row in rows),
     )
+
+
+def lost_within(rows: Iterable[GapRecord], *, period: Period) -> Mapping[str, float]:
+    """How many items of each type gaps lost in a period, were each lost evenly over the time that its gap names.
+
+    What a gap lost that names no time lies nowhere.
+    """
+    found = defaultdict[str, float](float)
+    for row in rows:
+        if row.start_ms is None or row.end_ms is None:
+            continue
+        within_ms = min(row.end_ms, period.end_ms) - max(row.start_ms, period.start_ms)
+        share = within_ms / (row.end_ms - row.start_ms) if row.end_ms > row.start_ms else 1.0
+        for kind, count in lost_by_type(row.lost_by_type).items():
+            found[kind] += count * max(0.0, share)
+    return found
 
 
 def lost_by_type(text: str) -> dict[str, int]:

@@ -1,7 +1,8 @@
 """When in the week people come: each hour of each weekday, as the mean of those hours that were open and watched.
 
-An hour of which less than half of the open time was watched says nothing and is left out. Both hours of a clock that
-goes back count, as hours of one name.
+An hour of which less than half of the open time was watched says nothing and is left out, and so is one that is not
+over, or that the period cuts. One that was open for a part counts as an hour. Both hours of a clock that goes back
+count, as hours of one name.
 """
 
 from collections import defaultdict
@@ -17,6 +18,8 @@ from cloud.analytics import PeriodUsed, period_used
 from cloud.counting import counting_of, visitors_by_part
 from cloud.coverage import coverage_of, read_watch_by_part
 from cloud.periods import LocalPart, Period, Step, local_parts
+from cloud.store.metrics import BUCKET_MS, HOUR_SECONDS
+from cloud.store.moments import to_ms
 from cloud.store.tables import Venue
 from cloud.venues import hours_of, zone_of
 
@@ -95,9 +98,20 @@ def _told(session: Session, *, venue: Venue, period: Period, now_ms: int) -> Ite
     )
     totals = visitors.totals
     for part in local:
+        if not _is_whole(part, period, now_ms=now_ms):
+            continue
         fraction = coverage_of(watch, part=part.key).fraction
         if fraction is not None and fraction >= LEAST_WATCHED:
             yield part, max(0, totals.get(part.key, 0))
+
+
+def _is_whole(part: LocalPart, period: Period, *, now_ms: int) -> bool:
+    """Whether an hour is over and lies in the period as a whole; one that a change of the clocks cuts does."""
+    start_ms = to_ms(part.start)
+    ends_ms = part.buckets[-1] + BUCKET_MS
+    is_cut_before = part.buckets[0] == period.start_ms > start_ms
+    is_cut_after = ends_ms == period.end_ms < start_ms + HOUR_SECONDS * 1000
+    return ends_ms <= now_ms and not is_cut_before and not is_cut_after
 
 
 def _hours_of_day(of_day: Mapping[int, Sequence[int]]) -> list[HourOfDay]:

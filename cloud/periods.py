@@ -115,7 +115,7 @@ def read_period(
         raise Invalid(
             f"`{names[0]}` must be before `{names[1]}`; found {start} and {end or 'none, which is the end of today'}"
         )
-    if end_ms - start_ms > max_days * 86_400_000:
+    if end_ms - start_ms > max_days * _DAY_MS + _HOUR_MS:  # clocks may go back on one of the days
         raise Invalid(f"at most {max_days} days at a time; found {(end_ms - start_ms) / 86_400_000:.1f}")
     first = _floor(start_ms)
     return Period(start_ms=first, end_ms=max(_floor(end_ms), first + BUCKET_MS))

@@ -31,7 +31,13 @@ def superfluous(target: Target, catalogue: Catalogue, *, database: str, keep: in
     """
     of_database = [catalogue.archives[one] for one, name in catalogue.databases.items() if name == database]
     may_go_on = _lately_followed(of_database, now)
-    old = {one.id for one in _too_old(target, catalogue, of_database, keep) if one.store not in may_go_on}
+    old = {
+        one.id
+        for store, line in _lines(of_database).items()
+        if store not in may_go_on
+        for one in _too_old(target, catalogue, line, keep)
+        if one.store == store
+    }
     return sorted([*old, *_abandoned(catalogue, now, besides=old)], reverse=True)
 
 
@@ -40,6 +46,19 @@ def remove(target: Target, catalogue: Catalogue, archives: Sequence[str]) -> Non
     for archive in archives:
         paths = sorted(path for path in catalogue.sizes if path.startswith(f"{archive}/"))
         target.remove(sorted(paths, key=lambda path: not path.endswith(f"/{MANIFEST}")))
+
+
+def _lines(archives: Sequence[Manifest]) -> Mapping[str, Sequence[Manifest]]:
+    """By each identity among archives by age: its own, and those of identities that began after its last.
+
+    What goes on beside it, as a trial that was restored from it does, counts for nothing of it as kept.
+    """
+    first = {manifest.store: manifest.id for manifest in reversed(archives)}
+    last = {manifest.store: manifest.id for manifest in archives}
+    return {
+        store: [one for one in archives if one.store == store or first[one.store] > ended]
+        for store, ended in last.items()
+    }
 
 
 def _too_old(target: Target, catalogue: Catalogue, archives: Sequence[Manifest], keep: int) -> Iterator[Manifest]:

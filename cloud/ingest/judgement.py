@@ -81,7 +81,7 @@ def judge(
     if isinstance(read.item, Tile) and read.item.layer is Layer.UNKNOWN:
         return HeldBack(reason=HoldReason.NEWER_SCHEMA)  # two later layers must not add up in one tile
     if cloned or overlaps:
-        return HeldBack(reason=HoldReason.CLONE if cloned else HoldReason.OVERLAP)
+        return HeldBack(reason=HoldReason.OVERLAP if overlaps else HoldReason.CLONE)
     at_ms = to_ms(read.item.at) if read.item.at else None
     if at_ms is not None and at_ms > now_ms + FUTURE_TOLERANCE_MS:
         return HeldBack(reason=HoldReason.FUTURE, due_ms=at_ms)

@@ -372,10 +372,14 @@ def _waiting(connection: sqlite3.Connection, room: int) -> list[tuple[int, str, 
 
 
 def _claimed(epoch: str, seq: int, kind: str, body: str, attempts: int, instead_of: str | None) -> Claimed:
+    # What has no counts was a sum itself, of which a copy of the disk has the parts alone.
     merged = tuple(
-        _gap(of, span.first, span.last, GapReason.MERGED, span.start_ms, span.end_ms, json.dumps(span.counts), into=seq)
+        _gap(
+            of, span.first, span.last, GapReason.MERGED, span.start_ms, span.end_ms, json.dumps(span.counts),
+            into=seq if span.counts else None,
+        )
         for of, span in read_spans(instead_of)
-    )
+    )  # fmt: skip
     return Claimed(epoch=epoch, seq=seq, type=kind, body=body, attempts=attempts + 1, instead_of=merged)
 
 

@@ -224,14 +224,23 @@ def _oldest(connection: sqlite3.Connection, kind: str) -> list[_Named]:
 def _merge(connection: sqlite3.Connection, epoch: str, rows: list[_Row], *, bucket_ms: int) -> int:
     rows = sorted(rows, key=lambda row: (row.at_ms, row.identity))
     body = sum_bodies(rows[0].type, [json.loads(row.body) for row in rows])
-    merged = named_spans((row.epoch, row.seq, row.type, row.at_ms) for row in rows)
-    merged += [named for row in rows for named in read_spans(row.instead_of)]
+    merged = _stood_for(rows)
     if body is None or len(merged) > _MOST_MERGED:
         return 0
     moment = Moment(at=to_utc(bucket_ms))
     connection.executemany("DELETE FROM item WHERE id = ?", [(row.identity,) for row in rows])
     append(connection, epoch, [Unnumbered(body=body, origin=rows[0].origin, moment=moment, instead_of=merged)])
     return len(rows) - 1
+
+
+def _stood_for(rows: list[_Row]) -> list[NamedSpan]:
+    """What a sum of these rows stands for; those that are sums themselves have no counts, as nobody else has them."""
+    plain, sums = (
+        named_spans((row.epoch, row.seq, row.type, row.at_ms) for row in rows if (row.instead_of is not None) is is_sum)
+        for is_sum in (False, True)
+    )
+    parts = [named for row in rows for named in read_spans(row.instead_of)]
+    return [*plain, *((epoch, replace(span, counts=Counter())) for epoch, span in sums), *parts]
 
 
 def _next_stretch(connection: sqlite3.Connection, epoch: str) -> list[_Row]:
@@ -283,7 +292,8 @@ def _remember(connection: sqlite3.Connection, epoch: str, gone: Span) -> None:
     while _take_neighbours(connection, epoch, span):
         continue
     connection.execute(
-        "INSERT INTO history (epoch, from_seq, to_seq, start_ms, end_ms, counts) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO history (epoch, from_seq, to_seq, start_ms, end_ms, counts) VALUES (?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET to_seq = max(to_seq, excluded.to_seq)",
         (epoch, *span.columns()),
     )
 

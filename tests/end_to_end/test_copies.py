@@ -265,6 +265,22 @@ def test_a_sum_of_which_a_copy_has_delivered_a_part_waits_for_a_person(cloud: Cl
     assert (cloud.crossings(), cloud.held()) == (4 + 14, [])
 
 
+def test_a_sum_made_in_two_steps_of_what_a_copy_has_delivered_counts_no_more(cloud: Cloud, tmp_path: Path) -> None:
+    exchange = Exchange(folder=tmp_path / "exchange", now=BUCKET_OVER)
+    with opened(exchange) as writer:
+        writer.commit(Batch(origin=ORIGIN, drafts=[configuration(), *crossings_of(range(14))]))
+        shutil.copytree(exchange.folder, tmp_path / "copy")
+        with writing(writer._connection) as connection:
+            connection.execute("UPDATE item SET attempts = 1 WHERE seq > 8")  # as if they came later
+        merge(writer, saves=6)
+        with writing(writer._connection) as connection:
+            connection.execute("UPDATE item SET attempts = 0")
+            connection.execute("DELETE FROM meta WHERE key = 'merge.looked'")
+        merge(writer, saves=7)
+    deliver_from_copy_then_from_first_disk(cloud, exchange, tmp_path)
+    assert (cloud.crossings(), cloud.held()) == (14, [])
+
+
 def crossings_of(minutes: range) -> list[Draft]:
     return [crossing(at=60.0 * minute, inward=1, outward=0) for minute in minutes]
 

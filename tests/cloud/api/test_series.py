@@ -5,10 +5,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from pydantic import JsonValue
 
 from cloud.periods import Step
 from cloud.upkeep.long_sums import add_up_days
 from tests.support.api import Api
+from tests.support.envelopes import gap
 from tests.support.happenings import World, happenings, layout, send
 
 PATH = "/venues/corner-shop"
@@ -130,6 +132,21 @@ def test_the_busiest_hours_and_the_quietest_are_named(api: Api) -> None:
     assert len(found["matrix"]) == 24
 
 
+def test_the_running_hour_and_hours_that_the_period_cuts_say_nothing(api: Api) -> None:
+    api.make_venue(timezone="UTC")
+    key = api.make_box()
+    start = datetime(2026, 3, 2, tzinfo=UTC)
+    minutes = [(start + timedelta(minutes=minute), 60.0, 0.0, 0) for minute in range(10 * 60 + 8)]
+    visits = [(at, "floor", "entered", 60.0) for at, *_ in minutes]
+    api.clock.now = start + timedelta(hours=10, minutes=8)
+    send(api, key, [layout(0, at=start, storage=False), *World(visits=visits, crossings=[], minutes=minutes).items()])
+    assert {(cell["hour"], cell["visitors"]) for cell in api.read(f"{PATH}/patterns")["matrix"]} == {
+        (hour, 60.0) for hour in range(10)
+    }
+    cut = api.read(f"{PATH}/patterns", from_="2026-03-02T05:45:00Z", to="2026-03-02T08:15:00Z")["matrix"]
+    assert [(cell["hour"], cell["visitors"]) for cell in cut] == [(6, 60.0), (7, 60.0)]
+
+
 def test_a_venue_without_anything_has_no_week(api: Api) -> None:
     api.make_venue()
     found = api.read(f"{PATH}/patterns")
@@ -170,6 +187,51 @@ def test_today_is_compared_with_as_much_of_yesterday(api: Api) -> None:
         "2026-03-25T10:00:00+00:00",
         "2026-03-24T10:00:00+00:00",
     )
+
+
+def test_this_week_so_far_is_compared_with_as_much_of_another_that_is_named(api: Api) -> None:
+    told(api, zone="Europe/Berlin", first=date(2026, 3, 16), days=20)
+    api.clock.now = datetime(2026, 4, 1, 10, 7, tzinfo=UTC)
+    this, last = {"from_": "2026-03-30", "to": "2026-04-05"}, {"against_from": "2026-03-23", "against_to": "2026-03-29"}
+    found = api.read(f"{PATH}/change", **this, **last)
+    assert found["period"]["end"] == "2026-04-01T12:00:00+02:00"
+    assert found["against"]["end"] == "2026-03-25T12:00:00+01:00"
+
+
+@pytest.mark.parametrize(
+    ("now", "ends"),
+    [
+        pytest.param(datetime(2026, 3, 29, 10, 7, tzinfo=UTC), "2026-03-28T12:00:00+01:00", id="a day of 23 hours"),
+        pytest.param(datetime(2026, 10, 25, 11, 7, tzinfo=UTC), "2026-10-24T12:00:00+02:00", id="a day of 25 hours"),
+    ],
+)
+def test_today_so_far_is_as_much_of_yesterday_by_the_clock(api: Api, now: datetime, ends: str) -> None:
+    api.make_venue(timezone="Europe/Berlin")
+    api.clock.now = now
+    assert api.read(f"{PATH}/change")["against"]["end"] == ends
+
+
+def test_as_many_days_are_found_where_a_midnight_does_not_exist(api: Api) -> None:
+    api.make_venue(timezone="America/Santiago")
+    api.clock.now = datetime(2026, 10, 1, tzinfo=UTC)
+    found = api.read(f"{PATH}/change", from_="2026-09-06", to="2026-09-12")
+    assert found["against"]["start"] == "2026-08-30T00:00:00-04:00"
+
+
+def test_a_quarter_in_which_clocks_go_back_is_not_too_long(api: Api) -> None:
+    api.make_venue(timezone="Europe/Berlin")
+    hours = api.read(f"{PATH}/series", from_="2026-08-01", to="2026-10-31")["parts"]
+    assert len(hours) == 92 * 24 + 1
+
+
+def test_a_day_in_which_nothing_was_in_force_may_have_had_anybody(api: Api) -> None:
+    told(api, zone="UTC", first=date(2026, 3, 20), days=3)
+    api.clock.now = datetime(2026, 4, 20, tzinfo=UTC)
+    api.write("PUT", "/boxes/box-1/venue", {"venue": api.make_venue("elsewhere", timezone="UTC")["venue"]})
+    api.clock.now = datetime(2026, 4, 24, tzinfo=UTC)
+    for part in parts_of(api, Step.DAY, date(2026, 4, 19), date(2026, 4, 23)):
+        day = part["start"][:10]
+        assert part["interval"] == api.read(f"{PATH}/summary", from_=day, to=day)["interval"]
 
 
 def test_a_change_is_clear_where_the_intervals_lie_apart(api: Api) -> None:
@@ -226,3 +288,24 @@ def test_quality_is_what_was_watched_and_what_was_delivered(api: Api) -> None:
     assert quality["watched"] == summary["coverage"]["fraction"]
     assert quality["delivered"] == 1.0
     assert quality["score"] == pytest.approx(100 * quality["watched"], abs=0.05)
+
+
+def test_what_a_gap_lost_lies_evenly_over_the_time_that_it_names(api: Api) -> None:
+    told(api, zone="UTC", first=date(2026, 3, 20), days=4)
+    api.clock.now = datetime(2026, 3, 20, tzinfo=UTC)
+    key = api.make_box("box-2")
+    api.clock.now = datetime(2026, 4, 20, tzinfo=UTC)
+    when = {"from": "2026-03-20T00:00:00Z", "to": "2026-03-24T00:00:00Z"}
+    lost: list[JsonValue] = [{"type": "visit", "count": 400}]
+    api.send(key, box="box-2", gaps=[gap(1, 400, lost_by_type=lost, **when), gap(500, 900, lost_by_type=lost)])
+
+    def came(first: str, last: str, *, of: int) -> float:
+        delivered: float = api.read(f"{PATH}/summary", from_=first, to=last)["quality"]["delivered"]
+        assert 0 < delivered < 1
+        return of * delivered / (1 - delivered)
+
+    days = [f"2026-03-{day}" for day in range(20, 24)]
+    whole = came(days[0], days[-1], of=400)
+    assert sum(came(day, day, of=100) for day in days) == pytest.approx(whole, rel=0.01)
+    after = api.read(f"{PATH}/summary", from_="2026-03-25", to="2026-03-25")
+    assert (after["quality"]["delivered"], after["gaps"]["without_time"]) == (1.0, 1)

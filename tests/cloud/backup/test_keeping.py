@@ -401,3 +401,32 @@ def test_a_part_lies_in_a_folder_of_the_target_or_is_never_opened(source: Engine
     said = read_catalogue(folder).unreadable[made.id]
     assert said.startswith("its manifest is damaged: tables.0.parts.0.path: ")
     assert path not in said
+
+
+def test_a_trial_beside_a_database_lets_none_of_its_archives_go_when_both_were_followed(
+    source: Engine, folder: Target, tmp_path: Path
+) -> None:
+    """A is followed by C, and B, a trial restored from A, ended meanwhile: B's archives count as none of A's."""
+    with writing(source) as connection:
+        old = str(ULID.from_datetime(NOW - timedelta(days=365)))
+        connection.execute(update(table_of(StoreIdentity)).values(store=old))
+    of_a = [kept(source, folder, day=day, every=0) for day in (0, 7, 14)]
+    with ExitStack() as stack:
+        trial, heir = (_opened(stack, tmp_path / f"{name}.sqlite") for name in ("trial", "heir"))
+        restore(trial, folder, of_a[-1], now=NOW + timedelta(days=15))
+        kept(trial, folder, day=16, every=0)
+        of_a.append(kept(source, folder, day=21, every=0))
+        for day in (23, 30):
+            kept(trial, folder, day=day, every=0)
+        restore(heir, folder, of_a[-1], now=NOW + timedelta(days=31))
+        of_c = [kept(heir, folder, day=day, every=0) for day in (31, 38)]
+        gone = let_go(folder, keep=4, now=NOW + timedelta(days=46), of=of_c[-1])
+    assert {one.id for one in of_a[2:]} <= set(left(folder)), "with the heir's they are four"
+    assert set(gone) & {one.id for one in of_a} == {one.id for one in of_a[:2]}
+
+
+def _opened(stack: ExitStack, path: Path) -> Engine:
+    engine = open_engine(f"sqlite:///{path}")
+    stack.callback(engine.dispose)
+    migrate(engine)
+    return engine
