@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field
 from sqlmodel import Session
 
-from cloud.analytics import Figures, PeriodUsed, figures_of, period_used
+from cloud.analytics import PeriodUsed, figures_of, period_used
 from cloud.certainty import Interval
 from cloud.coverage import Coverage
 from cloud.periods import Period, Step, day_of
@@ -21,7 +21,7 @@ from cloud.store.moments import from_ms, to_ms
 from cloud.store.tables import Venue
 from cloud.venues import zone_of
 
-__all__ = ["Change", "Changed", "Trend", "WeekFigures", "change", "period_before", "trend"]
+__all__ = ["Change", "Changed", "Trend", "WeekFigures", "change", "trend"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,7 @@ class Trend:
 def change(session: Session, *, venue: Venue, period: Period, against: Period | None, now_ms: int) -> Change:
     """A period beside another, or beside the one before it; one that is not over yet is compared as far as it is."""
     elapsed = _until(period, now_ms=now_ms)
-    against = against or period_before(period, venue=venue)
+    against = against or _period_before(period, venue=venue)
     if elapsed.end_ms < period.end_ms:
         against = _as_far(elapsed, against, venue=venue)
     found = figures_of(session, venue=venue, period=elapsed, now_ms=now_ms)
@@ -90,7 +90,7 @@ def change(session: Session, *, venue: Venue, period: Period, against: Period | 
         interval_before=earlier.interval,
         is_clear=_lie_apart(found.interval, earlier.interval),
         mean_dwell_seconds=_changed(found.dwell.mean_seconds, earlier.dwell.mean_seconds),
-        mean_people=_changed(_mean_people(found), _mean_people(earlier)),
+        mean_people=_changed(found.occupancy.mean, earlier.occupancy.mean),
         coverage=found.coverage,
         coverage_before=earlier.coverage,
     )
@@ -110,7 +110,7 @@ def trend(session: Session, *, venue: Venue, weeks: int, now_ms: int) -> Trend:
     return Trend(venue=venue.venue, period=period_used(period, venue=venue), weeks=told, growth=_growth(told))
 
 
-def period_before(period: Period, *, venue: Venue) -> Period:
+def _period_before(period: Period, *, venue: Venue) -> Period:
     """As many days of the venue's clock, or as long where it is not made of days, right before a period."""
     zone = zone_of(venue)
     moments = period.start_ms, period.end_ms
@@ -140,13 +140,12 @@ def _until(period: Period, *, now_ms: int) -> Period:
 
 
 def _week(part: PartFigures, before: PartFigures | None) -> WeekFigures:
-    known = before is not None and before.visitors > 0
     return WeekFigures(
         start=part.start,
         visitors=part.visitors,
         interval=part.interval,
         coverage=part.coverage,
-        growth=round(part.visitors / before.visitors - 1, 4) if before is not None and known else None,
+        growth=round(part.visitors / before.visitors - 1, 4) if before is not None and before.visitors else None,
         is_clear=None if before is None else _lie_apart(part.interval, before.interval),
     )
 
@@ -167,10 +166,6 @@ def _changed(now: float | None, before: float | None) -> Changed:
         difference=difference,
         relative=round(difference / before, 4) if difference is not None and before else None,
     )
-
-
-def _mean_people(figures: Figures) -> float | None:
-    return figures.occupancy.mean
 
 
 def _lie_apart(one: Interval, other: Interval) -> bool:

@@ -5,8 +5,9 @@ last good one stays whatever happens to those after it.
 """
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache, partial
 from itertools import islice
 
 from ulid import ULID
@@ -31,11 +32,12 @@ def superfluous(target: Target, catalogue: Catalogue, *, database: str, keep: in
     """
     of_database = [catalogue.archives[one] for one, name in catalogue.databases.items() if name == database]
     may_go_on = _lately_followed(of_database, now)
+    is_sound = cache(partial(_is_sound, target, catalogue))
     old = {
         one.id
         for store, line in _lines(of_database).items()
         if store not in may_go_on
-        for one in _too_old(target, catalogue, line, keep)
+        for one in _too_old(line, keep, is_sound)
         if one.store == store
     }
     return sorted([*old, *_abandoned(catalogue, now, besides=old)], reverse=True)
@@ -61,11 +63,13 @@ def _lines(archives: Sequence[Manifest]) -> Mapping[str, Sequence[Manifest]]:
     }
 
 
-def _too_old(target: Target, catalogue: Catalogue, archives: Sequence[Manifest], keep: int) -> Iterator[Manifest]:
+def _too_old(
+    archives: Sequence[Manifest], keep: int, is_sound: Callable[[tuple[str, ...]], bool]
+) -> Iterator[Manifest]:
     chains = _chains(archives)
     if len(chains) <= keep:
         return
-    good = _good(target, catalogue, chains)
+    good = (full for full, chain in chains.items() if is_sound(chain))
     oldest_kept = next(islice(good, keep - 1, None), "")
     for manifest in archives:
         if manifest.full < oldest_kept:
@@ -78,24 +82,24 @@ def _lately_followed(archives: Sequence[Manifest], now: datetime) -> Collection[
     return {manifest.store for manifest in former if now - manifest.made_at < FOLLOWED_AFTER}
 
 
-def _chains(archives: Sequence[Manifest]) -> Mapping[str, Sequence[str]]:
+def _chains(archives: Sequence[Manifest]) -> Mapping[str, tuple[str, ...]]:
     """Each full archive that is there, the newest first, and after it those that build upon it."""
     full = sorted((manifest.id for manifest in archives if not manifest.base), reverse=True)
-    return {base: sorted(manifest.id for manifest in archives if manifest.full == base) for base in full}
+    return {base: tuple(sorted(manifest.id for manifest in archives if manifest.full == base)) for base in full}
 
 
-def _good(target: Target, catalogue: Catalogue, chains: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """Those full archives that can be restored with all that builds upon them, each read when it is asked for."""
-    for full, chain in chains.items():
-        damaged = next((verified for verified in verify(target, catalogue, chain) if verified.troubles), None)
-        if damaged is None:
-            yield full
-            continue
-        which = "" if damaged.archive == full else f"{damaged.archive}, which builds upon it: "
-        _LOG.warning(
-            "Back-up %s does not count as kept: %s%s", full, which, damaged.troubles[0],
-            extra={"action": "backup", "archive": damaged.archive},
-        )  # fmt: skip
+def _is_sound(target: Target, catalogue: Catalogue, chain: tuple[str, ...]) -> bool:
+    """Whether a full archive can be restored with all that builds upon it: each is read for this."""
+    damaged = next((verified for verified in verify(target, catalogue, chain) if verified.troubles), None)
+    if damaged is None:
+        return True
+    full = chain[0]
+    which = "" if damaged.archive == full else f"{damaged.archive}, which builds upon it: "
+    _LOG.warning(
+        "Back-up %s does not count as kept: %s%s", full, which, damaged.troubles[0],
+        extra={"action": "backup", "archive": damaged.archive},
+    )  # fmt: skip
+    return False
 
 
 def _abandoned(catalogue: Catalogue, now: datetime, *, besides: Collection[str]) -> Iterator[str]:
