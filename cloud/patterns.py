@@ -15,13 +15,12 @@ from pydantic import Field
 from sqlmodel import Session
 
 from cloud.analytics import PeriodUsed, period_used
-from cloud.counting import counting_of, visitors_by_part
-from cloud.coverage import coverage_of, read_watch_by_part
-from cloud.periods import LocalPart, Period, Step, local_parts
+from cloud.coverage import coverage_of
+from cloud.periods import LocalPart, Period, Step
+from cloud.series import parts_of
 from cloud.store.metrics import BUCKET_MS, HOUR_SECONDS
 from cloud.store.moments import to_ms
 from cloud.store.tables import Venue
-from cloud.venues import hours_of, zone_of
 
 __all__ = ["HourOfDay", "HourOfWeek", "Patterns", "patterns"]
 
@@ -82,25 +81,12 @@ def patterns(session: Session, *, venue: Venue, period: Period, now_ms: int) -> 
 
 def _told(session: Session, *, venue: Venue, period: Period, now_ms: int) -> Iterable[tuple[LocalPart, int]]:
     """The hours that say something, and how many came in each."""
-    zone, hours = zone_of(venue), hours_of(venue)
-    local: Sequence[LocalPart] = tuple(local_parts(period, zone=zone, step=Step.HOUR))
-    counting = counting_of(session, venue=venue.venue, period=period)
-    visitors = visitors_by_part(session, venue=venue.venue, counting=counting, zone=zone, step=Step.HOUR)
-    watch = read_watch_by_part(
-        session,
-        venue=venue.venue,
-        hours=hours,
-        zone=zone,
-        period=period,
-        now_ms=now_ms,
-        step=Step.HOUR,
-        local=local,
-    )
-    totals = visitors.totals
-    for part in local:
+    parts = parts_of(session, venue=venue, period=period, step=Step.HOUR, now_ms=now_ms)
+    totals = parts.visitors.totals
+    for part in parts.local:
         if not _is_whole(part, period, now_ms=now_ms):
             continue
-        fraction = coverage_of(watch, part=part.key).fraction
+        fraction = coverage_of(parts.watch, part=part.key).fraction
         if fraction is not None and fraction >= LEAST_WATCHED:
             yield part, max(0, totals.get(part.key, 0))
 

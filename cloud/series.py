@@ -24,16 +24,16 @@ from cloud.analytics import (
     period_used,
 )
 from cloud.certainty import Interval, interval_of
-from cloud.counting import CountedBy, Visitors, counted_by, counting_of, visitors_by_part
+from cloud.counting import CountedBy, Counting, Visitors, counted_by, counting_of, visitors_by_part
 from cloud.coverage import Coverage, Part, Watch, coverage_of, read_watch_by_part
-from cloud.layouts import Place, VenueLayout, venue_layout
+from cloud.layouts import Place, venue_layout
 from cloud.periods import LocalPart, PartKey, Period, Step, local_parts
 from cloud.store.metrics import Metric, Peak, Scope
 from cloud.store.tables import Venue
 from cloud.sums import PartSums, peaks_by_part, sums_by_part
 from cloud.venues import hours_of, zone_of
 
-__all__ = ["PartFigures", "Series", "series"]
+__all__ = ["PartFigures", "Parts", "Series", "parts_of", "series"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +65,16 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The parts of a period, who came in each, and how far each was watched."""
+
+    local: tuple[LocalPart, ...]
+    counting: tuple[Counting, ...]
+    visitors: Visitors
+    watch: Watch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Known:
     """All that was read, by part."""
 
@@ -80,55 +90,48 @@ class _Known:
 
 def series(session: Session, *, venue: Venue, period: Period, step: Step, now_ms: int) -> Series:
     """A venue over a period in steps."""
-    local = tuple(local_parts(period, zone=zone_of(venue), step=step))
-    counting = counting_of(session, venue=venue.venue, period=period)
-    visitors = visitors_by_part(session, venue=venue.venue, counting=counting, zone=zone_of(venue), step=step)
-    watch = read_watch_by_part(
-        session,
-        venue=venue.venue,
-        hours=hours_of(venue),
-        zone=zone_of(venue),
-        period=period,
-        now_ms=now_ms,
-        step=step,
-        local=local,
-    )
-    layout = venue_layout(session, venue=venue.venue)
-    known = _read(session, venue, layout, visitors, watch, period=period, step=step)
+    parts = parts_of(session, venue=venue, period=period, step=step, now_ms=now_ms)
+    known = _read(session, venue, parts, period=period, step=step)
     return Series(
         venue=venue.venue,
         period=period_used(period, venue=venue),
         bucket=step,
-        counted_by=counted_by(counting),
+        counted_by=counted_by(parts.counting),
         capacity=venue.capacity,
-        parts=tuple(_figures(known, part) for part in local),
+        parts=tuple(_figures(known, part) for part in parts.local),
     )
 
 
-def _read(
-    session: Session,
-    venue: Venue,
-    layout: VenueLayout,
-    visitors: Visitors,
-    watch: Watch,
-    *,
-    period: Period,
-    step: Step,
-) -> _Known:
+def parts_of(session: Session, *, venue: Venue, period: Period, step: Step, now_ms: int) -> Parts:
+    """What each part of a period is told from."""
     name, zone = venue.venue, zone_of(venue)
+    local = tuple(local_parts(period, zone=zone, step=step))
+    counting = counting_of(session, venue=name, period=period)
+    return Parts(
+        local=local,
+        counting=counting,
+        visitors=visitors_by_part(session, venue=name, counting=counting, zone=zone, step=step),
+        watch=read_watch_by_part(
+            session, venue=name, hours=hours_of(venue), zone=zone, period=period, now_ms=now_ms, step=step, local=local
+        ),
+    )
+
+
+def _read(session: Session, venue: Venue, parts: Parts, *, period: Period, step: Step) -> _Known:
+    name, zone, layout = venue.venue, zone_of(venue), venue_layout(session, venue=venue.venue)
     of_cameras, of_scenes = layout.counting_cameras, layout.counting_scenes
     sums_of = partial(sums_by_part, session, venue=name, period=period, zone=zone, step=step)
     peaks_of = partial(peaks_by_part, session, venue=name, period=period, zone=zone, step=step)
     presence = sums_of(scope=Scope.CAMERA, metrics=[Metric.PERSON_TENTHS])
     tenths = {place: cast("Mapping[Part, int]", values) for (_, place), values in presence.items()}
     return _Known(
-        visitors=visitors,
-        watch=watch,
+        visitors=parts.visitors,
+        watch=parts.watch,
         scenes=_added_up(sums_of(scope=Scope.SCENE, metrics=VISIT_METRICS), places=of_scenes),
-        in_view=in_view_of(tenths, watch, places=of_cameras),
+        in_view=in_view_of(tenths, parts.watch, places=of_cameras),
         peaks=peaks_of(scope=Scope.CAMERA, peak=Peak.PEOPLE, places=of_cameras),
         inside=peaks_of(scope=Scope.SCENE, peak=Peak.INSIDE, places=of_scenes),
-        everywhere=frozenset(watch.due),
+        everywhere=frozenset(parts.watch.due),
         capacity=venue.capacity,
     )
 

@@ -58,6 +58,7 @@ _HOUR_MS, _DAY_MS = HOUR_SECONDS * 1000, DAY_SECONDS * 1000
 _SUMS, _PEAKS = table_of(Rollup), table_of(RollupPeak)
 _LONG_SUMS, _LONG_PEAKS = table_of(RollupLong), table_of(RollupLongPeak)
 _DUE = table_of(RollupDue)
+_KEPT_BY_HOUR = frozenset[str]((*OF_HOURS, *PEAKS_OF_HOURS))
 
 
 PartSums = Mapping[tuple[Metric, Place], Mapping[PartKey, int]]
@@ -281,8 +282,7 @@ def _length_read(read: _Read, offset_ms: int | None) -> int | None:
     """How long the longest sums are of which each lies in one part; None where only those of 15 minutes do."""
     if read.unit_ms is None or (read.unit_ms == _DAY_MS and offset_ms == 0):
         return DAY_SECONDS
-    is_kept = {*read.names} <= {*OF_HOURS, *PEAKS_OF_HOURS}
-    return HOUR_SECONDS if is_kept and (offset_ms or 0) % _HOUR_MS == 0 else None
+    return HOUR_SECONDS if _KEPT_BY_HOUR.issuperset(read.names) and (offset_ms or 0) % _HOUR_MS == 0 else None
 
 
 def _values(
