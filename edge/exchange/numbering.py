@@ -74,6 +74,10 @@ class Span:
         """Whether one begins where the other ends."""
         return other.last + 1 == self.first or self.last + 1 == other.first
 
+    def touches(self, other: Self) -> bool:
+        """Whether they share a seq, or one begins where the other ends."""
+        return other.first <= self.last + 1 and self.first <= other.last + 1
+
     def take(self, other: Self) -> None:
         """Grow by a neighbour."""
         self.first, self.last = min(self.first, other.first), max(self.last, other.last)

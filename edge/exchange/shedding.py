@@ -55,8 +55,8 @@ _DROP_ORDER = (
 _NEIGHBOURS = (
     (
         (
-            "SELECT from_seq, to_seq, start_ms, end_ms, counts FROM history WHERE epoch = ?1"
-            " AND from_seq IN ((SELECT max(from_seq) FROM history WHERE epoch = ?1 AND from_seq < ?2), ?3)"
+            "SELECT from_seq, to_seq, start_ms, end_ms, counts FROM history WHERE epoch = ?1 AND from_seq BETWEEN"
+            " coalesce((SELECT max(from_seq) FROM history WHERE epoch = ?1 AND from_seq < ?2), ?2) AND ?3"
         ),
         "DELETE FROM history WHERE epoch = ? AND from_seq = ? AND to_seq = ?",
     ),
@@ -280,20 +280,12 @@ def _note_looked(connection: sqlite3.Connection, rows: list[_Row], first_of_buck
 
 
 def _remember(connection: sqlite3.Connection, epoch: str, gone: Span) -> None:
-    """Keep a span as gone, together with its neighbours that are; what is kept already is not kept twice."""
-    if connection.execute(
-        "SELECT 1 FROM history WHERE epoch = ? AND from_seq <= ? AND to_seq >= ?", (epoch, gone.first, gone.last)
-    ).fetchone():
-        return
-    connection.execute(
-        "DELETE FROM history WHERE epoch = ? AND from_seq >= ? AND to_seq <= ?", (epoch, gone.first, gone.last)
-    )
+    """Keep a span as gone, together with its neighbours that are, and with what is kept of it already."""
     span = replace(gone, counts=gone.counts.copy())
     while _take_neighbours(connection, epoch, span):
         continue
     connection.execute(
-        "INSERT INTO history (epoch, from_seq, to_seq, start_ms, end_ms, counts) VALUES (?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT DO UPDATE SET to_seq = max(to_seq, excluded.to_seq)",
+        "INSERT INTO history (epoch, from_seq, to_seq, start_ms, end_ms, counts) VALUES (?, ?, ?, ?, ?, ?)",
         (epoch, *span.columns()),
     )
 
@@ -303,7 +295,7 @@ def _take_neighbours(connection: sqlite3.Connection, epoch: str, span: Span) -> 
     grown = False
     for find, forget in _NEIGHBOURS:
         for neighbour in connection.execute(find, (epoch, span.first, span.last + 1)).fetchall():
-            if span.borders_on(other := Span.of(*neighbour)):
+            if span.touches(other := Span.of(*neighbour)):
                 span.take(other)
                 connection.execute(forget, (epoch, *neighbour[:2]))
                 grown = True
