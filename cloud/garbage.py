@@ -10,8 +10,8 @@ _NEW_OBJECTS = 100_000
 def collect_seldom() -> None:
     """Have the process look for cycles more seldom than by default, and not among what it has loaded so far.
 
-    Each look walks over the thousands of things of the answer or batch in hand, of which none is garbage: a quarter of
-    all time. What is not part of a cycle is freed at once in any case.
+    Each look walks over the thousands of things of the answer or batch in hand, of which none is garbage: in the
+    ingest that took a quarter of all time. What is not part of a cycle is freed at once in any case.
     """
     gc.freeze()
     gc.set_threshold(_NEW_OBJECTS)
